@@ -1,0 +1,134 @@
+//! The configuration: text in, a checked [`Config`] or all its problems at once out. Nothing here opens a socket.
+//!
+//! `text → DeTable with spans → check → Result<Config, Problems>`; only [`load()`] touches the file system.
+
+pub mod listen;
+pub mod problem;
+pub mod site;
+pub mod target;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::hostname::HostName;
+use listen::Listen;
+use problem::Located;
+use site::Site;
+
+/// Everything that a file, or a command line, asks for. Checked: whoever holds one need not doubt it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where plain HTTP is spoken; empty when `http = false`.
+    pub http: Vec<Listen>,
+    /// Where certificates live, as the file says it; none: the place is chosen from the environment.
+    pub storage: Option<PathBuf>,
+    /// What happens to a name that nobody serves.
+    pub unknown: Unknown,
+    /// Data threads; none: the cores available.
+    pub workers: Option<NonZeroUsize>,
+    /// How long old connections may finish.
+    pub drain: Duration,
+    /// A folder whose pairs are matched by their SANs.
+    pub cert_dir: Option<Located<PathBuf>>,
+    /// Suffixes the local CA signs besides the built-in ones.
+    pub local_suffixes: Vec<HostName>,
+    pub limits: Limits,
+    pub log: Log,
+    /// In the order of the files, each file's in its own order.
+    pub sites: Vec<Site>,
+}
+
+/// What happens to a name that nobody serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// `unrecognized_name` to a TLS hello, 421 over TLS, 404 on plain.
+    Reject,
+    /// The site with this index in [`Config::sites`] serves it.
+    Serve(usize),
+}
+
+/// Bounds on what one client, or all of them, may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at once, never above what the descriptor limit allows.
+    pub connections: usize,
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Octets of a request head.
+    pub header_bytes: u64,
+    /// Octets of a request target.
+    pub uri_bytes: u64,
+    /// HTTP/2 streams at once on one connection.
+    pub streams: u32,
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the first octet of a request head to its last.
+    pub header_read: Duration,
+    /// Between requests on a connection that is kept alive.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            headers: 100,
+            header_bytes: 64 << 10,
+            uri_bytes: 16 << 10,
+            streams: 128,
+            handshake: Duration::from_secs(10),
+            header_read: Duration::from_secs(15),
+            idle: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Where and how requests are logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub access: AccessLog,
+    pub format: LogFormat,
+    /// A `tracing` filter directive for events.
+    pub level: Level,
+}
+
+/// Where access-log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    Off,
+    Stdout,
+    Stderr,
+    File(PathBuf),
+}
+
+/// How an access-log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// The combined format of Apache and nginx.
+    Combined,
+}
+
+/// How much is told of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            access: AccessLog::Stdout,
+            format: LogFormat::Text,
+            level: Level::Info,
+        }
+    }
+}

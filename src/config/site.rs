@@ -1,0 +1,238 @@
+//! A site: the names it is known by, how its connections are secured, and what is done with its requests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::listen::Listen;
+use super::problem::{At, Located};
+use super::target::Target;
+use crate::hostname::HostPattern;
+
+/// One entry of `[sites]`, with the defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The site's own name, then its aliases. Never empty.
+    pub names: Box<[HostPattern]>,
+    /// The sockets it is served on: TLS ones, or plain ones when `tls = "off"`. Never empty.
+    pub listen: Arc<[Listen]>,
+    pub service: Service,
+    /// Where the site's key stands.
+    pub at: At,
+}
+
+/// What is done with a connection for a site.
+#[derive(Debug, Clone)]
+pub enum Service {
+    /// `tls = "off"`: plain HTTP on the `http` sockets (or the site's own `listen`).
+    Plain(Http),
+    /// TLS ends here, HTTP is spoken inside.
+    Secure(Tls, Http),
+    /// `passthrough`: raw TLS, routed by SNI, never opened.
+    Passthrough(Tunnel),
+    /// `tcp`: TLS ends here, the bytes go on.
+    Tcp(Tls, Tunnel),
+}
+
+/// How TLS ends at the door for a site.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: Certificate,
+    pub min: TlsVersion,
+    /// Application protocols offered; empty for a `tcp` site without `alpn`.
+    pub alpn: Arc<[Box<[u8]>]>,
+}
+
+/// Where a site's certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificate {
+    /// `cert` and `key`.
+    Pair {
+        cert: Located<PathBuf>,
+        key: Located<PathBuf>,
+    },
+    /// `tls = "internal"`: the local CA signs whatever the site's names are.
+    LocalCa,
+    /// `tls = "auto"`: a pair of `cert_dir` that covers the name, else the local CA for local suffixes, else an error at loading.
+    Auto,
+}
+
+/// The oldest TLS version accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
+}
+
+/// Where bytes are carried to without being understood.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    /// Tried in turn; never empty. The scheme is [`super::target::Scheme::Http`] and means nothing.
+    pub targets: Box<[Arc<Target>]>,
+    pub timeouts: Timeouts,
+}
+
+/// What is done with the requests of a site.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// For every path that no entry of `paths` matches; none when the site has only `paths`.
+    pub root: Option<Arc<Rule>>,
+    pub paths: Box<[PathRule]>,
+}
+
+/// One entry of `paths`.
+#[derive(Debug, Clone)]
+pub struct PathRule {
+    /// Starts with `/`; without the trailing `$`, and without a trailing `/` unless it is `/` alone or exact.
+    pub prefix: Box<str>,
+    pub matching: Matching,
+    pub rule: Arc<Rule>,
+}
+
+/// How a path rule's prefix is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// On a segment boundary.
+    Prefix,
+    /// `…$`: exactly this path.
+    Exact,
+}
+
+/// What is done with a request, once the site and the path have chosen it.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub action: Action,
+    /// `strip_prefix`, or the rule's own prefix with `strip = true`. Starts with `/`, ends without one.
+    pub strip_prefix: Option<Box<str>>,
+    pub rewrites: Box<[Rewrite]>,
+    pub request_headers: Box<[HeaderRule]>,
+    pub response_headers: Box<[HeaderRule]>,
+    pub host: HostField,
+    pub timeouts: Timeouts,
+    /// Octets of a request body; none: unlimited.
+    pub max_body: Option<u64>,
+    /// The whole value of `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
+    pub log: AccessLogging,
+}
+
+/// Whether a rule's exchanges appear in the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLogging {
+    Kept,
+    /// `log = false`.
+    Omitted,
+}
+
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// By one of these, in turn. Never empty.
+    Forward(Box<[Arc<Target>]>),
+    Redirect(Redirect),
+    Respond(Arc<Respond>),
+}
+
+/// `redirect` and `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// A URL or a path. A bare origin (`https://host`, no path) keeps the request's path and query; anything else replaces them.
+    pub to: Box<str>,
+    pub keep: Keep,
+    pub status: StatusCode,
+}
+
+/// What a redirect keeps of the request's target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    PathAndQuery,
+    Nothing,
+}
+
+/// `respond`: a fixed answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Respond {
+    pub status: StatusCode,
+    pub body: bytes::Bytes,
+    pub content_type: HeaderValue,
+}
+
+/// `rewrite`: a regular expression on the path, after the strip; the query is kept.
+#[derive(Debug, Clone)]
+pub struct Rewrite {
+    pub from: regex::bytes::Regex,
+    pub to: Box<[u8]>,
+}
+
+/// One edit of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderRule {
+    pub name: HeaderName,
+    pub edit: HeaderEdit,
+}
+
+/// What is done to the fields of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// All fields of the name are replaced by these lines.
+    Set(Box<[Template]>),
+    /// `"+Name"`: the lines are added behind the existing ones.
+    Append(Box<[Template]>),
+    /// `false`
+    Remove,
+}
+
+/// A header value with its placeholders found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Template {
+    Fixed(HeaderValue),
+    /// At least one piece is a placeholder.
+    Pieces(Box<[Piece]>),
+}
+
+/// A part of a [`Template`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Text(Box<str>),
+    ClientIp,
+    Host,
+    Scheme,
+    RequestId,
+    TlsVersion,
+}
+
+/// `host`: the Host field sent upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostField {
+    /// The client's.
+    Preserve,
+    /// The target's own authority.
+    Upstream,
+    Literal(HeaderValue),
+}
+
+/// `timeout`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To an established connection, TLS included.
+    pub connect: Duration,
+    /// From the end of the request to the first octet of the answer.
+    pub response: Duration,
+    /// Without any progress of a body.
+    pub idle: Duration,
+    /// Without any progress of an upgraded or tunnelled connection.
+    pub tunnel_idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            response: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            tunnel_idle: Duration::from_secs(3600),
+        }
+    }
+}

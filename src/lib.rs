@@ -1,0 +1,4 @@
+//! onedoor: one process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
+
+pub mod config;
+pub mod hostname;
