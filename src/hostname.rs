@@ -135,6 +135,12 @@ fn check_labels(name: &str) -> Result<(), InvalidHostName> {
     }
 }
 
+impl std::borrow::Borrow<str> for HostName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,4 +1,8 @@
 //! onedoor: one process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
 
 pub mod config;
+pub mod deadline;
 pub mod hostname;
+pub mod relay;
+pub mod routing;
+pub mod upstream;

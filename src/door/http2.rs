@@ -1,0 +1,136 @@
+//! Driving an HTTP/2 connection: its streams are tasks of the worker, each watched for a client that does not read.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::http1::{park, stall_time};
+use super::stream::Stream;
+use super::wire::{Protocol, Watch, Wire};
+use crate::config::Limits;
+use crate::deadline::Deadline;
+use crate::proxy::exchange::{Patience, exchange};
+use crate::proxy::visit::{Leave, Step, Visit};
+
+/// What a client may send on one stream, and on all of a connection's, before it is passed on.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 2 << 20;
+/// What is kept of an answer that the client does not take.
+const SEND_BUFFER: usize = 64 << 10;
+/// Resets that a connection may cause, of streams nobody looked at and by its own errors (CVE-2023-44487, CVE-2025-8671).
+const RESETS_PENDING_MAX: usize = 50;
+const RESETS_PROVOKED_MAX: usize = 200;
+/// Serves a connection to its end. `ahead` was read of it before.
+pub async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
+    let limits = visit.context.table().limits;
+    let deadline = visit.context.wheel.deadline();
+    if ahead.is_empty() {
+        let Some(first) = park(&mut stream, &visit, &deadline, limits.idle).await else {
+            return;
+        };
+        ahead = first;
+    }
+    let watch = Rc::new(Watch::new(visit.clone(), Protocol::Http2, stall_time(&visit)));
+    let streams = Streams::default();
+    let next = streams.next.clone();
+    let service = service_fn(|request| {
+        let patience = Rc::new(Patience::new(&visit.context.wheel));
+        *next.borrow_mut() = Some(patience.clone());
+        exchange(visit.clone(), request, Some(patience))
+    });
+    let wire = TokioIo::new(Wire::new(stream, ahead, watch.clone()));
+    let mut connection = builder(streams, &limits).serve_connection(wire, service);
+    let mut leave = Leave::of(&visit);
+    let mut rest = Rest { deadline, idle: limits.idle, resting: None };
+    poll_fn(|cx| {
+        loop {
+            if Pin::new(&mut connection).poll(cx).is_ready() || watch.poll_stalled(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            match leave.poll(cx, &visit) {
+                Step::End => return Poll::Ready(()),
+                Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
+                Step::Stay if rest.poll_over(cx, visit.exchanges()).is_ready() => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                Step::Stay => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+}
+
+fn builder(streams: Streams, limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(RESETS_PROVOKED_MAX)
+        .enable_connect_protocol();
+    builder
+}
+
+/// Ends a connection without streams after the idle time.
+struct Rest {
+    deadline: Deadline,
+    idle: Duration,
+    /// None before the first look.
+    resting: Option<bool>,
+}
+
+impl Rest {
+    /// Ready once each time the idle time is over.
+    fn poll_over(&mut self, cx: &Context<'_>, exchanges: u32) -> Poll<()> {
+        let resting = exchanges == 0;
+        if self.resting.replace(resting) != Some(resting) {
+            if resting { self.deadline.arm(self.idle) } else { self.deadline.disarm() }
+        }
+        let over = self.deadline.poll_expired(cx);
+        if over.is_ready() {
+            self.deadline.disarm();
+        }
+        over
+    }
+}
+
+/// Runs hyper's stream tasks on the worker's thread; the first of a request is watched with the patience made for it.
+#[derive(Debug, Clone, Default)]
+struct Streams {
+    next: Rc<RefCell<Option<Rc<Patience>>>>,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, stream: F) {
+        let Some(patience) = self.next.borrow_mut().take() else {
+            tokio::task::spawn_local(stream);
+            return;
+        };
+        tokio::task::spawn_local(async move {
+            let mut stream = std::pin::pin!(stream);
+            // Dropping the stream resets it.
+            poll_fn(|cx| {
+                if stream.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                patience.poll_lost(cx)
+            })
+            .await;
+        });
+    }
+}

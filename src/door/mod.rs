@@ -1,0 +1,23 @@
+//! The listening side: sockets → arrivals → hellos → decisions → TLS → visits.
+
+pub mod accept;
+mod frames;
+mod hello;
+mod http1;
+mod http2;
+mod serve;
+mod stream;
+mod tls;
+mod tunnel;
+mod wire;
+mod worker;
+
+use std::time::Duration;
+
+pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
+pub use serve::From;
+pub use tls::Policies;
+pub use worker::{Current, Handle, Order, Options};
+
+/// How long a client may take to hear why it is not served.
+const FAREWELL_TIME: Duration = Duration::from_secs(2);

@@ -1,0 +1,254 @@
+//! From an arrival to a visit: greet, decide, secure, then speak what was agreed.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::StartHandshake;
+use tokio_rustls::server::TlsStream;
+
+use super::accept::Permit;
+use super::hello::{self, Hello, HelloReader, NotHello};
+use super::stream::Stream;
+use super::worker::Worker;
+use super::{FAREWELL_TIME, http1, http2, tunnel};
+use crate::config::site::{Service, TlsVersion};
+use crate::deadline::Deadline;
+use crate::hostname::HostName;
+use crate::observe::counters::Refused;
+use crate::proxy::reply;
+use crate::proxy::visit::{Arrived, Home, Visit};
+use crate::routing::{Asked, Decision, Kind, Refusal, SocketSpec};
+
+const READ_BYTES: usize = 4096;
+
+/// A connection that was accepted and belongs to this worker.
+#[derive(Debug)]
+pub struct Arrival {
+    pub stream: TcpStream,
+    pub from: From,
+    pub permit: Permit,
+}
+
+/// Where a connection comes from and where it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct From {
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub socket: SocketSpec,
+}
+
+/// Serves an arrival: to its end, or until a task of its own does.
+pub async fn serve(worker: Rc<Worker>, arrival: Arrival) {
+    let Arrival { stream, from, permit } = arrival;
+    match from.socket.kind {
+        Kind::Tls => secure(worker, stream, from, permit).await,
+        Kind::Plain => {
+            let visit = from.visit(&worker, None, None, None);
+            speak(Stream::Plain(stream), Protocol::Http1, visit, permit);
+        }
+    }
+}
+
+impl From {
+    fn visit(
+        self,
+        worker: &Worker,
+        name: Option<HostName>,
+        tls: Option<TlsVersion>,
+        home: Option<Home>,
+    ) -> Rc<Visit> {
+        let Self { peer, local, socket } = self;
+        Rc::new(Visit::new(worker.context.clone(), Arrived { peer, local, socket, name, tls, home }))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// In a task of its own, so that the handshake's memory ends with the handshake.
+fn speak(stream: Stream, protocol: Protocol, visit: Rc<Visit>, permit: Permit) {
+    match protocol {
+        Protocol::Http1 => tokio::task::spawn_local(async move {
+            http1::serve(stream, Bytes::new(), visit).await;
+            drop(permit);
+        }),
+        Protocol::Http2 => tokio::task::spawn_local(async move {
+            http2::serve(stream, Bytes::new(), visit).await;
+            drop(permit);
+        }),
+    };
+}
+
+async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: Permit) {
+    let deadline = worker.context.wheel.deadline_in(worker.context.table().limits.handshake);
+    let hello = match deadline.within(greet(&mut stream)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(fault)) => return refuse(&worker, stream, from, fault).await,
+        Err(_expired) => return worker.context.counters.refused(Refused::HelloTooSlow),
+    };
+    match decide(&worker, &hello, from) {
+        Some((home, Treatment::Open)) => open(worker, stream, hello, from, home, permit, deadline).await,
+        Some((home, Treatment::Carry)) => {
+            let site = home.site.clone();
+            let visit = from.visit(&worker, hello.name, None, Some(home));
+            if let Service::Passthrough(to) = &site.service {
+                tunnel::passthrough(stream, hello.kept, to, &visit, deadline).await;
+            }
+            drop(permit);
+        }
+        None => {
+            worker.context.counters.refused(Refused::UnknownName);
+            let name = hello.name.as_ref().map(tracing::field::display);
+            tracing::debug!(peer = %from.peer, name, "unknown name");
+            say(&worker, &mut stream, &hello::UNRECOGNIZED_NAME).await;
+        }
+    }
+}
+
+enum Treatment {
+    Open,
+    Carry,
+}
+
+/// None: nobody serves the name.
+fn decide(worker: &Worker, hello: &Hello, from: From) -> Option<(Home, Treatment)> {
+    let current = worker.current();
+    let routes = &current.table.routes;
+    let asked = Asked { name: hello.name.as_ref(), only_protocol: hello.only_protocol.as_deref() };
+    let decision = routes.decide(routes.socket(from.socket)?, from.local.ip(), asked);
+    let home = |site, slot| Home { revision: routes.revision, site, slot };
+    match decision {
+        Decision::Serve { site, slot } => Some((home(site, slot), Treatment::Open)),
+        Decision::Tunnel(site) => {
+            let slot = site.first_slot;
+            Some((home(site, slot), Treatment::Carry))
+        }
+        Decision::Answer | Decision::Refuse(Refusal::UnknownName | Refusal::NoName) => None,
+    }
+}
+
+/// Reads until the hello is complete.
+async fn greet(stream: &mut TcpStream) -> Result<Hello, Fault> {
+    let mut reader = HelloReader::default();
+    let mut space = [0; READ_BYTES];
+    loop {
+        let read = stream.read(&mut space).await.map_err(|_gone| Fault::Gone)?;
+        if read == 0 {
+            return Err(Fault::Gone);
+        }
+        if let Some(hello) = reader.feed(&space[..read]).map_err(Fault::NotHello)? {
+            return Ok(hello);
+        }
+    }
+}
+
+/// Why there is no hello.
+enum Fault {
+    Gone,
+    NotHello(NotHello),
+}
+
+async fn open(
+    worker: Rc<Worker>,
+    mut stream: TcpStream,
+    hello: Hello,
+    from: From,
+    home: Home,
+    permit: Permit,
+    deadline: Deadline,
+) {
+    let Some(policy) = policy(&worker, &hello, from, &home) else {
+        worker.context.counters.refused(Refused::NoCertificate);
+        tracing::warn!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
+        return say(&worker, &mut stream, &hello::INTERNAL_ERROR).await;
+    };
+    let handshake = StartHandshake::from_parts(hello.accepted, stream).into_stream(policy);
+    match deadline.within(handshake).await {
+        Ok(Ok(stream)) => opened(&worker, stream, hello.name, from, home, permit, deadline),
+        Ok(Err(error)) => {
+            worker.context.counters.refused(Refused::Handshake);
+            tracing::debug!(peer = %from.peer, %error, "handshake failed");
+        }
+        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
+    }
+}
+
+/// What the handshake goes by; none without a certificate.
+fn policy(worker: &Worker, hello: &Hello, from: From, home: &Home) -> Option<Arc<rustls::ServerConfig>> {
+    let (Service::Secure(tls, _) | Service::Tcp(tls, _)) = &home.site.service else {
+        return None;
+    };
+    let address = || HostName::from_ip(from.local.ip());
+    let name = hello.name.clone().unwrap_or_else(address);
+    let certificate = worker.certificate(home.slot, &name)?;
+    Some(worker.policies.handshake(tls, certificate))
+}
+
+fn opened(
+    worker: &Rc<Worker>,
+    stream: TlsStream<TcpStream>,
+    name: Option<HostName>,
+    from: From,
+    home: Home,
+    permit: Permit,
+    deadline: Deadline,
+) {
+    let session = stream.get_ref().1;
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
+        Some(_) | None => TlsVersion::V1_3,
+    };
+    let protocol = match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        Some(_) | None => Protocol::Http1,
+    };
+    let site = home.site.clone();
+    let visit = from.visit(worker, name, Some(version), Some(home));
+    if let Service::Tcp(_, to) = &site.service {
+        let to = to.clone();
+        tokio::task::spawn_local(async move {
+            tunnel::opened(stream, &to, &visit, deadline).await;
+            drop(permit);
+        });
+        return;
+    }
+    speak(Stream::Secure(stream), protocol, visit, permit);
+}
+
+async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault) {
+    let counters = &worker.context.counters;
+    match fault {
+        Fault::Gone => counters.refused(Refused::HelloIncomplete),
+        Fault::NotHello(NotHello::Garbage) => counters.refused(Refused::NotTls),
+        Fault::NotHello(NotHello::TooLarge) => counters.refused(Refused::HelloTooLarge),
+        Fault::NotHello(NotHello::PlainHttp) => {
+            counters.refused(Refused::NotTls);
+            say(worker, &mut stream, reply::PLAIN_HTTP_ON_TLS).await;
+        }
+        Fault::NotHello(NotHello::Refused { error, alert }) => {
+            counters.refused(Refused::Handshake);
+            tracing::debug!(peer = %from.peer, %error, "hello refused");
+            say(worker, &mut stream, &alert).await;
+        }
+    }
+}
+
+/// Last words: sent, the sending side closed, and what the client still says read for a moment, or a reset could eat them.
+async fn say(worker: &Worker, stream: &mut TcpStream, bytes: &[u8]) {
+    let deadline = worker.context.wheel.deadline_in(FAREWELL_TIME);
+    let words = async {
+        if stream.write_all(bytes).await.is_err() || stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut space = [0; READ_BYTES];
+        while stream.read(&mut space).await.is_ok_and(|read| read > 0) {}
+    };
+    let _late = deadline.within(words).await;
+}

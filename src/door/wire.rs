@@ -1,0 +1,235 @@
+//! What lies between hyper and a client's stream: bytes that were read before hyper was there, and a watch on what goes by.
+//!
+//! The watch knows whether a message is under way, so idle time, slow heads and slow readers can be told apart without a timer
+//! inside hyper, and hyper's own bare error answers can be replaced by ours.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frames::FrameMeter;
+use super::stream::Stream;
+use crate::deadline::Deadline;
+use crate::proxy::visit::{Phase, Visit};
+
+/// A client that takes fewer octets than this in one idle time does not read.
+const TAKEN_OCTETS_MIN: u64 = 1024;
+
+/// GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 sections 6.8 and 7); no stream was processed that the client need know of.
+const CALM: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+
+/// A client's stream as hyper sees it.
+#[derive(Debug)]
+pub struct Wire {
+    pub stream: Stream,
+    /// Read before, to be read again.
+    pub ahead: Bytes,
+    watch: Rc<Watch>,
+    meter: Option<FrameMeter>,
+}
+
+/// What is spoken on a wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What is known about a connection from its bytes.
+#[derive(Debug)]
+pub struct Watch {
+    visit: Rc<Visit>,
+    protocol: Protocol,
+    /// Octets written, in clear text.
+    sent: Cell<u64>,
+    /// The status that hyper wanted to refuse a message with by itself.
+    pub refused: Cell<Option<u16>>,
+    /// Whether everything written has left.
+    flushed: Cell<bool>,
+    /// Runs while the client does not take what is written.
+    stalled: Deadline,
+    stall_time: Duration,
+    sent_when_stalled: Cell<u64>,
+}
+
+impl Watch {
+    /// `stall_time`: how long a client may take nothing while something waits for it.
+    #[must_use]
+    pub fn new(visit: Rc<Visit>, protocol: Protocol, stall_time: Duration) -> Self {
+        let stalled = visit.context.wheel.deadline();
+        Self {
+            visit,
+            protocol,
+            sent: Cell::new(0),
+            refused: Cell::new(None),
+            flushed: Cell::new(true),
+            stalled,
+            stall_time,
+            sent_when_stalled: Cell::new(0),
+        }
+    }
+
+    /// Ready when the client has not been reading for too long.
+    pub fn poll_stalled(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.flushed.get() || self.stalled.poll_expired(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if self.sent.get() - self.sent_when_stalled.get() < TAKEN_OCTETS_MIN {
+            return Poll::Ready(());
+        }
+        self.start_stall();
+        self.stalled.poll_expired(cx)
+    }
+
+    fn start_stall(&self) {
+        self.sent_when_stalled.set(self.sent.get());
+        self.stalled.arm(self.stall_time);
+    }
+
+    fn read(&self, octets: usize) {
+        if octets > 0 && self.visit.phase.get() == Phase::Quiet {
+            self.visit.phase.set(Phase::Head);
+        }
+    }
+
+    fn everything_left(&self) {
+        self.flushed.set(true);
+        if self.protocol == Protocol::Http1 && self.visit.phase.get() == Phase::Busy && self.visit.exchanges() == 0 {
+            self.visit.phase.set(Phase::Quiet);
+        }
+    }
+
+    fn written(&self, outcome: &Poll<io::Result<usize>>) {
+        match outcome {
+            Poll::Ready(Ok(octets)) => self.sent.set(self.sent.get() + *octets as u64),
+            Poll::Pending if self.flushed.get() => self.start_stall(),
+            Poll::Ready(Err(_)) | Poll::Pending => {}
+        }
+        self.flushed.set(false);
+    }
+}
+
+impl Wire {
+    /// A stream of which `ahead` has been read.
+    #[must_use]
+    pub fn new(stream: Stream, ahead: Bytes, watch: Rc<Watch>) -> Self {
+        let meter = match watch.protocol {
+            Protocol::Http1 => None,
+            Protocol::Http2 => {
+                watch.visit.phase.set(Phase::Busy);
+                Some(FrameMeter::default())
+            }
+        };
+        Self { stream, ahead, watch, meter }
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let taken = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead[..taken]);
+        self.ahead.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells a flooding client to calm down, if no frame is half written.
+    fn calm(&mut self, cx: &mut Context<'_>) {
+        tracing::debug!(peer = %self.watch.visit.peer, "HTTP/2 flood");
+        if self.watch.flushed.get() {
+            // A client that floods may not be reading either; the connection ends all the same.
+            let _said = Pin::new(&mut self.stream).poll_write(cx, &CALM);
+            let _left = Pin::new(&mut self.stream).poll_flush(cx);
+        }
+    }
+
+    /// hyper writes while no exchange answers: its own refusal of a message. It is kept back, and ours takes its place.
+    fn keeps_back(&self, first: &[u8]) -> bool {
+        if self.watch.visit.phase.get() != Phase::Head {
+            return false;
+        }
+        if self.watch.refused.get().is_none() {
+            self.watch.refused.set(Some(status_of(first).unwrap_or(400)));
+        }
+        true
+    }
+}
+
+fn status_of(head: &[u8]) -> Option<u16> {
+    std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let before = buffer.filled().len();
+        let outcome = wire.poll_more(cx, buffer);
+        let fresh = &buffer.filled()[before..];
+        wire.watch.read(fresh.len());
+        if let Some(meter) = &mut wire.meter
+            && meter.floods(fresh, wire.watch.stalled.now())
+        {
+            wire.calm(cx);
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if wire.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let outcome = Pin::new(&mut wire.stream).poll_write(cx, bytes);
+        wire.watch.written(&outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if wire.keeps_back(slices.first().map_or(&[], |slice| slice)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let outcome = Pin::new(&mut wire.stream).poll_write_vectored(cx, slices);
+        wire.watch.written(&outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let outcome = Pin::new(&mut wire.stream).poll_flush(cx);
+        match &outcome {
+            Poll::Ready(Ok(())) => wire.watch.everything_left(),
+            Poll::Pending if wire.watch.flushed.get() => {
+                wire.watch.start_stall();
+                wire.watch.flushed.set(false);
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {}
+        }
+        outcome
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if wire.watch.refused.get().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut wire.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,236 @@
+//! A connection being served: who is there, through which name, and for which site.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::upgrade::Upgraded;
+
+use super::context::{self, Stage, Table};
+use super::exchange::Exchange;
+use super::headers::Scheme;
+use crate::config::site::TlsVersion;
+use crate::deadline::Deadline;
+use crate::hostname::HostName;
+use crate::routing::{Asked, Decision, Kind, Site, SocketSpec};
+
+/// What never changes while a connection lasts.
+#[derive(Debug)]
+pub struct Arrived {
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub socket: SocketSpec,
+    /// The name in the hello.
+    pub name: Option<HostName>,
+    /// None where TLS did not end here.
+    pub tls: Option<TlsVersion>,
+    /// None on a plain socket, where every request chooses its site.
+    pub home: Option<Home>,
+}
+
+/// The site that a TLS connection was opened for, as of a generation of the table.
+#[derive(Debug, Clone)]
+pub struct Home {
+    pub revision: u64,
+    pub site: Arc<Site>,
+    pub slot: u32,
+}
+
+/// A connection being served. Shared by its driver and its exchanges, on one thread.
+#[derive(Debug)]
+pub struct Visit {
+    pub context: Rc<context::Context>,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub socket: SocketSpec,
+    pub name: Option<HostName>,
+    pub tls: Option<TlsVersion>,
+    pub client_ip: HeaderValue,
+    pub port: HeaderValue,
+    pub phase: Cell<Phase>,
+    home: RefCell<Option<Home>>,
+    exchanges: Cell<u32>,
+    /// Set by an exchange whose answer changes protocols (HTTP/1.1).
+    upgraded: RefCell<Option<Tunnel>>,
+}
+
+/// Where an HTTP/1.1 connection stands. HTTP/2 is always busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Between messages, everything flushed.
+    Quiet,
+    /// A head has begun.
+    Head,
+    /// An exchange is under way, or its answer not flushed.
+    Busy,
+}
+
+/// What becomes of a connection after a change of the table or the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    Stays,
+    /// It should finish: the process leaves, or its site is gone.
+    Finishes,
+    /// It ends now.
+    Ends,
+}
+
+/// An upstream stream that took over from HTTP; its exchange ends when it does.
+#[derive(Debug)]
+pub struct Tunnel {
+    pub upstream: Upgraded,
+    pub idle: Duration,
+    pub exchange: Box<Exchange>,
+}
+
+impl Visit {
+    /// Formats once what every request of the connection needs.
+    #[must_use]
+    pub fn new(context: Rc<context::Context>, arrived: Arrived) -> Self {
+        let Arrived { peer, local, socket, name, tls, home } = arrived;
+        let text = |text: String| {
+            HeaderValue::try_from(text).unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
+        };
+        Self {
+            context,
+            client_ip: text(peer.ip().to_canonical().to_string()),
+            port: HeaderValue::from(local.port()),
+            peer,
+            local,
+            socket,
+            name,
+            tls,
+            phase: Cell::new(Phase::Quiet),
+            home: RefCell::new(home),
+            exchanges: Cell::new(0),
+            upgraded: RefCell::new(None),
+        }
+    }
+
+    /// How the client reached us.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// Whether the client sits on this machine: only such clients are told in words what is wrong behind the door.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.peer.ip().to_canonical().is_loopback()
+    }
+
+    /// Exchanges under way.
+    #[must_use]
+    pub fn exchanges(&self) -> u32 {
+        self.exchanges.get()
+    }
+
+    pub(super) fn began(&self) {
+        self.exchanges.set(self.exchanges.get() + 1);
+        self.phase.set(Phase::Busy);
+    }
+
+    pub(super) fn ended(&self) {
+        self.exchanges.set(self.exchanges.get().saturating_sub(1));
+    }
+
+    pub(super) fn upgrade(&self, tunnel: Tunnel) {
+        *self.upgraded.borrow_mut() = Some(tunnel);
+    }
+
+    /// Whether an exchange of this connection opened a tunnel.
+    #[must_use]
+    pub fn has_tunnel(&self) -> bool {
+        self.upgraded.borrow().is_some()
+    }
+
+    /// The tunnel that the last exchange opened, if it did.
+    #[must_use]
+    pub fn take_tunnel(&self) -> Option<Tunnel> {
+        self.upgraded.borrow_mut().take()
+    }
+
+    /// The site that the connection was opened for, as `table` has it; none on plain connections, or when the name leads nowhere now.
+    #[must_use]
+    pub fn home(&self, table: &Table) -> Option<Home> {
+        let known = self.home.borrow().clone()?;
+        if known.revision == table.routes.revision {
+            return Some(known);
+        }
+        let fresh = self.find_home(table)?;
+        *self.home.borrow_mut() = Some(fresh.clone());
+        Some(fresh)
+    }
+
+    fn find_home(&self, table: &Table) -> Option<Home> {
+        let socket = table.routes.socket(self.socket)?;
+        let asked = Asked { name: self.name.as_ref(), only_protocol: None };
+        match table.routes.decide(socket, self.local.ip(), asked) {
+            Decision::Serve { site, slot } => Some(Home { revision: table.routes.revision, site, slot }),
+            Decision::Tunnel(site) => Some(Home { revision: table.routes.revision, slot: site.first_slot, site }),
+            Decision::Answer | Decision::Refuse(_) => None,
+        }
+    }
+
+    /// Looked at by the driver whenever it is woken.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        match self.context.stage.get() {
+            Stage::Cut => Outlook::Ends,
+            Stage::Draining => Outlook::Finishes,
+            Stage::Serving => self.outlook_in(&self.context.table()),
+        }
+    }
+
+    fn outlook_in(&self, table: &Table) -> Outlook {
+        let is_served = match self.socket.kind {
+            Kind::Tls => self.home(table).is_some(),
+            Kind::Plain => table.routes.socket(self.socket).is_some(),
+        };
+        if is_served { Outlook::Stays } else { Outlook::Finishes }
+    }
+}
+
+/// The end of a visit from outside: first a request to finish, and after `drain` the end.
+#[derive(Debug)]
+pub struct Leave {
+    deadline: Deadline,
+    drain: Duration,
+    told: bool,
+}
+
+/// What a driver does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Stay,
+    /// Said once: let what is under way end, begin nothing.
+    Finish,
+    End,
+}
+
+impl Leave {
+    /// For a driver of this visit.
+    #[must_use]
+    pub fn of(visit: &Visit) -> Self {
+        Self { deadline: visit.context.wheel.deadline(), drain: visit.context.table().drain, told: false }
+    }
+
+    /// The next step; the task is woken when it changes.
+    pub fn poll(&mut self, cx: &Context<'_>, visit: &Visit) -> Step {
+        let expired = self.deadline.poll_expired(cx).is_ready();
+        match visit.outlook() {
+            Outlook::Ends => Step::End,
+            Outlook::Finishes if !self.told => {
+                self.told = true;
+                self.deadline.arm(self.drain);
+                Step::Finish
+            }
+            Outlook::Finishes if expired => Step::End,
+            Outlook::Finishes | Outlook::Stays => Step::Stay,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong on the way to an upstream, by fault.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+
+use super::BodyError;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum UpstreamError {
+    /// No address took the connection; the last error.
+    Unreachable(io::Error),
+    /// The resolver knows no address.
+    Unresolved(io::Error),
+    /// No connection in time.
+    ConnectTimedOut,
+    /// The TLS handshake failed: certificate, name, version, or no TLS at all.
+    Tls(io::Error),
+    /// The HTTP preface or settings failed.
+    Handshake(hyper::Error),
+    /// The connection ended before an answer began.
+    Closed(hyper::Error),
+    /// The answer is no HTTP.
+    Malformed(hyper::Error),
+    /// The answer did not begin in time.
+    ResponseTimedOut,
+    /// The client's body broke the rules or off.
+    ClientBody(BodyError),
+    /// An upgrade was asked for and something else than the protocol came.
+    UpgradeRefused,
+}
+
+impl UpstreamError {
+    pub(super) fn of_exchange(error: hyper::Error) -> Self {
+        if let Some(body) = body_error(&error) {
+            return Self::ClientBody(body);
+        }
+        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
+    }
+
+    /// Whether nothing was sent and another target may be tried.
+    #[must_use]
+    pub fn is_before_sending(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Unresolved(_) | Self::ConnectTimedOut | Self::Tls(_) | Self::Handshake(_) => true,
+            Self::Closed(_)
+            | Self::Malformed(_)
+            | Self::ResponseTimedOut
+            | Self::ClientBody(_)
+            | Self::UpgradeRefused => false,
+        }
+    }
+}
+
+fn body_error(error: &hyper::Error) -> Option<BodyError> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(body) = inner.downcast_ref::<BodyError>() {
+            return Some(*body);
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(_) => f.write_str("nothing accepts connections there"),
+            Self::Unresolved(_) => f.write_str("the name has no address"),
+            Self::ConnectTimedOut => f.write_str("no connection in time"),
+            Self::Tls(_) => f.write_str("the TLS handshake with the upstream failed"),
+            Self::Handshake(_) => f.write_str("the upstream does not speak the protocol"),
+            Self::Closed(_) => f.write_str("the upstream closed the connection before it answered"),
+            Self::Malformed(_) => f.write_str("the upstream's answer is not HTTP"),
+            Self::ResponseTimedOut => f.write_str("the upstream did not answer in time"),
+            Self::ClientBody(_) => f.write_str("the request's body cannot be passed on"),
+            Self::UpgradeRefused => f.write_str("the upstream changed to a protocol that nobody asked for"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreachable(error) | Self::Unresolved(error) | Self::Tls(error) => Some(error),
+            Self::Handshake(error) | Self::Closed(error) | Self::Malformed(error) => Some(error),
+            Self::ClientBody(error) => Some(error),
+            Self::ConnectTimedOut | Self::ResponseTimedOut | Self::UpgradeRefused => None,
+        }
+    }
+}

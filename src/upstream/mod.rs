@@ -1,0 +1,13 @@
+//! Upstream targets: dialing, the connections of one worker, and sending a request on one of them.
+
+pub mod dial;
+mod error;
+mod outgoing;
+mod pool;
+mod send;
+pub mod tls;
+
+pub use error::UpstreamError;
+pub use outgoing::{BodyError, Gate, Outgoing, Progress, Upload};
+pub use pool::{Lease, Upstreams};
+pub use send::{Answer, Resend};

@@ -1,0 +1,182 @@
+//! A request's body on its way to the upstream: counted, bounded, and held back until the upstream wants it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::deadline::Deadline;
+
+/// What is sent upstream behind a head.
+#[derive(Debug)]
+pub enum Outgoing {
+    Empty,
+    Streamed(Box<Upload>),
+}
+
+/// A client's body being passed on.
+#[derive(Debug)]
+pub struct Upload {
+    body: Incoming,
+    /// Octets that may still come.
+    left: u64,
+    progress: Rc<Progress>,
+    /// Closed until the upstream says 100 or answers.
+    gate: Option<Gate>,
+}
+
+/// How far an exchange is. Its deadline always belongs to what is waited for now.
+#[derive(Debug)]
+pub struct Progress {
+    pub deadline: Deadline,
+    /// Octets of the request's body so far.
+    pub received: Cell<u64>,
+    /// Whether the whole request was handed over.
+    pub uploaded: Cell<bool>,
+    idle: Duration,
+    response: Duration,
+}
+
+/// Why a body cannot be passed on: always the client's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// Beyond `max_body`.
+    TooLarge,
+    /// Ended early, or is badly framed.
+    Broken,
+}
+
+/// Opens once. The sending side is called by hyper from wherever the connection is polled.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Mutex<GateState>>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    open: bool,
+    waker: Option<Waker>,
+}
+
+impl Progress {
+    /// Disarmed: arm it with the first thing that is waited for.
+    #[must_use]
+    pub fn new(deadline: Deadline, idle: Duration, response: Duration) -> Self {
+        Self { deadline, received: Cell::new(0), uploaded: Cell::new(false), idle, response }
+    }
+
+    /// The request is on its way: what is waited for is the body or, without one, the answer.
+    pub fn sending(&self) {
+        self.deadline.arm(if self.uploaded.get() { self.response } else { self.idle });
+    }
+
+    /// A body moved.
+    pub fn moved(&self) {
+        self.deadline.arm(self.idle);
+    }
+
+    fn upload_ended(&self) {
+        self.uploaded.set(true);
+        self.deadline.arm(self.response);
+    }
+}
+
+impl Gate {
+    /// Lets the body pass, now and for ever.
+    pub fn open(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = true;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.open {
+            return Poll::Ready(());
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Upload {
+    /// At most `limit` octets of `body`, none before `gate` opens.
+    #[must_use]
+    pub fn new(body: Incoming, limit: Option<u64>, progress: Rc<Progress>, gate: Option<Gate>) -> Self {
+        Self { body, left: limit.unwrap_or(u64::MAX), progress, gate }
+    }
+
+    fn pass(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
+        self.progress.moved();
+        let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.left = self.left.checked_sub(octets).ok_or(BodyError::TooLarge)?;
+        self.progress.received.set(self.progress.received.get() + octets);
+        Ok(())
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self::Streamed(upload) = &mut *self else {
+            return Poll::Ready(None);
+        };
+        if let Some(gate) = &upload.gate {
+            if gate.poll_open(cx).is_pending() {
+                return Poll::Pending;
+            }
+            upload.gate = None;
+        }
+        let Poll::Ready(next) = Pin::new(&mut upload.body).poll_frame(cx) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(match next {
+            Some(Ok(frame)) => {
+                let passed = upload.pass(&frame).map(|()| frame);
+                if upload.body.is_end_stream() {
+                    upload.progress.upload_ended();
+                }
+                Some(passed)
+            }
+            Some(Err(_)) => Some(Err(BodyError::Broken)),
+            None => {
+                upload.progress.upload_ended();
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streamed(upload) => upload.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streamed(upload) => upload.body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the body is larger than the site takes",
+            Self::Broken => "the body ended early or is badly framed",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}

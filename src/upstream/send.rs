@@ -1,0 +1,246 @@
+//! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme as UriScheme};
+use http::{HeaderValue, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioIo;
+
+use super::dial::{self, Protocol, Stream};
+use super::pool::{Connection, Http1, Pool};
+use super::tls::{Offer, TlsClients};
+use super::{Lease, Outgoing, Progress, UpstreamError, Upstreams};
+use crate::config::target::{Scheme, Target};
+
+/// Octets of an upstream's response head, and of an HTTP/2 one's field list.
+const RESPONSE_HEAD_BYTES_MAX: u32 = 64 << 10;
+/// Fields of an upstream's response head.
+const RESPONSE_FIELDS_MAX: usize = 256;
+/// What one upstream stream may send before it is read, and what all of a connection's may.
+const STREAM_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// What one stream keeps of a request body that the upstream does not take.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// An answer that began.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response<Incoming>,
+    pub lease: Lease,
+}
+
+/// Whether a request that may have reached the upstream may be sent again (RFC 9110 section 9.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// Idempotent, and without a body.
+    Allowed,
+    Forbidden,
+}
+
+/// What went wrong on one connection.
+enum Lost {
+    /// Nothing of the request left; here it is.
+    Unsent(Box<Request<Outgoing>>),
+    Failed(UpstreamError),
+}
+
+impl Upstreams {
+    /// Sends `request` to `target`. A failure before anything was sent leaves the request in place for another target.
+    ///
+    /// # Errors
+    /// Says which part of the way failed; see [`UpstreamError`].
+    pub async fn send(
+        &self,
+        target: &Arc<Target>,
+        clients: &TlsClients,
+        offer: Offer,
+        request: &mut Option<Request<Outgoing>>,
+        progress: &Progress,
+        connect: Duration,
+        resend: Resend,
+    ) -> Result<Answer, UpstreamError> {
+        let pool = self.pool(target);
+        if let Some(connection) = pool.take(offer)
+            && let Some(first) = request.take()
+        {
+            let again = (resend == Resend::Allowed).then(|| copy_of(&first));
+            match transmit(connection, &pool, target, first, progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(Lost::Unsent(unsent)) => *request = Some(*unsent),
+                Err(Lost::Failed(UpstreamError::Closed(_))) if again.is_some() => *request = again,
+                Err(Lost::Failed(error)) => return Err(error),
+            }
+        }
+        progress.deadline.arm(connect);
+        let connecting = self.connect(&pool, target, clients, offer);
+        let connection =
+            progress.deadline.within(connecting).await.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
+        let Some(fresh) = request.take() else {
+            return Err(UpstreamError::ResponseTimedOut);
+        };
+        match transmit(connection, &pool, target, fresh, progress).await {
+            Ok(answer) => Ok(answer),
+            Err(Lost::Failed(error)) => Err(error),
+            Err(Lost::Unsent(unsent)) => {
+                *request = Some(*unsent);
+                Err(UpstreamError::Unreachable(std::io::ErrorKind::ConnectionReset.into()))
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        pool: &Pool,
+        target: &Target,
+        clients: &TlsClients,
+        offer: Offer,
+    ) -> Result<Connection, UpstreamError> {
+        let client = match &target.scheme {
+            Scheme::Https(options) => clients.client(options, offer),
+            Scheme::Http | Scheme::H2c => None,
+        };
+        let (stream, protocol) = dial::dial(target, client).await?;
+        match protocol {
+            Protocol::Http1 => http1_connection(stream).await.map(Connection::Http1),
+            Protocol::Http2 => {
+                let sender = http2_connection(stream).await?;
+                pool.share(sender.clone());
+                Ok(Connection::Http2(sender))
+            }
+        }
+    }
+}
+
+async fn http1_connection(stream: Stream) -> Result<Http1, UpstreamError> {
+    let (sender, connection) = http1::Builder::new()
+        .max_headers(RESPONSE_FIELDS_MAX)
+        .max_header_size(RESPONSE_HEAD_BYTES_MAX as usize)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Handshake)?;
+    let task = tokio::task::spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "upstream connection ended");
+        }
+    });
+    Ok(Http1 { sender, task: task.abort_handle() })
+}
+
+async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>, UpstreamError> {
+    let (sender, connection) = http2::Builder::new(Local)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(RESPONSE_HEAD_BYTES_MAX)
+        .max_send_buf_size(SEND_BUFFER)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Handshake)?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "upstream connection ended");
+        }
+    });
+    Ok(sender)
+}
+
+async fn transmit(
+    connection: Connection,
+    pool: &Rc<Pool>,
+    target: &Target,
+    request: Request<Outgoing>,
+    progress: &Progress,
+) -> Result<Answer, Lost> {
+    progress.sending();
+    match connection {
+        Connection::Http1(mut connection) => {
+            let request = for_http1(request);
+            let sending = connection.sender.try_send_request(request);
+            let answered = progress.deadline.within(sending).await;
+            // From here on the connection is closed unless the answer is read to its end.
+            let lease = Lease::of_http1(connection, pool.clone());
+            Ok(Answer { response: outcome(answered)?, lease })
+        }
+        Connection::Http2(mut sender) => {
+            let request = for_http2(request, target);
+            let sending = sender.try_send_request(request);
+            let answered = progress.deadline.within(sending).await;
+            Ok(Answer { response: outcome(answered)?, lease: Lease::of_http2() })
+        }
+    }
+}
+
+type Sent = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Outgoing>>>;
+
+fn outcome(answered: Result<Sent, crate::deadline::Expired>) -> Result<Response<Incoming>, Lost> {
+    match answered {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(mut error)) => Err(match error.take_message() {
+            Some(unsent) => Lost::Unsent(Box::new(unsent)),
+            None => Lost::Failed(UpstreamError::of_exchange(error.into_error())),
+        }),
+        Err(_expired) => Err(Lost::Failed(UpstreamError::ResponseTimedOut)),
+    }
+}
+
+fn copy_of(request: &Request<Outgoing>) -> Request<Outgoing> {
+    let mut copy = Request::new(Outgoing::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Origin-form and a Host field (RFC 9112 section 3.2.1).
+fn for_http1(mut request: Request<Outgoing>) -> Request<Outgoing> {
+    *request.version_mut() = Version::HTTP_11;
+    if let Some(authority) = request.uri().authority().cloned() {
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    }
+    request
+}
+
+/// `:scheme`, `:authority` and `:path` instead of a Host field (RFC 9113 section 8.3.1).
+fn for_http2(mut request: Request<Outgoing>, target: &Target) -> Request<Outgoing> {
+    *request.version_mut() = Version::HTTP_2;
+    if request.uri().authority().is_none()
+        && let Some(host) = request.headers_mut().remove(HOST)
+        && let Ok(authority) = Authority::try_from(host.as_bytes())
+    {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(match target.scheme {
+            Scheme::Https(_) => UriScheme::HTTPS,
+            Scheme::Http | Scheme::H2c => UriScheme::HTTP,
+        });
+        parts.authority = Some(authority);
+        parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// Runs hyper's HTTP/2 tasks on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl<F> Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
