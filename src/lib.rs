@@ -2,7 +2,10 @@
 
 pub mod config;
 pub mod deadline;
+pub mod door;
 pub mod hostname;
+pub mod observe;
+pub mod proxy;
 pub mod relay;
 pub mod routing;
 pub mod upstream;

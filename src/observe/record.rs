@@ -1,0 +1,181 @@
+//! One request as the access log tells it, and the three forms it may take. Nothing here allocates in steady state.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::stamp::Stamp;
+use super::{combined, json, text};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people: short, without `Referer` and `User-Agent`.
+    Text,
+    /// One JSON object a line, with everything that is known.
+    Json,
+    /// The combined format of Apache and nginx.
+    Combined,
+}
+
+/// The version a client spoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
+    Http2,
+}
+
+/// One exchange, or one tunnel, at its end. Octets that a client chose may be anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// When it ended.
+    pub unix_millis: u64,
+    /// The client, as the site sees it.
+    pub peer: IpAddr,
+    pub site: &'a str,
+    pub method: &'a str,
+    pub host: &'a [u8],
+    /// Path and query as the client sent them.
+    pub target: &'a [u8],
+    pub version: Version,
+    pub status: u16,
+    /// Octets of the response's body.
+    pub sent: u64,
+    /// Octets of the request's body.
+    pub received: u64,
+    pub duration: Duration,
+    /// The upstream that answered, or was asked.
+    pub target_address: Option<&'a str>,
+    pub request_id: &'a str,
+    pub referer: Option<&'a [u8]>,
+    pub user_agent: Option<&'a [u8]>,
+    /// Version and suite.
+    pub tls: Option<&'a str>,
+    /// A stable code for what went wrong; none when nothing did.
+    pub outcome: Option<&'a str>,
+}
+
+/// Octets that a request's target may take in a line.
+pub(super) const TARGET_BYTES_MAX: usize = 8 << 10;
+/// Octets that any other field may take in a line.
+pub(super) const FIELD_BYTES_MAX: usize = 2 << 10;
+/// No line is longer: the target, nine other fields, and what stands between them.
+pub(super) const LINE_BYTES_MAX: usize = 32 << 10;
+
+const FIELDS: usize = 9;
+const BETWEEN_BYTES_MAX: usize = 1 << 10;
+const _: () =
+    assert!(TARGET_BYTES_MAX + FIELDS * FIELD_BYTES_MAX + BETWEEN_BYTES_MAX <= LINE_BYTES_MAX);
+
+/// Appends `record` and a line feed: at most [`LINE_BYTES_MAX`] octets.
+pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, format: Format, record: &Record<'_>) {
+    match format {
+        Format::Text => text::line(out, stamp, record),
+        Format::Json => json::line(out, stamp, record),
+        Format::Combined => combined::line(out, stamp, record),
+    }
+}
+
+/// Appends what formats itself without allocating: addresses.
+pub(super) fn display(out: &mut Vec<u8>, value: impl fmt::Display) {
+    use std::io::Write as _;
+    // A vector takes whatever is written to it.
+    let _ = write!(out, "{value}");
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// A record with every field filled.
+    pub(in super::super) fn full() -> Record<'static> {
+        Record {
+            unix_millis: 1_795_309_323_456,
+            peer: Ipv4Addr::new(192, 0, 2, 7).into(),
+            site: "*.example.com",
+            method: "GET",
+            host: b"dao.example.com",
+            target: b"/a?b=\"c\"",
+            version: Version::Http2,
+            status: 502,
+            sent: 1234,
+            received: 5,
+            duration: Duration::from_micros(12_345),
+            target_address: Some("localhost:9998"),
+            request_id: "01890a5d",
+            referer: Some(b"https://example.com/\x1b"),
+            user_agent: Some("curl/8 \u{e4}".as_bytes()),
+            tls: Some("TLSv1.3"),
+            outcome: Some("upstream-refused"),
+        }
+    }
+
+    /// The line of `record`, with its line feed.
+    pub(in super::super) fn written(format: Format, record: &Record<'_>) -> String {
+        let mut out = Vec::new();
+        line(&mut out, &mut Stamp::new(), format, record);
+        String::from_utf8(out).unwrap()
+    }
+
+    const FORMATS: [Format; 3] = [Format::Text, Format::Json, Format::Combined];
+
+    #[test]
+    fn the_longest_line_keeps_its_limit() {
+        for octet in [b'a', b'\n', 0xff] {
+            let long = vec![octet; 64 << 10];
+            let name = "\u{9b}".repeat(64 << 10);
+            let record = Record {
+                unix_millis: u64::MAX,
+                peer: Ipv6Addr::new(
+                    0x2001, 0xdb8, 0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666,
+                )
+                .into(),
+                site: &name,
+                method: &name,
+                host: &long,
+                target: &long,
+                version: Version::Http11,
+                status: u16::MAX,
+                sent: u64::MAX,
+                received: u64::MAX,
+                duration: Duration::MAX,
+                target_address: Some(&name),
+                request_id: &name,
+                referer: Some(&long),
+                user_agent: Some(&long),
+                tls: Some(&name),
+                outcome: Some(&name),
+            };
+            for format in FORMATS {
+                assert!(written(format, &record).len() <= LINE_BYTES_MAX);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_client_forges_a_line(octets: Vec<u8>, text: String, status: u16) {
+            let record = Record {
+                method: &text,
+                host: &octets,
+                target: &octets,
+                request_id: &text,
+                referer: Some(&octets),
+                user_agent: Some(&octets),
+                status,
+                ..full()
+            };
+            for format in FORMATS {
+                let line = written(format, &record);
+                let inside = line.strip_suffix('\n').unwrap();
+                prop_assert!(!inside.chars().any(char::is_control));
+            }
+            let json: serde_json::Value = serde_json::from_str(&written(Format::Json, &record)).unwrap();
+            prop_assert_eq!(&json["status"], status);
+            prop_assert_eq!(written(Format::Combined, &record).matches('"').count(), 6);
+        }
+    }
+}
