@@ -58,14 +58,29 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-impl Address {
-    /// The authority for a `Host` field when the upstream's own name is wanted; default ports are left out for `https` and `http`.
+impl Target {
+    /// The target's own authority, for a Host field: default ports are left out, a Unix socket is `localhost`.
     #[must_use]
-    pub fn port(&self) -> Option<u16> {
-        match self {
-            Self::Loopback { port } | Self::Name { port, .. } => Some(*port),
-            Self::Ip(address) => Some(address.port()),
-            Self::Unix(_) => None,
+    pub fn authority(&self) -> String {
+        let default = match self.scheme {
+            Scheme::Http | Scheme::H2c => 80,
+            Scheme::Https(_) => 443,
+        };
+        match &self.address {
+            Address::Loopback { port } | Address::Name { port, .. } if *port == default => self.host(),
+            Address::Ip(address) if address.port() == default => self.host(),
+            Address::Loopback { port } | Address::Name { port, .. } => format!("{}:{port}", self.host()),
+            Address::Ip(address) => address.to_string(),
+            Address::Unix(_) => self.host(),
+        }
+    }
+
+    fn host(&self) -> String {
+        match &self.address {
+            Address::Loopback { .. } | Address::Unix(_) => "localhost".to_owned(),
+            Address::Ip(SocketAddr::V4(address)) => address.ip().to_string(),
+            Address::Ip(SocketAddr::V6(address)) => format!("[{}]", address.ip()),
+            Address::Name { host, .. } => host.to_string(),
         }
     }
 }

@@ -17,7 +17,8 @@ use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proxy::exchange::exchange;
-use crate::proxy::reply;
+use crate::proxy::reply::Reply;
+use crate::proxy::replies;
 use crate::proxy::visit::{Leave, Outlook, Phase, Step, Visit};
 use crate::relay::relay;
 
@@ -66,9 +67,9 @@ pub async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
             Ended::Quiet => {}
             Ended::Closed => return,
             Ended::Upgraded => return tunnel(stream, ahead, &visit, &deadline).await,
-            Ended::SlowHead => return refuse(&mut stream, &visit, reply::slow_head()).await,
+            Ended::SlowHead => return refuse(&mut stream, &visit, replies::slow_head()).await,
             Ended::Refused(status) => {
-                return refuse(&mut stream, &visit, reply::unreadable(status, &ahead)).await;
+                return refuse(&mut stream, &visit, replies::unreadable(status, &ahead)).await;
             }
         }
     }
@@ -185,8 +186,8 @@ fn poll_overdue(cx: &Context<'_>, deadline: &Deadline, phase: Phase) -> Poll<End
 }
 
 /// Says why, closes the sending side, and gives the client a moment to read it: closing at once could reset what was said.
-async fn refuse(stream: &mut Stream, visit: &Visit, reply: reply::Reply) {
-    let bytes = reply::in_bytes(&reply, visit);
+async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
+    let bytes = replies::in_bytes(&reply, visit);
     if stream.write_all(&bytes).await.is_ok() {
         farewell(stream).await;
         linger(stream, &visit.context.wheel.deadline_in(FAREWELL_TIME)).await;
@@ -223,5 +224,5 @@ async fn tunnel(stream: Stream, ahead: Bytes, visit: &Rc<Visit>, deadline: &Dead
     let stop = |cx: &mut Context<'_>| leave.poll(cx, visit) == Step::End;
     let upstream = TokioIo::new(tunnel.upstream);
     let (carried, ending) = relay(&context.scratch, deadline, tunnel.idle, stop, client, upstream).await;
-    tunnel.exchange.tunnelled(carried, ending);
+    tunnel.record.tunnelled(carried, ending);
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
 pub use serve::From;
 pub use tls::Policies;
-pub use worker::{Current, Handle, Order, Options};
+pub use worker::{Current, Handle, Options, Order, start};
 
 /// How long a client may take to hear why it is not served.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use crate::config::site::{Service, TlsVersion};
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::observe::counters::Refused;
-use crate::proxy::reply;
+use crate::proxy::replies;
 use crate::proxy::visit::{Arrived, Home, Visit};
 use crate::routing::{Asked, Decision, Kind, Refusal, SocketSpec};
 
@@ -173,7 +173,7 @@ async fn open(
     match deadline.within(handshake).await {
         Ok(Ok(stream)) => opened(&worker, stream, hello.name, from, home, permit, deadline),
         Ok(Err(error)) => {
-            worker.context.counters.refused(Refused::Handshake);
+            worker.context.counters.refused(Refused::BadHandshake);
             tracing::debug!(peer = %from.peer, %error, "handshake failed");
         }
         Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
@@ -225,15 +225,15 @@ fn opened(
 async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault) {
     let counters = &worker.context.counters;
     match fault {
-        Fault::Gone => counters.refused(Refused::HelloIncomplete),
+        Fault::Gone => counters.refused(Refused::BadHello),
         Fault::NotHello(NotHello::Garbage) => counters.refused(Refused::NotTls),
         Fault::NotHello(NotHello::TooLarge) => counters.refused(Refused::HelloTooLarge),
         Fault::NotHello(NotHello::PlainHttp) => {
             counters.refused(Refused::NotTls);
-            say(worker, &mut stream, reply::PLAIN_HTTP_ON_TLS).await;
+            say(worker, &mut stream, replies::PLAIN_HTTP_ON_TLS).await;
         }
         Fault::NotHello(NotHello::Refused { error, alert }) => {
-            counters.refused(Refused::Handshake);
+            counters.refused(Refused::BadHandshake);
             tracing::debug!(peer = %from.peer, %error, "hello refused");
             say(worker, &mut stream, &alert).await;
         }

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
 
 use crate::config::Limits;
 use crate::config::target::Target;
@@ -46,16 +48,20 @@ pub struct Context {
     pub upstreams: Upstreams,
     pub wheel: Wheel,
     pub scratch: Scratch,
-    pub access: AccessWriter,
+    pub access: Option<AccessWriter>,
     pub counters: Arc<Counters>,
+    /// Where a line's parts are written before they are copied.
+    pub(super) text: RefCell<String>,
+    now: Cell<SystemTime>,
+    date: RefCell<HeaderValue>,
     turns: RefCell<HashMap<usize, usize>>,
 }
 
 impl Context {
     /// A worker that serves by `table`.
     #[must_use]
-    pub fn new(table: Arc<Table>, wheel: Wheel, access: AccessWriter, counters: Arc<Counters>) -> Self {
-        Self {
+    pub fn new(table: Arc<Table>, wheel: Wheel, access: Option<AccessWriter>, counters: Arc<Counters>) -> Self {
+        let context = Self {
             table: RefCell::new(Rc::new(table)),
             stage: Cell::new(Stage::Serving),
             upstreams: Upstreams::new(wheel.clone()),
@@ -63,7 +69,56 @@ impl Context {
             scratch: Scratch::default(),
             access,
             counters,
+            text: RefCell::default(),
+            now: Cell::new(UNIX_EPOCH),
+            date: RefCell::new(HeaderValue::from_static("")),
             turns: RefCell::default(),
+        };
+        context.tick();
+        context
+    }
+
+    /// Called by the worker at every tick of its wheel: reads the wall clock for all exchanges until the next one.
+    #[expect(clippy::disallowed_methods, reason = "the one place where a worker reads the wall clock")]
+    pub fn tick(&self) {
+        let now = SystemTime::now();
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if seconds(self.now.replace(now)) != seconds(now)
+            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now))
+        {
+            *self.date.borrow_mut() = date;
+        }
+        self.flush_log();
+    }
+
+    /// A fresh request id: a UUIDv7 (RFC 9562 section 5.7). It names, it does not protect, so a fast generator will do.
+    #[must_use]
+    pub fn fresh_id(&self) -> HeaderValue {
+        let millis = self.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let mut random = [0; 10];
+        fastrand::fill(&mut random);
+        let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random).into_uuid();
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text = id.hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
+    }
+
+    /// The wall clock as of the last tick.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now.get()
+    }
+
+    /// The wall clock as a `Date` field (RFC 9110 section 6.6.1).
+    #[must_use]
+    pub fn date(&self) -> HeaderValue {
+        self.date.borrow().clone()
+    }
+
+    /// Hands over the access-log lines gathered so far.
+    pub fn flush_log(&self) {
+        if let Some(access) = &self.access {
+            access.flush();
         }
     }
 

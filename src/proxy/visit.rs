@@ -11,8 +11,8 @@ use http::HeaderValue;
 use hyper::upgrade::Upgraded;
 
 use super::context::{self, Stage, Table};
-use super::exchange::Exchange;
 use super::headers::Scheme;
+use super::record::Record;
 use crate::config::site::TlsVersion;
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
@@ -79,12 +79,12 @@ pub enum Outlook {
     Ends,
 }
 
-/// An upstream stream that took over from HTTP; its exchange ends when it does.
+/// An upstream stream that took over from HTTP; its record ends when it does.
 #[derive(Debug)]
 pub struct Tunnel {
     pub upstream: Upgraded,
     pub idle: Duration,
-    pub exchange: Box<Exchange>,
+    pub record: Box<Record>,
 }
 
 impl Visit {

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 
-use super::BodyError;
+use super::{BodyError, Unfit};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub enum UpstreamError {
     ResponseTimedOut,
     /// The client's body broke the rules or off.
     ClientBody(BodyError),
-    /// An upgrade was asked for and something else than the protocol came.
-    UpgradeRefused,
+    /// The request cannot be put in the protocol that the upstream speaks.
+    Unfit(Unfit),
 }
 
 impl UpstreamError {
@@ -48,7 +48,7 @@ impl UpstreamError {
             | Self::Malformed(_)
             | Self::ResponseTimedOut
             | Self::ClientBody(_)
-            | Self::UpgradeRefused => false,
+            | Self::Unfit(_) => false,
         }
     }
 }
@@ -76,7 +76,7 @@ impl fmt::Display for UpstreamError {
             Self::Malformed(_) => f.write_str("the upstream's answer is not HTTP"),
             Self::ResponseTimedOut => f.write_str("the upstream did not answer in time"),
             Self::ClientBody(_) => f.write_str("the request's body cannot be passed on"),
-            Self::UpgradeRefused => f.write_str("the upstream changed to a protocol that nobody asked for"),
+            Self::Unfit(_) => f.write_str("the request has no form in the protocol that the upstream speaks"),
         }
     }
 }
@@ -87,7 +87,7 @@ impl std::error::Error for UpstreamError {
             Self::Unreachable(error) | Self::Unresolved(error) | Self::Tls(error) => Some(error),
             Self::Handshake(error) | Self::Closed(error) | Self::Malformed(error) => Some(error),
             Self::ClientBody(error) => Some(error),
-            Self::ConnectTimedOut | Self::ResponseTimedOut | Self::UpgradeRefused => None,
+            Self::ConnectTimedOut | Self::ResponseTimedOut | Self::Unfit(_) => None,
         }
     }
 }

@@ -8,6 +8,6 @@ mod send;
 pub mod tls;
 
 pub use error::UpstreamError;
-pub use outgoing::{BodyError, Gate, Outgoing, Progress, Upload};
+pub use outgoing::{BodyError, Gate, Opener, Outgoing, Progress, Upload};
 pub use pool::{Lease, Upstreams};
-pub use send::{Answer, Resend};
+pub use send::{Answer, Job, Resend, Unfit};

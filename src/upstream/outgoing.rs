@@ -28,7 +28,7 @@ pub struct Upload {
     /// Octets that may still come.
     left: u64,
     progress: Rc<Progress>,
-    /// Closed until the upstream says 100 or answers.
+    /// Closed until the upstream says 100.
     gate: Option<Gate>,
 }
 
@@ -40,8 +40,9 @@ pub struct Progress {
     pub received: Cell<u64>,
     /// Whether the whole request was handed over.
     pub uploaded: Cell<bool>,
-    idle: Duration,
+    idle: Cell<Duration>,
     response: Duration,
+    answered: Cell<bool>,
 }
 
 /// Why a body cannot be passed on: always the client's fault.
@@ -53,9 +54,16 @@ pub enum BodyError {
     Broken,
 }
 
-/// Opens once. The sending side is called by hyper from wherever the connection is polled.
+/// Holds a body back until somebody opens it or the patience is over.
+#[derive(Debug)]
+pub struct Gate {
+    opener: Opener,
+    patience: Deadline,
+}
+
+/// Opens a gate, once and for ever. hyper calls it from wherever the connection is polled, and wants it `Send`.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<Mutex<GateState>>);
+pub struct Opener(Arc<Mutex<GateState>>);
 
 #[derive(Debug, Default)]
 struct GateState {
@@ -67,27 +75,60 @@ impl Progress {
     /// Disarmed: arm it with the first thing that is waited for.
     #[must_use]
     pub fn new(deadline: Deadline, idle: Duration, response: Duration) -> Self {
-        Self { deadline, received: Cell::new(0), uploaded: Cell::new(false), idle, response }
+        Self { deadline, received: Cell::new(0), uploaded: Cell::new(false), idle: Cell::new(idle), response, answered: Cell::new(false) }
     }
 
     /// The request is on its way: what is waited for is the body or, without one, the answer.
     pub fn sending(&self) {
-        self.deadline.arm(if self.uploaded.get() { self.response } else { self.idle });
+        self.deadline.arm(if self.uploaded.get() { self.response } else { self.idle.get() });
     }
 
     /// A body moved.
     pub fn moved(&self) {
-        self.deadline.arm(self.idle);
+        self.deadline.arm(self.idle.get());
+    }
+
+    /// The answer began: what is waited for from now on is its body.
+    pub fn answered(&self) {
+        self.answered.set(true);
+        self.moved();
+    }
+
+    /// How long the bodies may rest from now on.
+    pub fn set_idle(&self, idle: Duration) {
+        self.idle.set(idle);
+        self.moved();
     }
 
     fn upload_ended(&self) {
         self.uploaded.set(true);
-        self.deadline.arm(self.response);
+        if self.answered.get() { self.moved() } else { self.deadline.arm(self.response) }
     }
 }
 
 impl Gate {
-    /// Lets the body pass, now and for ever.
+    /// Closed until opened or `patience` expires.
+    #[must_use]
+    pub fn new(patience: Deadline) -> Self {
+        Self { opener: Opener::default(), patience }
+    }
+
+    /// What opens this gate.
+    #[must_use]
+    pub fn opener(&self) -> Opener {
+        self.opener.clone()
+    }
+
+    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.opener.poll_open(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.patience.poll_expired(cx)
+    }
+}
+
+impl Opener {
+    /// Lets the body pass.
     pub fn open(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.open = true;

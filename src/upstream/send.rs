@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme as UriScheme};
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor;
@@ -50,41 +51,58 @@ enum Lost {
     Failed(UpstreamError),
 }
 
+/// What is to be done for one request at one target.
+pub struct Job<'a> {
+    pub target: &'a Arc<Target>,
+    pub clients: &'a TlsClients,
+    pub offer: Offer,
+    pub progress: &'a Progress,
+    /// To an established connection.
+    pub connect: Duration,
+    pub resend: Resend,
+    /// Gives a head the form of the protocol that turned out to be spoken. May be called once for each attempt.
+    pub shape: &'a dyn Fn(Protocol, &mut Parts) -> Result<(), Unfit>,
+}
+
+/// Why a head has no form in the protocol that turned out to be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It asks for a change of protocols that this one cannot carry.
+    Upgrade,
+    /// Its target cannot be written.
+    Head,
+}
+
 impl Upstreams {
-    /// Sends `request` to `target`. A failure before anything was sent leaves the request in place for another target.
+    /// Sends a request. A failure before anything was sent leaves the request in place for another target.
     ///
     /// # Errors
     /// Says which part of the way failed; see [`UpstreamError`].
     pub async fn send(
         &self,
-        target: &Arc<Target>,
-        clients: &TlsClients,
-        offer: Offer,
+        job: Job<'_>,
         request: &mut Option<Request<Outgoing>>,
-        progress: &Progress,
-        connect: Duration,
-        resend: Resend,
     ) -> Result<Answer, UpstreamError> {
-        let pool = self.pool(target);
-        if let Some(connection) = pool.take(offer)
+        let pool = self.pool(job.target);
+        if let Some(connection) = pool.take(job.offer)
             && let Some(first) = request.take()
         {
-            let again = (resend == Resend::Allowed).then(|| copy_of(&first));
-            match transmit(connection, &pool, target, first, progress).await {
+            let again = (job.resend == Resend::Allowed).then(|| copy_of(&first));
+            match transmit(connection, &pool, &job, first).await {
                 Ok(answer) => return Ok(answer),
                 Err(Lost::Unsent(unsent)) => *request = Some(*unsent),
                 Err(Lost::Failed(UpstreamError::Closed(_))) if again.is_some() => *request = again,
                 Err(Lost::Failed(error)) => return Err(error),
             }
         }
-        progress.deadline.arm(connect);
-        let connecting = self.connect(&pool, target, clients, offer);
-        let connection =
-            progress.deadline.within(connecting).await.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
+        job.progress.deadline.arm(job.connect);
+        let connecting = self.connect(&pool, &job);
+        let connected = job.progress.deadline.within(connecting).await;
+        let connection = connected.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
         let Some(fresh) = request.take() else {
-            return Err(UpstreamError::ResponseTimedOut);
+            return Err(UpstreamError::ConnectTimedOut);
         };
-        match transmit(connection, &pool, target, fresh, progress).await {
+        match transmit(connection, &pool, &job, fresh).await {
             Ok(answer) => Ok(answer),
             Err(Lost::Failed(error)) => Err(error),
             Err(Lost::Unsent(unsent)) => {
@@ -94,15 +112,10 @@ impl Upstreams {
         }
     }
 
-    async fn connect(
-        &self,
-        pool: &Pool,
-        target: &Target,
-        clients: &TlsClients,
-        offer: Offer,
-    ) -> Result<Connection, UpstreamError> {
+    async fn connect(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
+        let target = job.target;
         let client = match &target.scheme {
-            Scheme::Https(options) => clients.client(options, offer),
+            Scheme::Https(options) => job.clients.client(options, job.offer),
             Scheme::Http | Scheme::H2c => None,
         };
         let (stream, protocol) = dial::dial(target, client).await?;
@@ -152,14 +165,14 @@ async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>
 async fn transmit(
     connection: Connection,
     pool: &Rc<Pool>,
-    target: &Target,
+    job: &Job<'_>,
     request: Request<Outgoing>,
-    progress: &Progress,
 ) -> Result<Answer, Lost> {
+    let progress = job.progress;
     progress.sending();
     match connection {
         Connection::Http1(mut connection) => {
-            let request = for_http1(request);
+            let request = shaped(request, Protocol::Http1, job)?;
             let sending = connection.sender.try_send_request(request);
             let answered = progress.deadline.within(sending).await;
             // From here on the connection is closed unless the answer is read to its end.
@@ -167,11 +180,31 @@ async fn transmit(
             Ok(Answer { response: outcome(answered)?, lease })
         }
         Connection::Http2(mut sender) => {
-            let request = for_http2(request, target);
+            let request = shaped(request, Protocol::Http2, job)?;
             let sending = sender.try_send_request(request);
             let answered = progress.deadline.within(sending).await;
             Ok(Answer { response: outcome(answered)?, lease: Lease::of_http2() })
         }
+    }
+}
+
+fn shaped(request: Request<Outgoing>, protocol: Protocol, job: &Job<'_>) -> Result<Request<Outgoing>, Lost> {
+    let (mut parts, body) = request.into_parts();
+    restore(&mut parts);
+    match (job.shape)(protocol, &mut parts) {
+        Ok(()) => Ok(Request::from_parts(parts, body)),
+        Err(unfit) => Err(Lost::Failed(UpstreamError::Unfit(unfit))),
+    }
+}
+
+/// Undoes the form of an attempt over HTTP/2: the authority becomes a Host field again.
+fn restore(parts: &mut Parts) {
+    if let Some(authority) = parts.uri.authority() {
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            parts.headers.insert(HOST, host);
+        }
+        let path = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     }
 }
 
@@ -194,40 +227,6 @@ fn copy_of(request: &Request<Outgoing>) -> Request<Outgoing> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
-}
-
-/// Origin-form and a Host field (RFC 9112 section 3.2.1).
-fn for_http1(mut request: Request<Outgoing>) -> Request<Outgoing> {
-    *request.version_mut() = Version::HTTP_11;
-    if let Some(authority) = request.uri().authority().cloned() {
-        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-            request.headers_mut().insert(HOST, host);
-        }
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    }
-    request
-}
-
-/// `:scheme`, `:authority` and `:path` instead of a Host field (RFC 9113 section 8.3.1).
-fn for_http2(mut request: Request<Outgoing>, target: &Target) -> Request<Outgoing> {
-    *request.version_mut() = Version::HTTP_2;
-    if request.uri().authority().is_none()
-        && let Some(host) = request.headers_mut().remove(HOST)
-        && let Ok(authority) = Authority::try_from(host.as_bytes())
-    {
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(match target.scheme {
-            Scheme::Https(_) => UriScheme::HTTPS,
-            Scheme::Http | Scheme::H2c => UriScheme::HTTP,
-        });
-        parts.authority = Some(authority);
-        parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
-        if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
-        }
-    }
-    request
 }
 
 /// Runs hyper's HTTP/2 tasks on the worker's own thread.

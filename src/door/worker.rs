@@ -1,0 +1,175 @@
+//! A worker: one thread with its own runtime, on which a connection lives and dies.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use rustls::sign::CertifiedKey;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+
+use super::accept::Permit;
+use super::serve::{self, Arrival, From};
+use super::tls::Policies;
+use crate::certs::{Plan, Resolver};
+use crate::deadline::Wheel;
+use crate::hostname::HostName;
+use crate::observe::access::AccessLog;
+use crate::observe::counters::Counters;
+use crate::proxy::context::{Context, Stage, Table};
+use crate::routing::SocketSpec;
+
+/// Orders that wait for a worker; an acceptor waits when there are more.
+const ORDERS_MAX: usize = 1024;
+/// Ticks between two looks for idle upstream connections.
+const SWEEP_TICKS: u32 = 50;
+
+/// One generation of all that a connection is decided by.
+#[derive(Debug)]
+pub struct Current {
+    pub table: Arc<Table>,
+    pub plan: Plan,
+    pub resolver: Resolver,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Order {
+    Serve { stream: TcpStream, peer: SocketAddr, socket: SocketSpec, permit: Permit },
+    Adopt(Arc<Current>),
+    Advance(Stage),
+}
+
+/// A worker from outside.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub orders: mpsc::Sender<Order>,
+    /// Connections it has.
+    pub load: Arc<AtomicUsize>,
+    pub counters: Arc<Counters>,
+}
+
+/// What all workers start with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub current: Arc<Current>,
+    pub policies: Arc<Policies>,
+    pub access: Option<Arc<AccessLog>>,
+}
+
+/// A worker from inside.
+#[derive(Debug)]
+pub struct Worker {
+    pub context: Rc<Context>,
+    pub policies: Arc<Policies>,
+    current: RefCell<Rc<Arc<Current>>>,
+}
+
+/// Starts the worker with this number. Its thread ends after the order to cut, or when its handle is gone.
+///
+/// # Errors
+/// When the system gives no thread, or no runtime can be made in it.
+pub fn start(number: usize, options: Options) -> io::Result<(Handle, JoinHandle<()>)> {
+    let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+    let counters = Arc::new(Counters::default());
+    let handle = Handle { orders, load: Arc::default(), counters: counters.clone() };
+    let (ready, started) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                // The receiver waits for exactly this.
+                let _waiting = ready.send(Ok(()));
+                runtime.block_on(run(options, counters, inbox));
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    })?;
+    started.recv().map_err(io::Error::other)??;
+    Ok((handle, thread))
+}
+
+async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receiver<Order>) {
+    let Options { current, policies, access } = options;
+    let wheel = Wheel::new();
+    let access = access.map(|log| log.writer());
+    let context = Rc::new(Context::new(current.table.clone(), wheel.clone(), access, counters));
+    let worker =
+        Rc::new(Worker { context: context.clone(), policies, current: RefCell::new(Rc::new(current)) });
+    let ticking = context.clone();
+    tokio::task::spawn_local(async move {
+        let mut ticks = 0_u32;
+        let each_tick = || {
+            ticks = ticks.wrapping_add(1);
+            ticking.tick();
+            if ticks.is_multiple_of(SWEEP_TICKS) {
+                ticking.upstreams.sweep();
+            }
+        };
+        wheel.turn(each_tick).await;
+    });
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Serve { stream, peer, socket, permit } => worker.take_in(stream, peer, socket, permit),
+            Order::Adopt(current) => worker.adopt(current),
+            Order::Advance(stage) => {
+                context.advance(stage);
+                if stage == Stage::Cut {
+                    break;
+                }
+            }
+        }
+    }
+    context.flush_log();
+}
+
+impl Worker {
+    /// The newest generation.
+    #[must_use]
+    pub fn current(&self) -> Rc<Arc<Current>> {
+        self.current.borrow().clone()
+    }
+
+    /// The certificate of a slot, for a client that asked for `name`.
+    #[must_use]
+    pub fn certificate(&self, slot: u32, name: &HostName) -> Option<Arc<CertifiedKey>> {
+        let current = self.current();
+        current.resolver.certified(&current.plan, slot as usize, name, self.context.now())
+    }
+
+    fn adopt(&self, current: Arc<Current>) {
+        let table = current.table.clone();
+        *self.current.borrow_mut() = Rc::new(current);
+        self.context.adopt(table);
+    }
+
+    fn take_in(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, socket: SocketSpec, permit: Permit) {
+        match self.arrival(stream, peer, socket, permit) {
+            Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(self.clone(), arrival))),
+            Ok(None) => tracing::debug!(%peer, "arrived at an address that nobody is served on"),
+            Err(error) => tracing::debug!(%peer, %error, "arrival lost"),
+        }
+    }
+
+    fn arrival(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        socket: SocketSpec,
+        permit: Permit,
+    ) -> io::Result<Option<Arrival>> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        let current = self.current();
+        let admits = current.table.routes.socket(socket).is_some_and(|socket| socket.admits(local.ip()));
+        if !admits {
+            return Ok(None);
+        }
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+        Ok(Some(Arrival { stream, from: From { peer, local, socket }, permit }))
+    }
+}

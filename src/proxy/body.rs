@@ -1,0 +1,205 @@
+//! An answer's body on its way to the client: counted, timed, and the end of its exchange when dropped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::headers;
+use super::record::Record;
+use crate::deadline::{Deadline, Wheel};
+use crate::upstream::{Lease, Progress};
+
+/// The longest an HTTP/2 client may leave one piece of an answer untaken.
+const TAKE_TIME: Duration = Duration::from_secs(60);
+
+/// What a client gets behind the head.
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    patience: Option<Rc<Patience>>,
+    record: Box<Record>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Empty,
+    Full(Bytes),
+    Forwarded(Box<Forwarded>),
+}
+
+#[derive(Debug)]
+struct Forwarded {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    progress: Rc<Progress>,
+}
+
+/// Why an answer breaks off; the client sees a broken answer, never a complete one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenBody {
+    /// The upstream ended early, or framed badly.
+    Upstream,
+    /// The upstream sent nothing for too long.
+    Idle,
+}
+
+/// How long one HTTP/2 stream waits for its client. hyper asks a body for more only when the client took what it had: so the time
+/// between two questions is the client's.
+#[derive(Debug)]
+pub struct Patience {
+    deadline: Deadline,
+}
+
+impl Patience {
+    /// Starts when the first piece of an answer is handed over.
+    #[must_use]
+    pub fn new(wheel: &Wheel) -> Self {
+        Self { deadline: wheel.deadline() }
+    }
+
+    /// Ready when the client has not taken a piece in time.
+    pub fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
+        self.deadline.poll_expired(cx)
+    }
+}
+
+impl Body {
+    pub(super) fn empty(record: Box<Record>) -> Self {
+        Self { content: Content::Empty, patience: None, record }
+    }
+
+    pub(super) fn full(bytes: Bytes, record: Box<Record>) -> Self {
+        Self { content: Content::Full(bytes), patience: None, record }
+    }
+
+    /// What an upstream sends. The lease is given back when both messages ended cleanly.
+    pub(super) fn forwarded(incoming: Incoming, lease: Lease, progress: Rc<Progress>, record: Box<Record>) -> Self {
+        let mut forwarded = Box::new(Forwarded { incoming, lease: Some(lease), progress });
+        let content = if http_body::Body::is_end_stream(&forwarded.incoming) {
+            forwarded.finish();
+            Content::Empty
+        } else {
+            Content::Forwarded(forwarded)
+        };
+        Self { content, patience: None, record }
+    }
+
+    pub(super) fn watched_by(mut self, patience: Option<Rc<Patience>>) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    fn poll_forwarded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        let Content::Forwarded(forwarded) = &mut self.content else {
+            return Poll::Ready(None);
+        };
+        let next = match Pin::new(&mut forwarded.incoming).poll_frame(cx) {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                if forwarded.progress.deadline.poll_expired(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.record.outcome = Some("upstream-idle");
+                return Poll::Ready(Some(Err(BrokenBody::Idle)));
+            }
+        };
+        Poll::Ready(match next {
+            Some(Ok(mut frame)) => {
+                forwarded.progress.moved();
+                self.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                }
+                if forwarded.incoming.is_end_stream() {
+                    forwarded.finish();
+                    self.content = Content::Empty;
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(_)) => {
+                self.record.outcome = Some("upstream-cut");
+                Some(Err(BrokenBody::Upstream))
+            }
+            None => {
+                forwarded.finish();
+                self.content = Content::Empty;
+                None
+            }
+        })
+    }
+}
+
+impl Forwarded {
+    fn finish(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            // With half a request still to come the connection cannot be used again.
+            if self.progress.uploaded.get() { lease.finish() } else { drop(lease) }
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BrokenBody;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        if let Some(patience) = &self.patience {
+            patience.deadline.disarm();
+        }
+        let next = match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                self.record.sent += bytes.len() as u64;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Content::Forwarded(_) => self.poll_forwarded(cx),
+        };
+        if let (Poll::Ready(Some(Ok(_))), Some(patience)) = (&next, &self.patience) {
+            patience.deadline.arm(TAKE_TIME);
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Forwarded(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Forwarded(forwarded) => forwarded.incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if matches!(self.content, Content::Forwarded(_)) && self.record.outcome.is_none() {
+            self.record.outcome = Some("client-left");
+        }
+    }
+}
+
+impl fmt::Display for BrokenBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upstream => "the upstream's answer broke off",
+            Self::Idle => "the upstream sent nothing for too long",
+        })
+    }
+}
+
+impl std::error::Error for BrokenBody {}

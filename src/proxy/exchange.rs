@@ -1,0 +1,226 @@
+//! One request's journey: judged, routed, answered by an upstream or by ourselves.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::body::{Body, Patience};
+use super::context::Table;
+use super::forward::{Forwarding, forward};
+use super::headers::{self, Facts, Received, Refusal, inbound};
+use super::record::Record;
+use super::redirect;
+use super::reply::Reply;
+use super::visit::Visit;
+use super::{path, replies, reply};
+use crate::config::site::{Action, Http, Respond, Rule, Service};
+use crate::observe::counters::Refused;
+use crate::routing::{Entry, Site};
+
+/// A request on its way, apart from its head.
+pub(super) struct Asked {
+    pub(super) visit: Rc<Visit>,
+    pub(super) table: Rc<Arc<Table>>,
+    pub(super) received: Received,
+    /// Taken when it is sent on.
+    pub(super) body: Option<Incoming>,
+    /// The client's stream, once an HTTP/2 client is told that the protocol changed.
+    pub(super) switch: Option<OnUpgrade>,
+}
+
+/// Why a request is answered by ourselves and not as the site says.
+pub(super) enum Fault {
+    Refused(Refusal),
+    Reply(Reply),
+}
+
+/// Answers a request. Its end, good or bad, is one line in the access log.
+///
+/// # Errors
+/// Never: whatever happens becomes an answer, or the end of the connection by the body.
+pub async fn exchange(
+    visit: Rc<Visit>,
+    mut request: Request<Incoming>,
+    patience: Option<Rc<Patience>>,
+) -> Result<Response<Body>, Infallible> {
+    let is_switch = request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
+    let switch = is_switch.then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let record = Record::begin(visit.clone(), &parts);
+    let table = visit.context.table();
+    let follows = if hyper::body::Body::is_end_stream(&body) { headers::Body::Absent } else { headers::Body::Follows };
+    let response = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
+        Ok(received) => respond(Asked { visit, table, received, body: Some(body), switch }, parts, record).await,
+        Err(refusal) => own_reply(record, Fault::Refused(refusal)),
+    };
+    Ok(response.map(|body| body.watched_by(patience)))
+}
+
+async fn respond(asked: Asked, parts: Parts, mut record: Box<Record>) -> Response<Body> {
+    let site = match site_of(&asked) {
+        Ok(site) => site,
+        Err(fault) => return own_reply(record, fault),
+    };
+    record.site = Some(site.clone());
+    let rule = match rule_of(&asked, &site, &parts) {
+        Ok(Routed::Rule(rule)) => rule,
+        Ok(Routed::ToHttps(response)) => return own_answer(record, response),
+        Err(fault) => return own_reply(record, fault),
+    };
+    record.logging = rule.log;
+    match &rule.action {
+        Action::Forward(targets) => {
+            let (asked, forwarding) = (Box::new(asked), Forwarding { rule: &rule, targets });
+            forward(asked, parts, forwarding, record).await
+        }
+        Action::Redirect(redirect) => {
+            let answer = redirect::redirect(redirect, parts.uri.path_and_query());
+            match answer {
+                Some(answer) => ruled_answer(&asked, &rule, record, answer),
+                None => own_reply(record, Fault::Reply(replies::no_location())),
+            }
+        }
+        Action::Respond(respond) => ruled_answer(&asked, &rule, record, fixed(respond)),
+    }
+}
+
+/// The site that a request is for: that of the connection, unless the request names another that the same certificate covers.
+fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
+    let Asked { visit, table, received, .. } = asked;
+    let host = received.authority.as_ref().map(headers::Authority::host);
+    if visit.tls.is_none() {
+        let entry = host.and_then(|host| find(visit, table, host));
+        return entry
+            .and_then(|entry| table.routes.site(entry))
+            .cloned()
+            .ok_or_else(|| Fault::Reply(replies::unknown_host(table)));
+    }
+    let misdirected = || {
+        visit.context.counters.refused(Refused::Misdirected);
+        Fault::Reply(replies::misdirected())
+    };
+    let home = visit.home(table).ok_or_else(misdirected)?;
+    let Some(host) = host else {
+        return Ok(home.site);
+    };
+    let same_name = match &visit.name {
+        Some(name) => name.as_str() == host,
+        None => crate::hostname::HostName::from_ip(visit.local.ip()).as_str() == host,
+    };
+    if same_name {
+        return Ok(home.site);
+    }
+    let entry = find(visit, table, host).ok_or_else(misdirected)?;
+    let site = table.routes.site(entry).ok_or_else(misdirected)?;
+    let covered = covers(table, home.slot, entry) && site.min_tls() == home.site.min_tls();
+    if covered { Ok(site.clone()) } else { Err(misdirected()) }
+}
+
+fn find(visit: &Visit, table: &Table, host: &str) -> Option<Entry> {
+    table.routes.find(table.routes.socket(visit.socket)?, visit.local.ip(), host)
+}
+
+/// Whether the certificate of a slot is also that of an entry.
+fn covers(table: &Table, shown: u32, entry: Entry) -> bool {
+    let identity = |slot: u32| table.identities.get(slot as usize).copied().unwrap_or_default();
+    identity(shown) != 0 && identity(shown) == identity(entry.slot)
+}
+
+enum Routed {
+    Rule(Arc<Rule>),
+    ToHttps(Response<bytes::Bytes>),
+}
+
+/// The rule for a request's path; on a plain socket, the way to `https` for sites that are secure.
+fn rule_of(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
+    let http = match (&site.service, asked.visit.tls) {
+        (Service::Plain(http), None) | (Service::Secure(_, http), Some(_)) => http,
+        (Service::Secure(..) | Service::Passthrough(_) | Service::Tcp(..), None) => {
+            return to_https(asked, site, parts);
+        }
+        (Service::Plain(_) | Service::Passthrough(_) | Service::Tcp(..), Some(_)) => {
+            return Err(Fault::Reply(replies::misdirected()));
+        }
+    };
+    choose(http, parts).map(Routed::Rule)
+}
+
+fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
+    let chosen = match http.paths.is_empty() {
+        true => None,
+        false => path::choose(&http.paths, parts.uri.path()).map_err(Fault::Refused)?,
+    };
+    chosen
+        .map(|path| &path.rule)
+        .or(http.root.as_ref())
+        .cloned()
+        .ok_or_else(|| Fault::Reply(replies::no_route()))
+}
+
+fn to_https(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
+    let host = asked.received.authority.as_ref().map(headers::Authority::host);
+    let response = host
+        .zip(site.https_port)
+        .and_then(|(host, port)| redirect::to_https(host, port, parts.uri.path_and_query()));
+    response.map(Routed::ToHttps).ok_or_else(|| Fault::Reply(replies::unknown_host(&asked.table)))
+}
+
+fn fixed(respond: &Respond) -> Response<bytes::Bytes> {
+    let mut response = Response::new(respond.body.clone());
+    *response.status_mut() = respond.status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, respond.content_type.clone());
+    response
+}
+
+/// An answer that the site's rule gives without an upstream: the rule's response fields apply as ever.
+fn ruled_answer(
+    asked: &Asked,
+    rule: &Rule,
+    record: Box<Record>,
+    answer: Response<bytes::Bytes>,
+) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    let facts = facts_of(asked, &record);
+    match inbound(&mut head, &asked.received, rule, &facts, &asked.visit.context.date()) {
+        Ok(()) => own_answer(record, Response::from_parts(head, body)),
+        Err(broken) => own_reply(record, Fault::Reply(broken.into())),
+    }
+}
+
+pub(super) fn facts_of<'a>(asked: &'a Asked, record: &'a Record) -> Facts<'a> {
+    let visit = &asked.visit;
+    Facts {
+        client_ip: &visit.client_ip,
+        scheme: visit.scheme(),
+        port: &visit.port,
+        host: asked.received.authority.as_ref().map_or("", headers::Authority::host),
+        request_id: &record.id,
+        tls_version: visit.tls,
+    }
+}
+
+/// An answer made here, body and all.
+fn own_answer(mut record: Box<Record>, response: Response<bytes::Bytes>) -> Response<Body> {
+    record.status = response.status();
+    response.map(|bytes| Body::full(bytes, record))
+}
+
+/// Says what is wrong, in the form the client prefers.
+pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body> {
+    let reply = match fault {
+        Fault::Refused(refusal) => Reply::from(refusal),
+        Fault::Reply(reply) => reply,
+    };
+    record.outcome = Some(reply.code);
+    if reply.status == StatusCode::BAD_REQUEST {
+        record.visit.context.counters.refused(Refused::BadRequest);
+    }
+    let audience = if record.visit.is_local() { reply::Audience::Local } else { reply::Audience::Remote };
+    let response = reply.into_response(record.version, &record.accept(), &record.id, audience);
+    own_answer(record, response)
+}

@@ -1,0 +1,214 @@
+//! Sending a judged request to an upstream, and its answer back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+
+use super::body::Body;
+use super::exchange::{Asked, Fault, facts_of, own_reply};
+use super::headers::{self, Framing, Received, Refusal, inbound, outbound, to_http1, to_http2};
+use super::record::Record;
+use super::{replies, switch};
+use crate::config::site::{HostField, Rule};
+use crate::config::target::{Scheme, Target};
+use crate::upstream::dial::Protocol;
+use crate::upstream::tls::Offer;
+use crate::upstream::{Answer, Gate, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError};
+
+/// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where to, and by which rule.
+pub(super) struct Forwarding<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) targets: &'a [Arc<Target>],
+}
+
+/// Forwards a request and returns the answer that the client gets.
+pub(super) async fn forward(
+    mut asked: Box<Asked>,
+    mut parts: Parts,
+    to: Forwarding<'_>,
+    mut record: Box<Record>,
+) -> Response<Body> {
+    let rule = to.rule;
+    if let (Some(limit), Framing::Length(length)) = (rule.max_body, asked.received.framing)
+        && length > limit
+    {
+        return own_reply(record, Fault::Reply(replies::body_too_large()));
+    }
+    let edited = outbound(&mut parts, &asked.received, rule, &facts_of(&asked, &record));
+    if let Err(refusal) = edited {
+        return own_reply(record, Fault::Refused(refusal));
+    }
+    let key = switch::translate(&mut asked.received, &mut parts, to.targets);
+    let progress = progress_of(&asked, rule, &parts.headers);
+    record.progress = Some(progress.clone());
+    let answered = send(&mut asked, parts, &to, &progress, &mut record).await;
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(fault) => return own_reply(record, fault),
+    };
+    progress.answered();
+    let (mut head, incoming) = answer.response.into_parts();
+    let facts = facts_of(&asked, &record);
+    if let Err(broken) = inbound(&mut head, &asked.received, rule, &facts, &asked.visit.context.date()) {
+        tracing::warn!(site = record.site_name(), %broken, "upstream's answer refused");
+        return own_reply(record, Fault::Reply(broken.into()));
+    }
+    let answer = Answer { response: Response::from_parts(head, incoming), lease: answer.lease };
+    if switch::is_switch(&asked.received, answer.response.status()) {
+        return switch::switch(*asked, answer, rule, key, record).await;
+    }
+    if is_stream(answer.response.headers()) {
+        progress.set_idle(rule.timeouts.tunnel_idle);
+    }
+    record.status = answer.response.status();
+    let Answer { response, lease } = answer;
+    response.map(|incoming| Body::forwarded(incoming, lease, progress, record))
+}
+
+fn progress_of(asked: &Asked, rule: &Rule, headers: &HeaderMap) -> Rc<Progress> {
+    let deadline = asked.visit.context.wheel.deadline();
+    let idle = if is_grpc(headers) { rule.timeouts.tunnel_idle } else { rule.timeouts.idle };
+    let progress = Progress::new(deadline, idle, rule.timeouts.response);
+    progress.uploaded.set(asked.body.as_ref().is_none_or(http_body::Body::is_end_stream));
+    Rc::new(progress)
+}
+
+/// Whether an answer may rightly be silent for long: events, and calls that stream.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let has_length = headers.contains_key(CONTENT_LENGTH);
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    !has_length && (kind.starts_with(b"text/event-stream") || is_grpc(headers))
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Tries the targets in turn, as long as nothing was sent.
+async fn send(
+    asked: &mut Asked,
+    parts: Parts,
+    to: &Forwarding<'_>,
+    progress: &Rc<Progress>,
+    record: &mut Record,
+) -> Result<Answer, Fault> {
+    let context = asked.visit.context.clone();
+    let table = asked.table.clone();
+    let mut request = Some(outgoing(asked, parts, to.rule, progress)?);
+    let received = &asked.received;
+    let mut fault = Fault::Reply(replies::no_target());
+    for target in context.in_turn(to.targets) {
+        record.target = Some(target.clone());
+        let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, to.rule, target);
+        let job = Job {
+            target,
+            clients: &table.clients,
+            offer: if received.upgrade.is_some() && !switch::is_native(target) { Offer::Http1Only } else { Offer::Any },
+            progress,
+            connect: to.rule.timeouts.connect,
+            resend: resend(received),
+            shape: &shape,
+        };
+        let error = match context.upstreams.send(job, &mut request).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        tell(record, target, &error);
+        let again = error.is_before_sending() && request.is_some();
+        fault = fault_of(&error, target);
+        if !again {
+            break;
+        }
+    }
+    Err(fault)
+}
+
+fn resend(received: &Received) -> Resend {
+    // RFC 9110 section 9.2.2; nothing of a body could be sent a second time.
+    let again = received.method.is_idempotent() && received.framing == Framing::Empty && received.upgrade.is_none();
+    if again { Resend::Allowed } else { Resend::Forbidden }
+}
+
+/// The request as hyper's client takes it, its body held back if the client waits for a 100.
+fn outgoing(
+    asked: &mut Asked,
+    parts: Parts,
+    rule: &Rule,
+    progress: &Rc<Progress>,
+) -> Result<Request<Outgoing>, Fault> {
+    let waits = parts.headers.contains_key(EXPECT);
+    let Some(body) = asked.body.take() else {
+        return Err(Fault::Reply(replies::no_target()));
+    };
+    if progress.uploaded.get() {
+        return Ok(Request::from_parts(parts, Outgoing::Empty));
+    }
+    let gate = waits.then(|| Gate::new(asked.visit.context.wheel.deadline_in(CONTINUE_PATIENCE)));
+    let opener = gate.as_ref().map(Gate::opener);
+    let upload = Upload::new(body, rule.max_body, progress.clone(), gate);
+    let mut request = Request::from_parts(parts, Outgoing::Streamed(Box::new(upload)));
+    if let Some(opener) = opener {
+        hyper::ext::on_informational(&mut request, move |answer| {
+            if answer.status() == StatusCode::CONTINUE {
+                opener.open();
+            }
+        });
+    }
+    Ok(request)
+}
+
+/// The form for one attempt.
+fn shape(
+    protocol: Protocol,
+    parts: &mut Parts,
+    received: &Received,
+    rule: &Rule,
+    target: &Target,
+) -> Result<(), Unfit> {
+    let own_name = match (&rule.host, &received.authority) {
+        (HostField::Preserve, Some(_)) | (HostField::Literal(_), _) => HeaderValue::from_static(""),
+        (HostField::Preserve, None) | (HostField::Upstream, _) => authority(target),
+    };
+    let scheme = match target.scheme {
+        Scheme::Https(_) => headers::Scheme::Https,
+        Scheme::Http | Scheme::H2c => headers::Scheme::Http,
+    };
+    let shaped = match protocol {
+        Protocol::Http1 => to_http1(parts, received, &rule.host, &own_name),
+        Protocol::Http2 => to_http2(parts, received, &rule.host, &own_name, scheme),
+    };
+    shaped.map_err(|refusal| match refusal {
+        Refusal::UpgradeNotCarried => Unfit::Upgrade,
+        _ => Unfit::Head,
+    })
+}
+
+/// The target's own name, for `host = "upstream"`.
+fn authority(target: &Target) -> HeaderValue {
+    HeaderValue::try_from(target.authority()).unwrap_or_else(|_unprintable| HeaderValue::from_static("localhost"))
+}
+
+fn tell(record: &Record, target: &Target, error: &UpstreamError) {
+    if matches!(error, UpstreamError::ClientBody(_)) {
+        tracing::debug!(peer = %record.visit.peer, error = error as &dyn std::error::Error, "request body broke off");
+        return;
+    }
+    let site = record.site_name();
+    tracing::warn!(site, %target, error = error as &dyn std::error::Error, "no answer");
+}
+
+fn fault_of(error: &UpstreamError, target: &Target) -> Fault {
+    match error {
+        UpstreamError::Unfit(Unfit::Upgrade) => Fault::Refused(Refusal::UpgradeNotCarried),
+        UpstreamError::Unfit(Unfit::Head) => Fault::Refused(Refusal::BadTarget),
+        error => Fault::Reply(replies::upstream(error, target)),
+    }
+}
+

@@ -1,0 +1,193 @@
+//! What is remembered of an exchange until it ends: then it is one line in the access log.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use http::header::{ACCEPT, REFERER, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+
+use super::visit::Visit;
+use crate::config::site::{AccessLogging, TlsVersion};
+use crate::config::target::Target;
+use crate::observe::record;
+use crate::relay::{Carried, Ending};
+use crate::routing::Site;
+use crate::upstream::Progress;
+
+/// The client left before there was an answer: no status was sent. nginx's number for it.
+const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::REQUEST_TIMEOUT,
+};
+
+/// An exchange as it will be logged. Dropping it is the end of the exchange.
+#[derive(Debug)]
+pub struct Record {
+    pub(super) visit: Rc<Visit>,
+    pub(super) id: HeaderValue,
+    pub(super) version: Version,
+    pub(super) site: Option<Arc<Site>>,
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) status: StatusCode,
+    /// Octets of the answer's body.
+    pub(super) sent: u64,
+    pub(super) progress: Option<Rc<Progress>>,
+    /// A stable word for what went wrong.
+    pub(super) outcome: Option<&'static str>,
+    pub(super) logging: AccessLogging,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    accept: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Record {
+    pub(super) fn begin(visit: Rc<Visit>, parts: &Parts) -> Box<Self> {
+        visit.began();
+        visit.context.counters.request();
+        let field = |name| parts.headers.get(name).cloned();
+        Box::new(Self {
+            id: visit.context.fresh_id(),
+            version: parts.version,
+            site: None,
+            target: None,
+            status: CLIENT_LEFT,
+            sent: 0,
+            progress: None,
+            outcome: None,
+            logging: AccessLogging::Kept,
+            started: Instant::now(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            host: field(http::header::HOST),
+            accept: field(ACCEPT),
+            referer: field(REFERER),
+            user_agent: field(USER_AGENT),
+            visit,
+        })
+    }
+
+    /// For the answer's own part of an exchange that goes on as a tunnel: counted as under way, never logged.
+    pub(super) fn silent(visit: &Rc<Visit>) -> Box<Self> {
+        visit.began();
+        Box::new(Self {
+            id: HeaderValue::from_static(""),
+            version: Version::HTTP_11,
+            site: None,
+            target: None,
+            status: CLIENT_LEFT,
+            sent: 0,
+            progress: None,
+            outcome: None,
+            logging: AccessLogging::Omitted,
+            started: Instant::now(),
+            method: Method::GET,
+            uri: Uri::default(),
+            host: None,
+            accept: None,
+            referer: None,
+            user_agent: None,
+            visit: visit.clone(),
+        })
+    }
+
+    /// The site's name, for logs.
+    pub(super) fn site_name(&self) -> &str {
+        self.site.as_ref().map_or("", |site| &site.name)
+    }
+
+    /// What a reply of our own looks at to choose its form.
+    pub(super) fn accept(&self) -> HeaderMap {
+        self.accept.iter().map(|accept| (ACCEPT, accept.clone())).collect()
+    }
+
+    /// The exchange went on as a tunnel, which ended.
+    pub fn tunnelled(mut self: Box<Self>, carried: Carried, ending: Ending) {
+        self.sent = carried.back;
+        if let Some(progress) = &self.progress {
+            progress.received.set(carried.forth);
+        }
+        self.outcome = match ending {
+            Ending::Closed => None,
+            Ending::Idle => Some("tunnel-idle"),
+            Ending::Stopped => Some("cut"),
+            Ending::Broken => Some("tunnel-broken"),
+        };
+    }
+
+    fn log(&self) {
+        let context = &self.visit.context;
+        let received = self.progress.as_ref().map_or(0, |progress| progress.received.get());
+        context.counters.received(received);
+        context.counters.sent(self.sent);
+        let Some(access) = context.access.as_ref().filter(|_log| self.logging == AccessLogging::Kept) else {
+            return;
+        };
+        let mut target = context.text.borrow_mut();
+        target.clear();
+        if let Some(known) = &self.target {
+            // Writing into a string cannot fail.
+            let _written = write!(target, "{known}");
+        }
+        let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        access.write(&record::Record {
+            unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            peer: self.visit.peer.ip(),
+            site: self.site.as_ref().map_or("", |site| &site.name),
+            method: self.method.as_str(),
+            host: self.host(),
+            target: self.uri.path_and_query().map_or(self.uri.path(), http::uri::PathAndQuery::as_str).as_bytes(),
+            version: version(self.version),
+            status: self.status.as_u16(),
+            sent: self.sent,
+            received,
+            duration: self.duration(),
+            target_address: self.target.as_ref().map(|_known| target.as_str()),
+            request_id: self.id.to_str().unwrap_or_default(),
+            referer: self.referer.as_ref().map(HeaderValue::as_bytes),
+            user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
+            tls: self.visit.tls.map(tls_name),
+            outcome: self.outcome,
+        });
+    }
+
+    fn host(&self) -> &[u8] {
+        match (&self.host, self.uri.authority()) {
+            (_, Some(authority)) => authority.as_str().as_bytes(),
+            (Some(host), None) => host.as_bytes(),
+            (None, None) => b"",
+        }
+    }
+
+    fn duration(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.log();
+        self.visit.ended();
+    }
+}
+
+fn version(version: Version) -> record::Version {
+    match version {
+        Version::HTTP_2 => record::Version::Http2,
+        Version::HTTP_10 => record::Version::Http10,
+        _ => record::Version::Http11,
+    }
+}
+
+fn tls_name(version: TlsVersion) -> &'static str {
+    match version {
+        TlsVersion::V1_2 => "TLSv1.2",
+        TlsVersion::V1_3 => "TLSv1.3",
+    }
+}
