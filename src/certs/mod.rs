@@ -1,0 +1,10 @@
+//! Certificates: where each name's comes from, and the one to show at a handshake.
+
+pub mod facts;
+pub mod local_ca;
+pub mod pair;
+pub mod pem;
+pub mod stamp;
+
+#[cfg(test)]
+mod fixture;
