@@ -173,7 +173,7 @@ impl fmt::Display for Warning {
     }
 }
 
-fn day(time: SystemTime) -> String {
+pub(crate) fn day(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(
         |_out_of_range| "a day beyond the calendar".to_owned(),
         |time| time.strftime("%Y-%m-%d").to_string(),
