@@ -83,6 +83,7 @@ impl<'a> Draft<'a> {
         };
         let plan = Plan {
             slots: slots.into(),
+            cert_dir: self.cert_dir.map(Path::to_owned),
             pairs: self.pairs.into_iter().map(install).collect(),
         };
         (plan, self.warnings)

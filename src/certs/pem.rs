@@ -109,6 +109,10 @@ fn is_encrypted(text: &[u8]) -> bool {
 }
 
 impl Error {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the system's kinds are many, and only these have a remedy of their own"
+    )]
     fn new(path: PathBuf, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::Missing(path),

@@ -18,6 +18,7 @@ use crate::hostname::HostPattern;
 pub struct Plan {
     pub(super) slots: Box<[Slot]>,
     pub(super) pairs: Box<[Installed]>,
+    pub(super) cert_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Described<'a> {
     OwnPair(&'a Path),
-    /// The file's path as found in the folder of pairs.
+    /// The path within the folder of pairs.
     CertDir(&'a Path),
     LocalCa,
     /// The name was refused.
@@ -78,9 +79,23 @@ impl Plan {
             Some(Slot::Pair(index)) => self
                 .pairs
                 .get(*index as usize)
-                .map_or(Described::Nothing, Installed::describe),
+                .map_or(Described::Nothing, |installed| {
+                    self.describe_pair(installed)
+                }),
             Some(Slot::LocalCa) => Described::LocalCa,
             Some(Slot::Refused) | None => Described::Nothing,
+        }
+    }
+
+    fn describe_pair<'a>(&self, installed: &'a Installed) -> Described<'a> {
+        let cert = installed.files.cert.as_path();
+        match installed.origin {
+            Origin::Named => Described::OwnPair(cert),
+            Origin::CertDir => {
+                let folder = self.cert_dir.as_deref();
+                let within = folder.and_then(|folder| cert.strip_prefix(folder).ok());
+                Described::CertDir(within.unwrap_or(cert))
+            }
         }
     }
 }
@@ -126,13 +141,6 @@ impl Installed {
         let (pair, warnings) = Pair::load(&self.files, now)?;
         pair.covers(&self.files, &self.names)?;
         Ok((pair, warnings))
-    }
-
-    fn describe(&self) -> Described<'_> {
-        match self.origin {
-            Origin::Named => Described::OwnPair(&self.files.cert),
-            Origin::CertDir => Described::CertDir(&self.files.cert),
-        }
     }
 }
 

@@ -117,10 +117,13 @@ impl Storage {
         };
         // Whatever the reason, the temporary folder is ours alone and of no more use.
         let _ = fs::remove_dir_all(&temporary);
-        match error.kind() {
-            ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty => Ok(Creation::AlreadyThere),
-            _ => Err(Error::new(path, error)),
+        if matches!(
+            error.kind(),
+            ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty
+        ) {
+            return Ok(Creation::AlreadyThere);
         }
+        Err(Error::new(path, error))
     }
 }
 
@@ -141,9 +144,11 @@ fn create_folders(folder: &Path) -> Result<(), Error> {
         .recursive(true)
         .mode(FOLDER_MODE)
         .create(folder)
-        .map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Error::NotAFolder(folder.to_owned()),
-            _ => Error::new(folder.to_owned(), error),
+        .map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                return Error::NotAFolder(folder.to_owned());
+            }
+            Error::new(folder.to_owned(), error)
         })
 }
 
@@ -187,6 +192,10 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 impl Error {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the system's kinds are many, and only these have a remedy of their own"
+    )]
     fn new(path: PathBuf, source: io::Error) -> Self {
         match source.kind() {
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path),
