@@ -1,5 +1,6 @@
 //! onedoor: one process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
 
+pub mod certs;
 pub mod config;
 pub mod deadline;
 pub mod door;
@@ -9,3 +10,4 @@ pub mod proxy;
 pub mod relay;
 pub mod routing;
 pub mod upstream;
+pub mod storage;

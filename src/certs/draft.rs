@@ -1,0 +1,209 @@
+//! A plan in the making: every wanted name finds its source, every pair is read once.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+
+use crate::certs::cert_dir::CertDir;
+use crate::certs::pair::fault::Error;
+use crate::certs::pair::{self, Pair};
+use crate::certs::plan::{Installed, Origin, Plan, Slot};
+use crate::certs::resolver::{Options, Refused, Resolver, Source, Wanted, Warning};
+use crate::certs::stamp::{Files, Stamp};
+use crate::hostname::{HostName, HostPattern};
+
+/// Suffixes that no public CA signs for (RFC 6761, RFC 8375, and `internal` as reserved by ICANN).
+const LOCAL_SUFFIXES: [&str; 4] = ["localhost", "test", "internal", "home.arpa"];
+
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    resolver: &'a Resolver,
+    local_suffixes: &'a [HostName],
+    cert_dir: Option<&'a Path>,
+    listed: Option<CertDir>,
+    now: SystemTime,
+    pairs: Vec<Drafted>,
+    /// Indices into the pairs, or why there is none.
+    read: HashMap<Files, Result<u32, Arc<Error>>>,
+    local_ca: Option<Result<(), Refused>>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug)]
+struct Drafted {
+    files: Files,
+    origin: Origin,
+    names: Vec<HostPattern>,
+    pair: Arc<Pair>,
+    refused: Option<Stamp>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(resolver: &'a Resolver, options: &'a Options, now: SystemTime) -> Self {
+        Self {
+            resolver,
+            local_suffixes: &options.local_suffixes,
+            cert_dir: options.cert_dir.as_deref(),
+            listed: None,
+            now,
+            pairs: Vec::new(),
+            read: HashMap::new(),
+            local_ca: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Finds the source of one wanted name.
+    pub(super) fn slot(&mut self, wanted: &Wanted) -> Result<Slot, Refused> {
+        match &wanted.source {
+            Source::Pair { cert, key } => {
+                let files = Files {
+                    cert: cert.clone(),
+                    key: key.clone(),
+                };
+                self.pair(files, Origin::Named, &wanted.name)
+                    .map_err(Refused::Pair)
+            }
+            Source::LocalCa => self.local_ca(),
+            Source::Auto => self.auto(&wanted.name),
+        }
+    }
+
+    /// The plan with these slots.
+    pub(super) fn finish(self, slots: Vec<Slot>) -> (Plan, Vec<Warning>) {
+        let install = |drafted: Drafted| Installed {
+            files: drafted.files,
+            origin: drafted.origin,
+            names: drafted.names,
+            current: ArcSwap::new(drafted.pair),
+            refused: Mutex::new(drafted.refused),
+        };
+        let plan = Plan {
+            slots: slots.into(),
+            cert_dir: self.cert_dir.map(Path::to_owned),
+            pairs: self.pairs.into_iter().map(install).collect(),
+        };
+        (plan, self.warnings)
+    }
+
+    fn auto(&mut self, name: &HostPattern) -> Result<Slot, Refused> {
+        for files in self.candidates(name) {
+            // A fault has been told as a warning when the pair was read; the next one may do.
+            if let Ok(slot) = self.pair(files, Origin::CertDir, name) {
+                return Ok(slot);
+            }
+        }
+        if self.is_local(name) {
+            return self.local_ca();
+        }
+        Err(Refused::NoSource)
+    }
+
+    fn candidates(&mut self, name: &HostPattern) -> Vec<Files> {
+        let Some(folder) = self.cert_dir else {
+            return Vec::new();
+        };
+        let listed = self.listed.get_or_insert_with(|| {
+            let (listed, problems) = CertDir::scan(folder);
+            self.warnings
+                .extend(problems.into_iter().map(Warning::CertDir));
+            listed
+        });
+        listed.candidates(name).cloned().collect()
+    }
+
+    fn is_local(&self, pattern: &HostPattern) -> bool {
+        pattern.base().is_some_and(|base| {
+            LOCAL_SUFFIXES.iter().any(|suffix| base.is_under(suffix))
+                || self
+                    .local_suffixes
+                    .iter()
+                    .any(|suffix| base.is_under(suffix.as_str()))
+        })
+    }
+
+    fn local_ca(&mut self) -> Result<Slot, Refused> {
+        let opened = match &self.local_ca {
+            Some(opened) => opened,
+            None => {
+                let opened = self.resolver.open_local_ca(self.now);
+                if let Ok(ca) = &opened {
+                    let warning = pair::key_warning(&ca.root().key_path);
+                    self.warnings.extend(warning.map(Warning::Pair));
+                }
+                let opened = opened
+                    .map(|_ca| ())
+                    .map_err(|error| Refused::LocalCa(Arc::new(error)));
+                self.local_ca.insert(opened)
+            }
+        };
+        opened.clone().map(|()| Slot::LocalCa)
+    }
+
+    fn pair(
+        &mut self,
+        files: Files,
+        origin: Origin,
+        name: &HostPattern,
+    ) -> Result<Slot, Arc<Error>> {
+        let index = match self.read.get(&files) {
+            Some(read) => read.clone()?,
+            None => {
+                let read = self.read_pair(&files, origin);
+                self.read.insert(files, read.clone());
+                read?
+            }
+        };
+        if let Some(drafted) = self.pairs.get_mut(index as usize) {
+            drafted.pair.covers(&drafted.files, [name])?;
+            drafted.names.push(name.clone());
+        }
+        Ok(Slot::Pair(index))
+    }
+
+    /// Reuses what an earlier plan has read, if the files are as they were, or if they no longer do.
+    fn read_pair(&mut self, files: &Files, origin: Origin) -> Result<u32, Arc<Error>> {
+        let known = self.resolver.known(files);
+        let found = Stamp::of(files);
+        let unchanged = known.as_ref().filter(|pair| pair.stamp == found).cloned();
+        let (pair, refused) = match unchanged {
+            Some(pair) => (pair, None),
+            None => match Pair::load(files, self.now) {
+                Ok((pair, warnings)) => {
+                    self.warnings
+                        .extend(warnings.into_iter().map(Warning::Pair));
+                    (Arc::new(pair), None)
+                }
+                Err(error) => {
+                    let error = Arc::new(error);
+                    let Some(known) = known else {
+                        self.tell(origin, &error);
+                        return Err(error);
+                    };
+                    self.warnings.push(Warning::Kept(error));
+                    (known, Some(found))
+                }
+            },
+        };
+        let index = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
+        self.pairs.push(Drafted {
+            files: files.clone(),
+            origin,
+            names: Vec::new(),
+            pair,
+            refused,
+        });
+        Ok(index)
+    }
+
+    /// A named pair's fault refuses its names; one in the folder is stepped over, so it is told apart.
+    fn tell(&mut self, origin: Origin, error: &Arc<Error>) {
+        match origin {
+            Origin::Named => (),
+            Origin::CertDir => self.warnings.push(Warning::SteppedOver(Arc::clone(error))),
+        }
+    }
+}

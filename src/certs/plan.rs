@@ -1,0 +1,184 @@
+//! Which certificate each wanted name gets: compiled once, read at every handshake.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
+
+use crate::certs::pair::fault::{Error, Warning};
+use crate::certs::pair::{self, Pair};
+use crate::certs::stamp::{Files, Stamp};
+use crate::hostname::HostPattern;
+
+/// One slot for each wanted name, in the order they were wanted. Pairs are shared among slots.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub(super) slots: Box<[Slot]>,
+    pub(super) pairs: Box<[Installed]>,
+    pub(super) cert_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Slot {
+    /// Index into the plan's pairs.
+    Pair(u32),
+    LocalCa,
+    Refused,
+}
+
+/// A pair in service.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) files: Files,
+    pub(super) origin: Origin,
+    /// What every successor must cover.
+    pub(super) names: Vec<HostPattern>,
+    pub(super) current: ArcSwap<Pair>,
+    /// The files that were refused last, so that one fault is told once.
+    pub(super) refused: Mutex<Option<Stamp>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Named,
+    CertDir,
+}
+
+/// What a look at a pair's files led to.
+#[derive(Debug)]
+pub enum Event {
+    /// A changed pair was accepted and is served from now on.
+    Renewed {
+        cert: PathBuf,
+        not_after: SystemTime,
+        warnings: Vec<Warning>,
+    },
+    /// A changed pair was refused; the old one is served on.
+    Kept { files: Files, error: Error },
+}
+
+/// A certificate's source, in words for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Described<'a> {
+    OwnPair(&'a Path),
+    /// The path within the folder of pairs.
+    CertDir(&'a Path),
+    LocalCa,
+    /// The name was refused.
+    Nothing,
+}
+
+impl Plan {
+    /// Where the certificate of this slot comes from.
+    #[must_use]
+    pub fn describe(&self, slot: usize) -> Described<'_> {
+        match self.slots.get(slot) {
+            Some(Slot::Pair(index)) => self
+                .pairs
+                .get(*index as usize)
+                .map_or(Described::Nothing, |installed| {
+                    self.describe_pair(installed)
+                }),
+            Some(Slot::LocalCa) => Described::LocalCa,
+            Some(Slot::Refused) | None => Described::Nothing,
+        }
+    }
+
+    fn describe_pair<'a>(&self, installed: &'a Installed) -> Described<'a> {
+        let cert = installed.files.cert.as_path();
+        match installed.origin {
+            Origin::Named => Described::OwnPair(cert),
+            Origin::CertDir => {
+                let folder = self.cert_dir.as_deref();
+                let within = folder.and_then(|folder| cert.strip_prefix(folder).ok());
+                Described::CertDir(within.unwrap_or(cert))
+            }
+        }
+    }
+}
+
+impl Installed {
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.current.load().certified)
+    }
+
+    /// Looks at the files; takes a changed pair in if it is good for all the names.
+    pub(super) fn refresh(&self, now: SystemTime) -> Option<Event> {
+        let found = Stamp::of(&self.files);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if found == self.current.load().stamp {
+            *refused = None;
+            return None;
+        }
+        if *refused == Some(found) {
+            return None;
+        }
+        Some(match self.load(now) {
+            Ok((pair, warnings)) => {
+                *refused = None;
+                let not_after = pair.facts.not_after;
+                self.current.store(Arc::new(pair));
+                Event::Renewed {
+                    cert: self.files.cert.clone(),
+                    not_after,
+                    warnings,
+                }
+            }
+            Err(error) => {
+                *refused = Some(found);
+                Event::Kept {
+                    files: self.files.clone(),
+                    error,
+                }
+            }
+        })
+    }
+
+    fn load(&self, now: SystemTime) -> Result<(Pair, Vec<Warning>), Error> {
+        let (pair, warnings) = Pair::load(&self.files, now)?;
+        pair.covers(&self.files, &self.names)?;
+        Ok((pair, warnings))
+    }
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnPair(cert) => write!(f, "own pair {}", cert.display()),
+            Self::CertDir(cert) => write!(f, "cert_dir {}", cert.display()),
+            Self::LocalCa => f.write_str("local CA"),
+            Self::Nothing => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renewed {
+                cert, not_after, ..
+            } => write!(
+                f,
+                "{} was read again and holds until {}",
+                cert.display(),
+                pair::fault::day(*not_after)
+            ),
+            Self::Kept { error, .. } => {
+                write!(f, "the old certificate is served on: {error}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 8);
+    }
+}

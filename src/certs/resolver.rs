@@ -1,0 +1,239 @@
+//! Certificates for handshakes: plans which name gets which, gives the one to show, and looks for renewed files.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
+
+use rustls::sign::CertifiedKey;
+
+use crate::certs::cert_dir;
+use crate::certs::draft::Draft;
+use crate::certs::local_ca::{LocalCa, root};
+use crate::certs::pair::{Pair, fault};
+use crate::certs::plan::{Event, Plan, Slot};
+use crate::certs::stamp::Files;
+use crate::hostname::{HostName, HostPattern};
+use crate::storage::files::Storage;
+
+/// One name of one site, and where its certificate shall come from.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub name: HostPattern,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The operator's own pair.
+    Pair { cert: PathBuf, key: PathBuf },
+    /// The local CA, whatever the name.
+    LocalCa,
+    /// A pair of the folder that names it, else the local CA for a local name, else none.
+    Auto,
+}
+
+/// What holds for all names.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A folder whose pairs are matched by their names.
+    pub cert_dir: Option<PathBuf>,
+    /// Suffixes the local CA signs besides the built-in ones.
+    pub local_suffixes: Vec<HostName>,
+}
+
+/// A wanted name that gets no certificate.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Index into the wanted names.
+    pub index: usize,
+    pub error: Refused,
+}
+
+/// Why a name gets no certificate.
+#[derive(Debug, Clone)]
+pub enum Refused {
+    /// Its pair cannot be served.
+    Pair(Arc<fault::Error>),
+    /// The local CA cannot be used.
+    LocalCa(Arc<root::Error>),
+    /// It is neither in the folder of pairs nor local.
+    NoSource,
+}
+
+/// What is odd and hinders nobody.
+#[derive(Debug)]
+pub enum Warning {
+    /// About a pair that is served, or the key of the local CA.
+    Pair(fault::Warning),
+    /// About a file in the folder of pairs.
+    CertDir(cert_dir::Problem),
+    /// A pair of the folder cannot be served, so the next best source was taken.
+    SteppedOver(Arc<fault::Error>),
+    /// The files of a pair went bad since they were read; what was read is served on.
+    Kept(Arc<fault::Error>),
+}
+
+/// A cheap handle on everything that outlives a plan: what was read, and the local CA.
+#[derive(Debug, Clone)]
+pub struct Resolver(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    storage: Storage,
+    /// Opened when a plan first needs it.
+    local_ca: OnceLock<LocalCa>,
+    /// The pairs that living plans serve.
+    known: Mutex<HashMap<Files, Weak<Pair>>>,
+}
+
+impl Resolver {
+    /// Touches nothing yet.
+    #[must_use]
+    pub fn new(storage: Storage) -> Self {
+        Self(Arc::new(Inner {
+            storage,
+            local_ca: OnceLock::new(),
+            known: Mutex::default(),
+        }))
+    }
+
+    /// Compiles what is wanted. A refusal concerns its name alone: all others are served by the plan.
+    ///
+    /// Reads files, so it belongs on no data thread. A pair that an earlier, still living plan serves is not read again while its files are the same.
+    #[must_use]
+    pub fn plan(
+        &self,
+        wanted: &[Wanted],
+        options: &Options,
+        now: SystemTime,
+    ) -> (Plan, Vec<Refusal>, Vec<Warning>) {
+        let mut draft = Draft::new(self, options, now);
+        let mut slots = Vec::with_capacity(wanted.len());
+        let mut refusals = Vec::new();
+        for (index, wanted) in wanted.iter().enumerate() {
+            slots.push(draft.slot(wanted).unwrap_or_else(|error| {
+                refusals.push(Refusal { index, error });
+                Slot::Refused
+            }));
+        }
+        let (plan, warnings) = draft.finish(slots);
+        self.remember(&plan);
+        (plan, refusals, warnings)
+    }
+
+    /// The certificate to show for the wanted name with this index; `name` is the exact one the client asked for, as the local CA signs no other.
+    ///
+    /// None if the name was refused, or if the system gives no randomness.
+    #[must_use]
+    pub fn certified(
+        &self,
+        plan: &Plan,
+        slot: usize,
+        name: &HostName,
+        now: SystemTime,
+    ) -> Option<Arc<CertifiedKey>> {
+        match plan.slots.get(slot)? {
+            Slot::Pair(index) => Some(plan.pairs.get(*index as usize)?.certified()),
+            Slot::LocalCa => self
+                .0
+                .local_ca
+                .get()?
+                .certified(name, now)
+                .inspect_err(|error| tracing::error!(%name, %error, "no certificate"))
+                .ok(),
+            Slot::Refused => None,
+        }
+    }
+
+    /// Looks at the files of every pair; serves changed ones if they are good. A fault is told once for each change.
+    ///
+    /// Reads files, so it belongs on no data thread.
+    #[must_use]
+    pub fn refresh(&self, plan: &Plan, now: SystemTime) -> Vec<Event> {
+        let events: Vec<Event> = plan
+            .pairs
+            .iter()
+            .filter_map(|installed| installed.refresh(now))
+            .collect();
+        if !events.is_empty() {
+            self.remember(plan);
+        }
+        events
+    }
+
+    /// The local CA's root as PEM, once a plan needed it.
+    #[must_use]
+    pub fn local_ca_pem(&self) -> Option<&str> {
+        Some(&self.0.local_ca.get()?.root().pem)
+    }
+
+    /// Where the local CA's root is kept, once a plan needed it.
+    #[must_use]
+    pub fn local_ca_path(&self) -> Option<&Path> {
+        Some(&self.0.local_ca.get()?.root().path)
+    }
+
+    pub(super) fn open_local_ca(&self, now: SystemTime) -> Result<&LocalCa, root::Error> {
+        if let Some(ca) = self.0.local_ca.get() {
+            return Ok(ca);
+        }
+        let ca = LocalCa::open(&self.0.storage, now)?;
+        Ok(self.0.local_ca.get_or_init(|| ca))
+    }
+
+    pub(super) fn known(&self, files: &Files) -> Option<Arc<Pair>> {
+        self.lock_known().get(files)?.upgrade()
+    }
+
+    fn remember(&self, plan: &Plan) {
+        let mut known = self.lock_known();
+        known.retain(|_, pair| pair.strong_count() > 0);
+        known.extend(plan.pairs.iter().map(|installed| {
+            let pair = Arc::downgrade(&installed.current.load());
+            (installed.files.clone(), pair)
+        }));
+    }
+
+    fn lock_known(&self) -> MutexGuard<'_, HashMap<Files, Weak<Pair>>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pair(error) => error.fmt(f),
+            Self::LocalCa(error) => error.fmt(f),
+            Self::NoSource => f.write_str(
+                "no certificate: set `cert` and `key`, put a pair that names it into `cert_dir`, or let the local CA sign it with `tls = \"internal\"`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Pair(error) => error.source(),
+            Self::LocalCa(error) => error.source(),
+            Self::NoSource => None,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pair(warning) => warning.fmt(f),
+            Self::CertDir(problem) => problem.fmt(f),
+            Self::SteppedOver(error) => write!(f, "a pair of `cert_dir` is not used: {error}"),
+            Self::Kept(error) => write!(f, "the old certificate is served on: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "resolver_tests.rs"]
+mod tests;
