@@ -2,3 +2,4 @@
 
 pub mod config;
 pub mod hostname;
+pub mod proxy;
