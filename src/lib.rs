@@ -11,3 +11,4 @@ pub mod relay;
 pub mod routing;
 pub mod upstream;
 pub mod storage;
+pub mod proxy;

@@ -1,0 +1,28 @@
+//! What happens to the heads of one exchange. Pure: heads and facts in, heads or refusals out.
+//!
+//! `Received::judge` → routing → [`outbound`] → [`to_http1`] or [`to_http2`] per attempt → the upstream → [`inbound`].
+
+mod authority;
+mod connection;
+mod edit;
+mod facts;
+mod field;
+mod framing;
+mod hops;
+mod inbound;
+mod outbound;
+mod received;
+mod refusal;
+mod rules;
+mod upgrade;
+
+pub use authority::Authority;
+pub use connection::Trailers;
+pub use facts::{Facts, Scheme};
+pub use field::trailers;
+pub use framing::Framing;
+pub use inbound::{BrokenAnswer, inbound};
+pub use outbound::{outbound, to_http1, to_http2};
+pub use received::{Body, Protocol, Received};
+pub use refusal::Refusal;
+pub use upgrade::Upgrade;

@@ -1,0 +1,163 @@
+//! Which entry of `paths` a request falls under.
+
+use std::cmp::Reverse;
+use std::ptr;
+
+use super::normal::{canonical, careless, is_settled, normalise, resolve};
+use crate::config::site::{Matching, PathRule};
+use crate::proxy::headers::Refusal;
+
+/// Puts rules into the order and the spelling that [`choose`] relies on. Done once, when routes are compiled.
+pub fn sort(paths: &mut [PathRule]) {
+    for path in paths.iter_mut() {
+        let normal = normalise(&path.prefix).into_owned();
+        path.prefix = normal.into();
+    }
+    paths.sort_by_key(|path| {
+        let is_prefix = path.matching == Matching::Prefix;
+        (is_prefix, Reverse(path.prefix.len()))
+    });
+}
+
+/// The sorted rule for a request's raw path: an exact one, else the longest prefix on a segment boundary; none when no rule matches.
+/// To be asked for every request, rules or none, because it also sees the paths that escape.
+///
+/// # Errors
+/// [`Refusal::EscapingPath`] when dot segments climb above the root, or lead to another rule once encoded slashes,
+/// backslashes and parameters are read as a careless upstream reads them.
+pub fn choose<'a>(paths: &'a [PathRule], path: &str) -> Result<Option<&'a PathRule>, Refusal> {
+    if is_settled(path) {
+        return Ok(find(paths, path));
+    }
+    let strict = canonical(path);
+    let careless = careless(&strict);
+    let resolved = resolve(&strict);
+    let chosen = find(paths, &resolved.path);
+    let reading = resolve(&careless);
+    if resolved.climbs || reading.climbs {
+        return Err(Refusal::EscapingPath);
+    }
+    let has_dots = reading.path != careless;
+    if has_dots && !is_same(chosen, find(paths, &reading.path)) {
+        return Err(Refusal::EscapingPath);
+    }
+    Ok(chosen)
+}
+
+/// Whether a path lies under a prefix, on a segment boundary. Both in the same spelling.
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+    prefix == "/"
+        || path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn find<'a>(paths: &'a [PathRule], path: &str) -> Option<&'a PathRule> {
+    paths.iter().find(|rule| match rule.matching {
+        Matching::Exact => *rule.prefix == *path,
+        Matching::Prefix => is_under(path, &rule.prefix),
+    })
+}
+
+fn is_same(left: Option<&PathRule>, right: Option<&PathRule>) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => ptr::eq(left, right),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::proxy::testing;
+
+    fn rules(prefixes: &[&str]) -> Vec<PathRule> {
+        let rule = Arc::new(testing::rule());
+        let mut rules: Vec<PathRule> = prefixes
+            .iter()
+            .map(|text| {
+                let (prefix, matching) = match text.strip_suffix('$') {
+                    Some(prefix) => (prefix, Matching::Exact),
+                    None => (*text, Matching::Prefix),
+                };
+                PathRule {
+                    prefix: prefix.into(),
+                    matching,
+                    rule: Arc::clone(&rule),
+                }
+            })
+            .collect();
+        sort(&mut rules);
+        rules
+    }
+
+    #[track_caller]
+    fn check(prefixes: &[&str], path: &str, expected: Result<Option<&str>, Refusal>) {
+        let rules = rules(prefixes);
+        let chosen = choose(&rules, path).map(|rule| rule.map(|rule| &*rule.prefix));
+        assert_eq!(chosen, expected, "{path}");
+    }
+
+    const PREFIXES: [&str; 6] = ["/", "/api", "/api/v2", "/api/v2/x$", "/health$", "/café"];
+
+    #[test]
+    fn the_longest_prefix_on_a_segment_boundary_wins() {
+        check(&PREFIXES, "/api", Ok(Some("/api")));
+        check(&PREFIXES, "/api/", Ok(Some("/api")));
+        check(&PREFIXES, "/api/v2/y", Ok(Some("/api/v2")));
+        check(&PREFIXES, "/apis", Ok(Some("/")));
+        check(&PREFIXES, "/API", Ok(Some("/")));
+        check(&PREFIXES, "//api", Ok(Some("/")));
+        check(&["/api"], "/other", Ok(None));
+        check(&[], "/", Ok(None));
+        check(&PREFIXES, "*", Ok(Some("/")));
+    }
+
+    #[test]
+    fn an_exact_rule_is_for_exactly_its_path() {
+        check(&PREFIXES, "/health", Ok(Some("/health")));
+        check(&PREFIXES, "/health/", Ok(Some("/")));
+        check(&PREFIXES, "/api/v2/x", Ok(Some("/api/v2/x")));
+        check(&PREFIXES, "/api/v2/x/y", Ok(Some("/api/v2")));
+    }
+
+    #[test]
+    fn matching_reads_the_normal_form() {
+        check(&PREFIXES, "/%61pi/x", Ok(Some("/api")));
+        check(&PREFIXES, "/x/../api/y", Ok(Some("/api")));
+        check(&PREFIXES, "/api/../x", Ok(Some("/")));
+        check(&PREFIXES, "/api/%2e%2E/x", Ok(Some("/")));
+        check(&PREFIXES, "/caf%c3%a9/x", Ok(Some("/caf%C3%A9")));
+        check(&PREFIXES, "/café", Ok(Some("/caf%C3%A9")));
+        check(&PREFIXES, "/api%2Fv2", Ok(Some("/")));
+        check(&PREFIXES, "/api/a%2Fb", Ok(Some("/api")));
+    }
+
+    #[test]
+    fn a_path_that_escapes_its_rule_is_refused() {
+        for path in [
+            "/../x",
+            "/a/../../x",
+            "/%2e%2e/x",
+            "/api/..%2fx",
+            "/api/..%5Cx",
+            "/api/..\\x",
+            "/api/v2/%2e%2e%2f%2e%2e%2fx",
+            "/api/..;/x",
+            "/api/..;a=b/x",
+            "/..%2f",
+        ] {
+            check(&PREFIXES, path, Err(Refusal::EscapingPath));
+        }
+        check(&[], "/../x", Err(Refusal::EscapingPath));
+    }
+
+    #[test]
+    fn dots_that_stay_within_their_rule_pass() {
+        check(&PREFIXES, "/api/a/..%2fb", Ok(Some("/api")));
+        check(&PREFIXES, "/api/a/..;x/b", Ok(Some("/api")));
+    }
+}

@@ -1,0 +1,203 @@
+//! Replies of our own: short, the same everywhere, with a stable code for machines and words for whoever sits at the machine itself.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+
+use super::accept::prefers_json;
+
+/// An answer that no upstream gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: StatusCode,
+    /// Stable, lower case, with hyphens: `unknown-host`, `upstream-refused`.
+    pub code: &'static str,
+    /// What happened and what to do, in a sentence.
+    pub words: Cow<'static, str>,
+    pub connection: Connection,
+}
+
+/// What becomes of the client's connection after a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    Keep,
+    /// Framing is in doubt, or the request's body is not wanted.
+    Close,
+}
+
+/// Who reads a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A loopback peer: told everything.
+    Local,
+    /// Told the code, not how this machine is set up.
+    Remote,
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// R9110 15.5.6 wants a list; what an upstream allows is not known here.
+const ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+impl Reply {
+    /// A reply after which the connection may go on.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        words: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            words: words.into(),
+            connection: Connection::Keep,
+        }
+    }
+
+    /// The same reply, after which the connection ends.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self {
+            connection: Connection::Close,
+            ..self
+        }
+    }
+
+    /// The whole response, in the form that the request's `Accept` prefers. `version` is the request's.
+    #[must_use]
+    pub fn into_response(
+        self,
+        version: Version,
+        request: &HeaderMap,
+        request_id: &HeaderValue,
+        audience: Audience,
+    ) -> Response<Bytes> {
+        let words = match audience {
+            Audience::Local => Some(self.words.as_ref()),
+            Audience::Remote => None,
+        };
+        let (content_type, body) = if prefers_json(request.get_all(ACCEPT)) {
+            ("application/json", self.json(request_id, words))
+        } else {
+            ("text/plain; charset=utf-8", self.text(request_id, words))
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(X_REQUEST_ID, request_id.clone());
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, ALLOWED);
+        }
+        if self.connection == Connection::Close && version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn text(&self, request_id: &HeaderValue, words: Option<&str>) -> String {
+        let mut text = format!("{}: {}\n", self.status, self.code);
+        if let Some(words) = words {
+            text.push_str(words);
+            text.push('\n');
+        }
+        text.push_str("request ");
+        text.push_str(request_id.to_str().unwrap_or_default());
+        text.push('\n');
+        text
+    }
+
+    fn json(&self, request_id: &HeaderValue, words: Option<&str>) -> String {
+        let mut object = serde_json::json!({
+            "status": self.status.as_u16(),
+            "error": self.code,
+            "request_id": request_id.to_str().unwrap_or_default(),
+        });
+        if let Some(words) = words {
+            object["message"] = words.into();
+        }
+        format!("{object}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply() -> Reply {
+        Reply::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream-refused",
+            "nobody listens on \"localhost:3001\"",
+        )
+    }
+
+    fn response(reply: Reply, accept: &'static str, audience: Audience) -> Response<Bytes> {
+        let mut request = HeaderMap::new();
+        request.insert(ACCEPT, HeaderValue::from_static(accept));
+        let request_id = HeaderValue::from_static("0198");
+        reply.into_response(Version::HTTP_11, &request, &request_id, audience)
+    }
+
+    #[test]
+    fn strangers_get_the_code_alone() {
+        let response = response(reply(), "*/*", Audience::Remote);
+        assert_eq!(
+            response.body(),
+            "502 Bad Gateway: upstream-refused\nrequest 0198\n"
+        );
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(response.headers()[X_REQUEST_ID], "0198");
+        assert!(!response.headers().contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn the_machines_own_user_gets_the_words() {
+        let response = response(reply(), "text/html", Audience::Local);
+        let expected = "502 Bad Gateway: upstream-refused\n\
+                        nobody listens on \"localhost:3001\"\nrequest 0198\n";
+        assert_eq!(response.body(), expected);
+    }
+
+    #[test]
+    fn programs_get_json() {
+        let response = response(reply(), "application/json", Audience::Local);
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["status"], 502);
+        assert_eq!(body["error"], "upstream-refused");
+        assert_eq!(body["request_id"], "0198");
+        assert_eq!(body["message"], "nobody listens on \"localhost:3001\"");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn close_is_said_in_http1_only() {
+        let request_id = HeaderValue::from_static("0198");
+        let says_close = |version| {
+            reply()
+                .closing()
+                .into_response(version, &HeaderMap::new(), &request_id, Audience::Remote)
+                .headers()
+                .contains_key(CONNECTION)
+        };
+        assert!(says_close(Version::HTTP_10));
+        assert!(says_close(Version::HTTP_11));
+        assert!(!says_close(Version::HTTP_2));
+    }
+
+    #[test]
+    fn a_refused_method_comes_with_a_list() {
+        let refused = Reply::new(StatusCode::METHOD_NOT_ALLOWED, "connect", "");
+        let response = response(refused, "*/*", Audience::Remote);
+        assert_eq!(response.headers()[ALLOW], ALLOWED);
+    }
+}
