@@ -2,14 +2,42 @@
 //!
 //! `text → DeTable with spans → check → Result<Config, Problems>`; only [`load()`] touches the file system.
 
+mod answers;
+mod arguments;
+mod document;
+mod headers;
+mod keys;
 pub mod listen;
+mod load;
+mod loops;
+mod names;
+mod paths;
 pub mod problem;
+mod problems;
+mod read;
+mod reader;
+mod requests;
+mod rewrite;
+mod rules;
+mod secure;
+mod settings;
 pub mod site;
+mod sites;
+mod sockets;
+mod suggest;
 pub mod target;
+mod targets;
+mod units;
+mod unquoted;
+mod walk;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use load::{find, load, load_with_arguments};
+pub use read::{Loaded, Refused, from_arguments, read};
+pub use secure::{LOCAL_SUFFIXES, is_local};
 
 use crate::hostname::HostName;
 use listen::Listen;

@@ -1,0 +1,132 @@
+//! What is known while the sites of all files are read one after another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::arguments;
+use super::document::Origin;
+use super::listen::Listen;
+use super::loops;
+use super::names::Names;
+use super::problem::Problem;
+use super::problems::Problems;
+use super::reader::Table;
+use super::settings::Settings;
+use super::site::{Certificate, Rule, Service, Site};
+use super::sockets::{Doors, Sockets, Use};
+use super::targets::Targets;
+
+/// Settings, defaults, everything taken so far, and what sites share.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) problems: Problems,
+    pub(super) settings: Settings,
+    pub(super) defaults: Option<Table<'a>>,
+    pub(super) names: Names,
+    pub(super) doors: Doors,
+    pub(super) targets: Targets,
+    /// Rules of lone targets, by the target's text.
+    pub(super) rules: HashMap<Box<str>, Arc<Rule>, foldhash::fast::RandomState>,
+    pub(super) http_alpn: Arc<[Box<[u8]>]>,
+    pub(super) no_alpn: Arc<[Box<[u8]>]>,
+    listens: HashMap<Arc<[Listen]>, (), foldhash::fast::RandomState>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(settings: Settings, defaults: Option<Table<'a>>, problems: Problems) -> Self {
+        let mut walk = Self {
+            problems,
+            settings,
+            defaults,
+            names: Names::default(),
+            doors: Doors::default(),
+            targets: Targets::default(),
+            rules: HashMap::default(),
+            http_alpn: Arc::new([Box::from(*b"h2"), Box::from(*b"http/1.1")]),
+            no_alpn: Arc::new([]),
+            listens: HashMap::default(),
+        };
+        let http = walk.settings.http.clone();
+        walk.doors.take(&http, Use::Plain, &mut walk.problems);
+        walk
+    }
+
+    /// Reads the sites of the command line, one `HOST=TARGET` a line.
+    pub(super) fn arguments(&mut self, origin: &Origin<'_>) -> Vec<Site> {
+        arguments::split(origin, &mut self.problems)
+            .into_iter()
+            .filter_map(|(key, target)| self.short_site(key, target, &origin.folder))
+            .collect()
+    }
+
+    /// What was read since the last time stays.
+    pub(super) fn keep(&mut self) {
+        self.names.keep();
+        self.doors.keep();
+    }
+
+    /// The names and sockets taken since the last [`Walk::keep`] are free again.
+    pub(super) fn give_back(&mut self) {
+        self.names.give_back();
+        self.doors.give_back();
+    }
+
+    /// Takes over a site of an earlier configuration, without the names that others have by now.
+    pub(super) fn keep_earlier(&mut self, site: &Site, file: u32) -> Option<Site> {
+        let mut site = site.clone();
+        move_to(&mut site, file);
+        let used = match site.service {
+            Service::Plain(_) => Use::Plain,
+            Service::Secure(..) | Service::Passthrough(_) | Service::Tcp(..) => Use::Tls,
+        };
+        let sockets = Sockets {
+            list: Arc::clone(&site.listen),
+            at: site.listen.iter().map(|_| Some(site.at)).collect(),
+        };
+        self.doors.take(&sockets, used, &mut self.problems);
+        let free: Vec<_> = site
+            .names
+            .iter()
+            .filter(|name| self.names.take_free(name, &site.listen, site.at))
+            .cloned()
+            .collect();
+        site.names = free.into();
+        (!site.names.is_empty()).then_some(site)
+    }
+
+    pub(super) fn share_listen(&mut self, list: &Arc<[Listen]>) -> Arc<[Listen]> {
+        if let Some((shared, ())) = self.listens.get_key_value(list) {
+            return Arc::clone(shared);
+        }
+        self.listens.insert(Arc::clone(list), ());
+        Arc::clone(list)
+    }
+
+    /// Warns of what is odd about the whole.
+    pub(super) fn finish(&mut self, sites: &[Site]) {
+        let listens: Vec<Listen> = self.doors.listens();
+        for (target, at) in self.targets.in_order() {
+            loops::warn_of_own_socket(&target, at, &listens, &mut self.problems);
+        }
+        if sites.is_empty() {
+            self.problems.push(
+                Problem::warning("no-sites", "there are no sites, so nothing is served")
+                    .help("[sites]\n\"app.localhost\" = \"localhost:3000\""),
+            );
+        }
+    }
+}
+
+fn move_to(site: &mut Site, file: u32) {
+    site.at.file = file;
+    match &mut site.service {
+        Service::Secure(tls, _) | Service::Tcp(tls, _) => match &mut tls.certificate {
+            Certificate::Pair { cert, key } => {
+                cert.at.file = file;
+                key.at.file = file;
+            }
+            Certificate::LocalCa | Certificate::Auto => {}
+        },
+        Service::Plain(_) | Service::Passthrough(_) => {}
+    }
+}
