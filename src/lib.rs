@@ -9,6 +9,5 @@ pub mod observe;
 pub mod proxy;
 pub mod relay;
 pub mod routing;
-pub mod upstream;
 pub mod storage;
-pub mod proxy;
+pub mod upstream;

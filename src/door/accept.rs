@@ -96,7 +96,7 @@ pub async fn accept(
     workers: Arc<[Handle]>,
     capacity: Arc<Capacity>,
 ) -> io::Result<()> {
-    let watched = AsyncFd::with_interest(listener, Interest::READABLE)?;
+    let watched = AsyncFd::register_with_interest(listener, Interest::READABLE)?;
     loop {
         let mut ready = watched.readable().await?;
         for _ in 0..BATCH {

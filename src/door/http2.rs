@@ -18,7 +18,8 @@ use super::stream::Stream;
 use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
 use crate::deadline::Deadline;
-use crate::proxy::exchange::{Patience, exchange};
+use crate::proxy::body::Patience;
+use crate::proxy::exchange::exchange;
 use crate::proxy::visit::{Leave, Step, Visit};
 
 /// What a client may send on one stream, and on all of a connection's, before it is passed on.

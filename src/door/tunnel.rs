@@ -43,7 +43,7 @@ async fn reach(context: &Context, to: &Tunnel, deadline: &Deadline) -> Option<St
     None
 }
 
-fn tell(target: &Target, error: &dyn std::error::Error) {
+fn tell(target: &Target, error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%target, error, "no connection");
 }
 

@@ -151,10 +151,7 @@ fn rule_of(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
 }
 
 fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
-    let chosen = match http.paths.is_empty() {
-        true => None,
-        false => path::choose(&http.paths, parts.uri.path()).map_err(Fault::Refused)?,
-    };
+    let chosen = path::choose(&http.paths, parts.uri.path()).map_err(Fault::Refused)?;
     chosen
         .map(|path| &path.rule)
         .or(http.root.as_ref())

@@ -1,10 +1,19 @@
-//! One request's journey. The pure parts: heads, paths, redirects, and the replies we give ourselves.
+//! One request's journey. The pure parts are heads, paths, redirects and the form of the replies we give ourselves; the rest carries
+//! an exchange from its judgement to its line in the access log.
 
 mod accept;
+pub mod body;
+pub mod context;
+pub mod exchange;
+mod forward;
 pub mod headers;
 pub mod path;
+pub mod record;
 pub mod redirect;
+pub mod replies;
 pub mod reply;
+mod switch;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod visit;
