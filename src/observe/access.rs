@@ -1,6 +1,6 @@
-//! The access log's way out: workers format lines into blocks of their own and hand them, without ever waiting, to one thread that writes.
+//! The access log's way out: opened, reopened and closed here, written by one thread of its own.
 
-use std::cell::RefCell;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -8,26 +8,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fmt, mem};
 
-use super::record::{self, Format, LINE_BYTES_MAX, Record};
-use super::sink::{Block, Message, Shared, Sink};
-use super::stamp::Stamp;
+use super::record::Format;
+use super::sink::{Message, Shared, Sink};
+use super::writer::AccessWriter;
 
-/// Octets of the buffer that a worker fills before it hands it over.
-pub const BLOCK_BYTES: usize = 64 << 10;
 /// Blocks of all workers that wait to be written; what comes on top is dropped and counted.
 pub const BLOCKS_QUEUED_MAX: usize = 64;
-/// Empty buffers that a worker keeps for reuse.
-const SPARES_MAX: usize = 2;
 /// The log may hold addresses of people: the group reads, others do not.
 const FILE_MODE: u32 = 0o640;
-
-const _: () = assert!(LINE_BYTES_MAX < BLOCK_BYTES);
 
 /// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +44,6 @@ pub struct AccessLog {
 /// The log was not written to its end when the time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StillWriting;
-
-/// What one worker writes with. Lines leave when a block is full and at [`flush`](Self::flush); dropping it flushes.
-pub struct AccessWriter {
-    format: Format,
-    shared: Arc<Shared>,
-    blocks: SyncSender<Message>,
-    home: SyncSender<Vec<u8>>,
-    spares: Receiver<Vec<u8>>,
-    draft: RefCell<Draft>,
-}
 
 impl AccessLog {
     /// Opens the destination and starts the thread that writes to it.
@@ -99,19 +82,7 @@ impl AccessLog {
     /// A writer for one worker.
     #[must_use]
     pub fn writer(&self) -> AccessWriter {
-        let (home, spares) = mpsc::sync_channel(SPARES_MAX);
-        AccessWriter {
-            format: self.format,
-            shared: Arc::clone(&self.shared),
-            blocks: self.blocks.clone(),
-            home,
-            spares,
-            draft: RefCell::new(Draft {
-                bytes: Vec::with_capacity(BLOCK_BYTES),
-                lines: 0,
-                stamp: Stamp::new(),
-            }),
-        }
+        AccessWriter::new(self.format, self.blocks.clone(), Arc::clone(&self.shared))
     }
 
     /// Opens the file again under its name, after someone moved it away. Lines written from now on go there; the standard
@@ -178,83 +149,6 @@ impl AccessLog {
     }
 }
 
-impl AccessWriter {
-    /// Adds a line. Never waits: when the thread is that far behind, the lines of a whole block are dropped and counted.
-    pub fn write(&self, record: &Record<'_>) {
-        let mut draft = self.draft.borrow_mut();
-        let Draft {
-            bytes,
-            lines,
-            stamp,
-        } = &mut *draft;
-        record::line(bytes, stamp, self.format, record);
-        *lines += 1;
-        if bytes.len() + LINE_BYTES_MAX > BLOCK_BYTES && !self.hand_over(&mut draft) {
-            self.drop_lines(&mut draft);
-        }
-    }
-
-    /// Hands over what there is; when the thread is far behind, the lines stay for the next time.
-    pub fn flush(&self) {
-        let mut draft = self.draft.borrow_mut();
-        if draft.lines > 0 {
-            self.hand_over(&mut draft);
-        }
-    }
-
-    /// Whether the queue took the lines; if not, the draft still has them.
-    fn hand_over(&self, draft: &mut Draft) -> bool {
-        let block = Block {
-            bytes: mem::take(&mut draft.bytes),
-            lines: mem::take(&mut draft.lines),
-            home: self.home.clone(),
-        };
-        match self.blocks.try_send(Message::Block(block)) {
-            Ok(()) => {
-                draft.bytes = self
-                    .spares
-                    .try_recv()
-                    .unwrap_or_else(|_none| Vec::with_capacity(BLOCK_BYTES));
-                true
-            }
-            Err(
-                TrySendError::Full(Message::Block(block))
-                | TrySendError::Disconnected(Message::Block(block)),
-            ) => {
-                draft.bytes = block.bytes;
-                draft.lines = block.lines;
-                false
-            }
-            Err(TrySendError::Full(Message::Wake) | TrySendError::Disconnected(Message::Wake)) => {
-                false
-            }
-        }
-    }
-
-    fn drop_lines(&self, draft: &mut Draft) {
-        self.shared
-            .dropped
-            .fetch_add(draft.lines, Ordering::Relaxed);
-        draft.bytes.clear();
-        draft.lines = 0;
-    }
-}
-
-impl Drop for AccessWriter {
-    fn drop(&mut self) {
-        self.flush();
-        self.drop_lines(&mut self.draft.borrow_mut());
-    }
-}
-
-impl fmt::Debug for AccessWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessWriter")
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
-}
-
 impl fmt::Display for StillWriting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the access log was not written to its end in time")
@@ -270,13 +164,6 @@ struct WriterThread {
     ended: Receiver<()>,
 }
 
-/// Lines that were not handed over yet.
-struct Draft {
-    bytes: Vec<u8>,
-    lines: u64,
-    stamp: Stamp,
-}
-
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
@@ -288,6 +175,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::{full, written};
+    use super::super::writer::BLOCK_BYTES;
     use super::*;
     use std::fs;
     use std::io::Read as _;
@@ -317,19 +205,6 @@ mod tests {
         assert_eq!(log.dropped(), 0);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777 & !FILE_MODE, 0);
-    }
-
-    #[test]
-    fn a_buffer_never_grows_beyond_its_block() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = to_file(&folder.path().join("access.log"));
-        let writer = log.writer();
-        let long = vec![0xff; BLOCK_BYTES];
-        for turn in 0..10_000 {
-            let target: &[u8] = if turn % 100 == 0 { &long } else { b"/" };
-            writer.write(&Record { target, ..full() });
-            assert_eq!(writer.draft.borrow().bytes.capacity(), BLOCK_BYTES);
-        }
     }
 
     #[test]

@@ -12,3 +12,4 @@ pub mod record;
 mod sink;
 mod stamp;
 mod text;
+pub mod writer;
