@@ -1,29 +1,34 @@
 //! Accepting: one acceptor a listening socket, which hands every connection to the worker with the fewest.
+//!
+//! An acceptor is a thread that does nothing else: what it accepts was never registered with a runtime before its worker has it.
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
+use rustix::event::{PollFd, PollFlags};
 
 use super::worker::{Handle, Order};
 use crate::routing::SocketSpec;
 
-/// Connections taken in one go, before other sockets have their turn.
-const BATCH: usize = 64;
 /// The pause when the system has no descriptor or memory left: long enough not to spin, short enough not to be felt.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// How long an acceptor without a free place sleeps before it looks whether it should stop.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
 
 /// How many connections there may be, and how many there are.
 #[derive(Debug)]
 pub struct Capacity {
     max: AtomicUsize,
     open: AtomicUsize,
-    freed: Notify,
+    full: Mutex<()>,
+    freed: Condvar,
+    /// Acceptors that wait for a place.
+    waiting: AtomicUsize,
 }
 
 /// One connection's place. Given back when dropped.
@@ -37,13 +42,18 @@ impl Capacity {
     /// Nobody is here yet.
     #[must_use]
     pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max: AtomicUsize::new(max.max(1)), open: AtomicUsize::new(0), freed: Notify::new() })
+        Arc::new(Self {
+            max: AtomicUsize::new(max.max(1)),
+            open: AtomicUsize::new(0),
+            full: Mutex::new(()),
+            freed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     /// Takes effect for the next arrival.
     pub fn set_max(&self, max: usize) {
         self.max.store(max.max(1), Ordering::Relaxed);
-        self.freed.notify_waiters();
     }
 
     /// Connections at this moment.
@@ -52,19 +62,19 @@ impl Capacity {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Waits for a place: while there is none, clients wait in the kernel's queue.
-    async fn permit(self: &Arc<Self>) -> Permit {
-        loop {
-            let freed = self.freed.notified();
-            let mut freed = std::pin::pin!(freed);
-            freed.as_mut().enable();
-            let max = self.max.load(Ordering::Relaxed);
-            let more = |open: usize| (open < max).then_some(open + 1);
-            if self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
-                return Permit { capacity: self.clone(), worker: None };
-            }
-            freed.await;
-        }
+    fn permit(self: &Arc<Self>) -> Option<Permit> {
+        let max = self.max.load(Ordering::Relaxed);
+        let more = |open: usize| (open < max).then_some(open + 1);
+        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Permit { capacity: self.clone(), worker: None })
+    }
+
+    /// Waits until a place may be free. Clients wait in the kernel's queue meanwhile.
+    fn wait(&self) {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        drop(self.freed.wait_timeout(full, FULL_PAUSE));
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -82,56 +92,111 @@ impl Drop for Permit {
             load.fetch_sub(1, Ordering::Relaxed);
         }
         self.capacity.open.fetch_sub(1, Ordering::AcqRel);
-        self.capacity.freed.notify_one();
-    }
-}
-
-/// Accepts on one socket until dropped by its task's end. Never returns.
-///
-/// # Errors
-/// When the listener cannot be watched.
-pub async fn accept(
-    listener: Arc<TcpListener>,
-    socket: SocketSpec,
-    workers: Arc<[Handle]>,
-    capacity: Arc<Capacity>,
-) -> io::Result<()> {
-    let watched = AsyncFd::register_with_interest(listener, Interest::READABLE)?;
-    loop {
-        let mut ready = watched.readable().await?;
-        for _ in 0..BATCH {
-            let permit = capacity.permit().await;
-            match watched.get_ref().accept() {
-                Ok((stream, peer)) => hand_over(&workers, permit, |permit| Order::Serve { stream, peer, socket, permit }).await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready.clear_ready();
-                    break;
-                }
-                Err(error) => mishap(socket, &error).await,
-            }
+        if self.capacity.waiting.load(Ordering::Acquire) > 0 {
+            self.capacity.freed.notify_one();
         }
     }
 }
 
-async fn hand_over(workers: &[Handle], permit: Permit, order: impl FnOnce(Permit) -> Order) {
-    let least = workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed));
-    if let Some(worker) = least {
-        let order = order(permit.at(&worker.load));
-        // A worker that is gone has told why; its connection closes here.
-        let _gone = worker.orders.send(order).await;
+/// A socket that is being accepted on. Dropped, it accepts no more; the socket stays open as long as somebody else holds it.
+#[derive(Debug)]
+pub struct Acceptor {
+    /// Closing it ends the thread.
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    /// Begins to accept.
+    ///
+    /// # Errors
+    /// When the system gives no thread or descriptor.
+    pub fn start(
+        listener: Arc<TcpListener>,
+        socket: SocketSpec,
+        workers: Arc<[Handle]>,
+        capacity: Arc<Capacity>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let (stop, stopped) = UnixStream::pair()?;
+        let accepting = Accepting { listener, socket, workers, capacity, stopped };
+        let thread = std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || accepting.run())?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-async fn mishap(socket: SocketSpec, error: &io::Error) {
-    let exhausted = matches!(
-        error.raw_os_error().map(rustix::io::Errno::from_raw_os_error),
-        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE | rustix::io::Errno::NOBUFS | rustix::io::Errno::NOMEM)
-    );
-    if exhausted {
-        tracing::warn!(listener = %socket.address, %error, "cannot accept, clients wait");
-        tokio::time::sleep(EXHAUSTED_PAUSE).await;
-    } else {
-        // The client gave up between SYN and accept.
-        tracing::debug!(listener = %socket.address, %error, "arrival lost");
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the acceptor was reported when it happened.
+            let _ended = thread.join();
+        }
+    }
+}
+
+struct Accepting {
+    listener: Arc<TcpListener>,
+    socket: SocketSpec,
+    workers: Arc<[Handle]>,
+    capacity: Arc<Capacity>,
+    stopped: UnixStream,
+}
+
+enum Next {
+    Accept,
+    Stop,
+}
+
+impl Accepting {
+    fn run(&self) {
+        while let Ok(Next::Accept) = self.wait() {
+            match self.capacity.permit() {
+                None => self.capacity.wait(),
+                Some(permit) => match self.listener.accept() {
+                    Ok((stream, peer)) => self.hand_over(permit, |permit| Order::Serve {
+                        stream,
+                        peer,
+                        socket: self.socket,
+                        permit,
+                    }),
+                    Err(error) => self.mishap(&error),
+                },
+            }
+        }
+    }
+
+    fn wait(&self) -> io::Result<Next> {
+        let mut watched = [
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(&self.stopped, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut watched, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(if watched[1].revents().is_empty() { Next::Accept } else { Next::Stop })
+    }
+
+    fn hand_over(&self, permit: Permit, order: impl FnOnce(Permit) -> Order) {
+        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed));
+        if let Some(worker) = least {
+            let order = order(permit.at(&worker.load));
+            // A worker that is gone has told why; its connection closes here.
+            let _gone = worker.orders.blocking_send(order);
+        }
+    }
+
+    fn mishap(&self, error: &io::Error) {
+        use rustix::io::Errno;
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::AGAIN | Errno::INTR) => {}
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                tracing::warn!(listener = %self.socket.address, %error, "cannot accept, clients wait");
+                std::thread::sleep(EXHAUSTED_PAUSE);
+            }
+            // The client gave up between SYN and accept.
+            _ => tracing::debug!(listener = %self.socket.address, %error, "arrival lost"),
+        }
     }
 }

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use crate::config::Limits;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
-use crate::observe::access::AccessWriter;
+use crate::observe::writer::AccessWriter;
 use crate::observe::counters::Counters;
 use crate::relay::Scratch;
 use crate::routing::Routes;
