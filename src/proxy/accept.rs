@@ -4,7 +4,7 @@ use http::HeaderValue;
 use http::header::GetAll;
 
 /// Whether JSON is preferred to plain text: by weight, then by how exactly it is named, then by which comes first.
-pub(super) fn prefers_json(lines: GetAll<'_, HeaderValue>) -> bool {
+pub(super) fn prefers_json(lines: &GetAll<'_, HeaderValue>) -> bool {
     let mut json = Preference::NONE;
     let mut text = Preference::NONE;
     let ranges = lines
@@ -81,7 +81,8 @@ fn weight(parameter: &str) -> Option<u16> {
     if !name.trim_end().eq_ignore_ascii_case("q") {
         return None;
     }
-    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    let value = value.trim();
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let is_number = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
     let thousandths = match whole {
         _ if !is_number => 0,
@@ -105,7 +106,11 @@ mod tests {
         for line in lines {
             headers.append(ACCEPT, HeaderValue::from_static(line));
         }
-        assert_eq!(prefers_json(headers.get_all(ACCEPT)), expected, "{lines:?}");
+        assert_eq!(
+            prefers_json(&headers.get_all(ACCEPT)),
+            expected,
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Reply {
             Audience::Local => Some(self.words.as_ref()),
             Audience::Remote => None,
         };
-        let (content_type, body) = if prefers_json(request.get_all(ACCEPT)) {
+        let (content_type, body) = if prefers_json(&request.get_all(ACCEPT)) {
             ("application/json", self.json(request_id, words))
         } else {
             ("text/plain; charset=utf-8", self.text(request_id, words))

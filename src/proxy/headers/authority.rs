@@ -72,7 +72,7 @@ impl Authority {
 
     /// Whether both name the same place when default ports are filled in.
     pub(super) fn is_same_place(&self, other: &Self, scheme: Scheme) -> bool {
-        let port = |authority: &Self| authority.port.unwrap_or(scheme.default_port());
+        let port = |authority: &Self| authority.port.unwrap_or_else(|| scheme.default_port());
         self.host() == other.host() && port(self) == port(other)
     }
 }

@@ -208,3 +208,142 @@ impl fmt::Display for BrokenAnswer {
 }
 
 impl std::error::Error for BrokenAnswer {}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+    use crate::config::site::{HeaderEdit, HeaderRule};
+    use crate::proxy::testing::{facts, fields_of, judge, lines_of, request, rule, template};
+
+    const DATE_NOW: HeaderValue = HeaderValue::from_static("now");
+
+    fn answer(
+        asked: (&str, &[&str]),
+        status: u16,
+        fields: &[&str],
+        rule: &Rule,
+    ) -> Result<Vec<String>, BrokenAnswer> {
+        let received = judge(&request(asked.0, asked.1)).unwrap();
+        let (mut parts, ()) = Response::new(()).into_parts();
+        parts.status = StatusCode::from_u16(status).unwrap();
+        parts.headers = fields_of(fields);
+        inbound(&mut parts, &received, rule, &facts(), &DATE_NOW)?;
+        Ok(lines_of(&parts.headers))
+    }
+
+    #[track_caller]
+    fn check(method: &str, status: u16, fields: &[&str], expected: Result<&[&str], BrokenAnswer>) {
+        let line = format!("{method} / 1.1");
+        let seen = answer((&line, &["host: a.test"]), status, fields, &rule());
+        let expected = expected.map(|lines| lines.iter().map(ToString::to_string).collect());
+        assert_eq!(seen, expected, "{method} {status} {fields:?}");
+    }
+
+    #[test]
+    fn what_ended_at_our_hop_goes_and_the_rest_stays() {
+        let fields = [
+            "server: up",
+            "connection: keep-alive, x-gone",
+            "set-cookie: a=1",
+            "keep-alive: timeout=5",
+            "set-cookie: b=2",
+            "x-gone: 1",
+            "proxy-authenticate: basic",
+            "upgrade: h2",
+            "trailer: x-sum",
+            "transfer-encoding: chunked",
+            "x-forwarded-thing: stays",
+            "date: then",
+        ];
+        let left = [
+            "server: up",
+            "set-cookie: a=1",
+            "set-cookie: b=2",
+            "trailer: x-sum",
+            "x-forwarded-thing: stays",
+            "date: then",
+        ];
+        check("GET", 200, &fields, Ok(&left));
+        check("GET", 200, &["x: y"], Ok(&["x: y", "date: now"]));
+    }
+
+    #[test]
+    fn lengths_stay_where_they_are_allowed() {
+        let length = "content-length: 5";
+        check("GET", 200, &[length, length], Ok(&[length, "date: now"]));
+        check("HEAD", 200, &[length], Ok(&[length, "date: now"]));
+        check("GET", 304, &[length], Ok(&[length, "date: now"]));
+        check("GET", 204, &[length], Ok(&["date: now"]));
+        check("GET", 103, &[length, "link: x"], Ok(&["link: x"]));
+    }
+
+    #[test]
+    fn broken_answers_are_not_passed() {
+        for fields in [
+            &["content-length: 1", "content-length: 2"][..],
+            &["content-length: x"],
+            &["content-length: 1", "transfer-encoding: chunked"],
+            &["transfer-encoding: gzip, chunked"],
+            &["transfer-encoding: chunked, chunked"],
+        ] {
+            check("GET", 200, fields, Err(BrokenAnswer::Framing));
+        }
+        check(
+            "GET",
+            200,
+            &["connection: content-length"],
+            Err(BrokenAnswer::Connection),
+        );
+        check("GET", 200, &["x:  y"], Err(BrokenAnswer::PaddedValue));
+        assert_eq!(
+            Reply::from(BrokenAnswer::Framing).status,
+            StatusCode::BAD_GATEWAY
+        );
+    }
+
+    #[test]
+    fn a_101_answers_only_what_was_asked() {
+        let asked = ["host: a.test", "connection: upgrade", "upgrade: websocket"];
+        let switch = |fields| answer(("GET / 1.1", &asked), 101, fields, &rule());
+        let agreed = [
+            "upgrade: WebSocket",
+            "connection: Upgrade",
+            "sec-websocket-accept: x",
+        ];
+        let expected = [
+            "sec-websocket-accept: x",
+            "connection: upgrade",
+            "upgrade: WebSocket",
+            "date: now",
+        ];
+        assert_eq!(
+            switch(&agreed),
+            Ok(expected.map(ToOwned::to_owned).to_vec())
+        );
+        assert_eq!(switch(&["upgrade: tcp"]), Err(BrokenAnswer::Switch));
+        assert_eq!(switch(&[]), Err(BrokenAnswer::Switch));
+        check("GET", 101, &agreed, Err(BrokenAnswer::Switch));
+    }
+
+    #[test]
+    fn the_users_rules_and_hsts_come_last() {
+        let mut rule = rule();
+        rule.hsts = Some(HeaderValue::from_static("max-age=1"));
+        rule.response_headers = [
+            HeaderRule {
+                name: http::header::SERVER,
+                edit: HeaderEdit::Remove,
+            },
+            HeaderRule {
+                name: http::header::CONTENT_LENGTH,
+                edit: HeaderEdit::Set([template("7")].into()),
+            },
+        ]
+        .into();
+        let fields = ["server: up", "strict-transport-security: x", "date: then"];
+        let seen = answer(("GET / 1.1", &["host: a.test"]), 200, &fields, &rule).unwrap();
+        assert_eq!(seen, ["strict-transport-security: max-age=1", "date: then"]);
+    }
+}

@@ -1,20 +1,17 @@
-//! The way up: what a judged head loses, what is added to it, and its form for the protocol that the upstream speaks.
+//! The way up: what a judged head loses, and what is added to it.
 
-use http::header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{COOKIE, HOST, VIA};
 use http::request::Parts;
-use http::uri::{self, PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::connection::Trailers;
-use super::edit::{Fate, ROOM, drop_where, joined, rebuild};
-use super::facts::{Facts, Scheme};
+use super::edit::{Fate, ROOM, joined, rebuild};
+use super::facts::Facts;
 use super::field::{Kind, Kinds, classify};
-use super::framing::Framing;
 use super::received::{Protocol, Received};
 use super::refusal::Refusal;
-use super::upgrade::Upgrade;
 use super::{hops, rules};
-use crate::config::site::{HostField, Rule};
+use crate::config::site::Rule;
 use crate::proxy::path;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -25,7 +22,7 @@ const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-pref
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Edits a judged head for the upstream: hop-by-hop fields go, ours come, the user's rules follow, the target becomes origin-form.
-/// What remains is the same for every attempt; [`to_http1`] or [`to_http2`] finishes it for one.
+/// What remains is the same for every attempt; [`super::to_http1`] or [`super::to_http2`] finishes a copy for one.
 ///
 /// # Errors
 /// When the path cannot be stripped or rewritten safely.
@@ -53,73 +50,6 @@ pub fn outbound(
         hops::count_hop(&parts.method, headers);
     }
     rules::apply(headers, &rule.request_headers, facts);
-    Ok(())
-}
-
-/// Gives an edited head the form of HTTP/1.1. `target` is the upstream's own authority.
-///
-/// # Errors
-/// When the client asked for an extended `CONNECT`.
-pub fn to_http1(
-    parts: &mut Parts,
-    received: &Received,
-    host: &HostField,
-    target: &HeaderValue,
-) -> Result<(), Refusal> {
-    parts.version = Version::HTTP_11;
-    let headers = &mut parts.headers;
-    match host {
-        HostField::Preserve if received.authority.is_some() => {}
-        HostField::Preserve | HostField::Upstream => drop(headers.insert(HOST, target.clone())),
-        HostField::Literal(literal) => drop(headers.insert(HOST, literal.clone())),
-    }
-    // The client library frames some methods as empty unless it is told.
-    if received.framing == Framing::Open {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    match &received.upgrade {
-        None => Ok(()),
-        Some(Upgrade::Field(protocols)) => {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(UPGRADE, protocols.clone());
-            Ok(())
-        }
-        Some(Upgrade::Connect(_)) => Err(Refusal::UpgradeNotCarried),
-    }
-}
-
-/// Gives an edited head the form of HTTP/2: the authority moves into the target, `TE: trailers` stays.
-///
-/// # Errors
-/// When the client asked for a switch of protocols by `Upgrade`, or the host is no authority.
-pub fn to_http2(
-    parts: &mut Parts,
-    received: &Received,
-    host: &HostField,
-    target: &HeaderValue,
-    scheme: Scheme,
-) -> Result<(), Refusal> {
-    if matches!(received.upgrade, Some(Upgrade::Field(_))) {
-        return Err(Refusal::UpgradeNotCarried);
-    }
-    parts.version = Version::HTTP_2;
-    let authority = match (host, &received.authority) {
-        (HostField::Preserve, Some(authority)) => authority.field(),
-        (HostField::Preserve, None) | (HostField::Upstream, _) => target,
-        (HostField::Literal(literal), _) => literal,
-    };
-    let mut target = uri::Parts::default();
-    target.scheme = Some(scheme.uri());
-    target.authority =
-        Some(uri::Authority::try_from(authority.as_bytes()).map_err(|_invalid| Refusal::BadHost)?);
-    target.path_and_query = parts.uri.path_and_query().cloned();
-    parts.uri = Uri::from_parts(target).map_err(|_invalid| Refusal::BadTarget)?;
-    drop_where(&mut parts.headers, |name| *name == HOST);
-    if received.trailers == Trailers::Welcome || is_grpc(&parts.headers) {
-        parts
-            .headers
-            .insert(TE, HeaderValue::from_static("trailers"));
-    }
     Ok(())
 }
 
@@ -158,7 +88,7 @@ fn strip(headers: &mut HeaderMap, received: &Received) {
     let is_repeated_length = repeats && received.kinds.contains(Kind::ContentLength);
     if received.kinds.intersects(REMOVED) || is_odd || is_repeated_length {
         let mut cookies = match received.protocol {
-            Protocol::Http2 if is_odd => joined(headers, &header::COOKIE, b"; "),
+            Protocol::Http2 if is_odd => joined(headers, &COOKIE, b"; "),
             Protocol::Http10 | Protocol::Http11 | Protocol::Http2 => None,
         };
         let crumbs = cookies.is_some();
@@ -197,8 +127,153 @@ fn strip(headers: &mut HeaderMap, received: &Received) {
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::site::{HeaderEdit, HeaderRule};
+    use crate::proxy::testing::{facts, judge, lines_of, request, rule, template};
+
+    const OURS: [&str; 6] = [
+        "x-forwarded-for: 192.0.2.7",
+        "x-forwarded-proto: https",
+        "x-forwarded-host: a.test",
+        "x-forwarded-port: 443",
+        "x-request-id: 0198",
+        "via: 1.1 onedoor",
+    ];
+
+    fn edited(line: &str, fields: &[&str], rule: &Rule) -> Parts {
+        let mut parts = request(line, fields);
+        let received = judge(&parts).unwrap();
+        outbound(&mut parts, &received, rule, &facts()).unwrap();
+        parts
+    }
+
+    #[track_caller]
+    fn check(line: &str, fields: &[&str], expected: &[&str]) {
+        let parts = edited(line, fields, &rule());
+        assert_eq!(lines_of(&parts.headers), expected, "{line}");
+    }
+
+    fn with_ours(fields: &[&'static str]) -> Vec<&'static str> {
+        [fields, &OURS].concat()
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_repeats() {
+        let fields = ["x-b: 1", "host: a.test", "accept: */*", "x-a: 2", "x-a: é"];
+        check("GET / 1.1", &fields, &with_ours(&fields));
+        let removable = ["connection: close, x-gone", "x-gone: 1"];
+        check(
+            "GET / 1.1",
+            &[&fields[..], &removable].concat(),
+            &with_ours(&fields),
+        );
+        check(
+            "GET / 1.1",
+            &[&removable, &fields[..]].concat(),
+            &with_ours(&fields),
+        );
+    }
+
+    #[test]
+    fn what_ends_at_our_hop_goes() {
+        let fields = [
+            "host: a.test",
+            "connection: keep-alive, x-listed, cookie",
+            "keep-alive: timeout=5",
+            "proxy-connection: keep-alive",
+            "proxy-authenticate: x",
+            "proxy-authorization: x",
+            "te: trailers",
+            "upgrade: h2c",
+            "http2-settings: x",
+            "x-listed: 1",
+            "cookie: gone=1",
+            "trailer: x-sum",
+            "expect: 100-continue",
+            "content_length: 7",
+        ];
+        let left = ["host: a.test", "trailer: x-sum", "expect: 100-continue"];
+        check("GET / 1.1", &fields, &with_ours(&left));
+    }
+
+    #[test]
+    fn repeated_lengths_are_folded() {
+        let fields = ["host: a.test", "content-length: 3", "content-length: 3"];
+        check("PUT / 1.1", &fields, &with_ours(&fields[..2]));
+    }
+
+    #[test]
+    fn nobody_else_says_who_the_client_is() {
+        let fields = [
+            "host: a.test",
+            "X-FORWARDED-FOR: 1.2.3.4",
+            "x_forwarded_for: 1.2.3.4",
+            "x-forwarded-proto: http",
+            "x-forwarded-prefix: /x",
+            "forwarded: for=1.2.3.4",
+            "x-real-ip: 1.2.3.4",
+            "x-client-cert-subject: CN=root",
+            "x_client-cert_fingerprint: 00",
+            "x-request-id: mine",
+        ];
+        check("GET / 1.1", &fields, &with_ours(&["host: a.test"]));
+    }
+
+    #[test]
+    fn via_follows_those_before() {
+        let mut expected = with_ours(&["host: a.test", "via: 1.0 other"]);
+        let own = expected.pop().unwrap();
+        expected.insert(2, own);
+        check("GET / 1.1", &["host: a.test", "via: 1.0 other"], &expected);
+    }
+
+    #[test]
+    fn an_absolute_target_becomes_origin_form_and_host() {
+        let parts = edited("GET http://b.test?q 1.1", &["host: a.test"], &rule());
+        assert_eq!(parts.uri, "/?q");
+        assert_eq!(parts.headers[HOST], "b.test");
+        assert_eq!(parts.headers[X_FORWARDED_HOST], "b.test");
+    }
+
+    #[test]
+    fn the_users_rules_have_the_last_word_but_not_on_framing() {
+        let edit = |name, edit| HeaderRule {
+            name: HeaderName::from_static(name),
+            edit,
+        };
+        let set = |value| HeaderEdit::Set([template(value)].into());
+        let mut rule = rule();
+        rule.strip_prefix = Some("/app".into());
+        rule.request_headers = [
+            edit("x-request-id", HeaderEdit::Remove),
+            edit("x-forwarded-for", set("unknown")),
+            edit("x-a", HeaderEdit::Append([template("2")].into())),
+            edit(
+                "x-b",
+                HeaderEdit::Set([template("3"), template("4")].into()),
+            ),
+            edit("connection", set("close")),
+            edit("content-length", set("9")),
+        ]
+        .into();
+        let fields = ["host: a.test", "x-b: 0", "x-a: 1"];
+        let parts = edited("GET /app/x?q 1.1", &fields, &rule);
+        let expected = [
+            "host: a.test",
+            "x-b: 3",
+            "x-b: 4",
+            "x-a: 1",
+            "x-a: 2",
+            "x-forwarded-for: unknown",
+            "x-forwarded-proto: https",
+            "x-forwarded-host: a.test",
+            "x-forwarded-port: 443",
+            "x-forwarded-prefix: /app",
+            "via: 1.1 onedoor",
+        ];
+        assert_eq!(lines_of(&parts.headers), expected);
+        assert_eq!(parts.uri, "/x?q");
+    }
 }

@@ -1,19 +1,17 @@
 //! The judgement of a request head as the library read it: what it lets through and we do not, found in one pass.
 
-use http::header::HOST;
 use http::request::Parts;
 use http::uri;
 use http::{HeaderName, HeaderValue, Method, Version};
-use hyper::ext;
 
 use super::authority::Authority;
 use super::connection::{self, Trailers};
 use super::facts::Scheme;
 use super::field::{Kind, Kinds, classify};
 use super::framing::{Framing, FramingFault, framing};
-use super::hops;
 use super::refusal::Refusal;
 use super::upgrade::Upgrade;
+use super::{hops, target};
 use crate::config::Limits;
 
 /// What a head that may go on was found to say. The head itself stays with the caller.
@@ -67,8 +65,8 @@ impl Received {
     ) -> Result<Self, Refusal> {
         let protocol = Protocol::of(parts.version)?;
         let kinds = survey(parts, limits)?;
-        let upgrade = target(parts)?;
-        let authority = authority(parts, protocol, scheme)?;
+        let upgrade = target::switch(parts)?;
+        let authority = target::authority(parts, protocol, scheme)?;
         let framing = request_framing(parts, protocol, body)?;
         let connection = connection::options(&parts.headers, kinds)?;
         if kinds.contains(Kind::Via) {
@@ -152,56 +150,6 @@ pub(super) fn is_padded(value: &HeaderValue) -> bool {
     is_space(bytes.first()) || is_space(bytes.last())
 }
 
-/// The target's form must go with the method (R9112 3.2); an extended `CONNECT` is told here.
-fn target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
-    let mut upgrade = None;
-    if parts.method == Method::CONNECT {
-        let protocol = parts.extensions.get::<ext::Protocol>();
-        upgrade = Some(Upgrade::Connect(protocol.ok_or(Refusal::Connect)?.clone()));
-    }
-    if let Some(scheme) = parts.uri.scheme()
-        && *scheme != uri::Scheme::HTTP
-        && *scheme != uri::Scheme::HTTPS
-    {
-        return Err(Refusal::BadTarget);
-    }
-    let is_absolute = parts.uri.scheme().is_some();
-    match parts.uri.path_and_query().map(uri::PathAndQuery::as_str) {
-        Some("*") if parts.method == Method::OPTIONS => Ok(upgrade),
-        Some(path) if path.starts_with('/') => Ok(upgrade),
-        Some(path) if is_absolute && path.starts_with('?') => Ok(upgrade),
-        _ => Err(Refusal::BadTarget),
-    }
-}
-
-/// The one authority of the request. A target that has one wins over `Host` in HTTP/1.1 (R9112 3.2.2) and must not differ in HTTP/2.
-fn authority(
-    parts: &Parts,
-    protocol: Protocol,
-    scheme: Scheme,
-) -> Result<Option<Authority>, Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = hosts.next().map(Authority::parse).transpose()?;
-    if hosts.next().is_some() {
-        return Err(Refusal::RepeatedHost);
-    }
-    let target = parts.uri.authority().map(of_target).transpose()?;
-    match (protocol, target, host) {
-        (Protocol::Http10, None, None) => Ok(None),
-        (Protocol::Http11, _, None) | (Protocol::Http2, None, None) => Err(Refusal::MissingHost),
-        (Protocol::Http2, Some(target), Some(host)) if !target.is_same_place(&host, scheme) => {
-            Err(Refusal::AuthorityMismatch)
-        }
-        (_, Some(target), _) => Ok(Some(target)),
-        (_, None, host) => Ok(host),
-    }
-}
-
-fn of_target(authority: &uri::Authority) -> Result<Authority, Refusal> {
-    let field = HeaderValue::from_str(authority.as_str()).map_err(|_not_ascii| Refusal::BadHost)?;
-    Authority::parse(&field)
-}
-
 fn request_framing(parts: &Parts, protocol: Protocol, body: Body) -> Result<Framing, Refusal> {
     let framing = framing(&parts.headers).map_err(|fault| match fault {
         FramingFault::BadLength => Refusal::BadContentLength,
@@ -214,5 +162,135 @@ fn request_framing(parts: &Parts, protocol: Protocol, body: Body) -> Result<Fram
         (Protocol::Http2, Framing::Open, _) => Err(Refusal::ConnectionField),
         (Protocol::Http2, Framing::Empty, Body::Follows) => Ok(Framing::Open),
         (_, framing, _) => Ok(framing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::testing::{judge, request};
+
+    fn refusal(line: &str, fields: &[&str]) -> Option<Refusal> {
+        judge(&request(line, fields)).err()
+    }
+
+    #[test]
+    fn http2_has_no_connection_fields() {
+        let line = "GET https://a.test/ 2";
+        for field in [
+            "connection: close",
+            "keep-alive: 1",
+            "proxy-connection: close",
+            "transfer-encoding: chunked",
+            "upgrade: websocket",
+            "te: gzip",
+            "te: trailers, gzip",
+        ] {
+            assert_eq!(
+                refusal(line, &[field]),
+                Some(Refusal::ConnectionField),
+                "{field}"
+            );
+        }
+        assert_eq!(refusal(line, &["te: trailers"]), None);
+        assert_eq!(refusal(line, &["x:  y"]), Some(Refusal::PaddedValue));
+        assert_eq!(refusal(line, &["x: y\t"]), Some(Refusal::PaddedValue));
+    }
+
+    #[test]
+    fn framing_faults_have_their_statuses() {
+        let with = |line, field| judge(&request(line, &["host: a.test", field])).err();
+        let status = |line, field| with(line, field).map(|refusal| refusal.status().as_u16());
+        assert_eq!(status("POST / 1.1", "transfer-encoding: chunked"), None);
+        assert_eq!(
+            status("POST / 1.1", "transfer-encoding: gzip, chunked"),
+            Some(501)
+        );
+        assert_eq!(
+            status("POST / 1.1", "transfer-encoding: ,chunked"),
+            Some(400)
+        );
+        assert_eq!(
+            status("POST / 1.0", "transfer-encoding: chunked"),
+            Some(400)
+        );
+        assert_eq!(status("POST / 1.1", "content-length: +1"), Some(400));
+        assert_eq!(
+            status("POST / 1.1", "connection: content-length"),
+            Some(400)
+        );
+        let both = [
+            "host: a.test",
+            "content-length: 1",
+            "transfer-encoding: chunked",
+        ];
+        assert_eq!(
+            judge(&request("POST / 1.1", &both)).err(),
+            Some(Refusal::TwoFramings)
+        );
+    }
+
+    #[test]
+    fn limits_have_their_statuses() {
+        let status = |parts: &Parts, limits| {
+            let judged = Received::judge(parts, Body::Absent, Scheme::Http, &limits);
+            judged.err().map(|refusal| refusal.status().as_u16())
+        };
+        let parts = request("GET /0123456789 1.1", &["host: a.test", "x: y"]);
+        let limits = Limits::default();
+        assert_eq!(status(&parts, limits), None);
+        assert_eq!(
+            status(
+                &parts,
+                Limits {
+                    uri_bytes: 10,
+                    ..limits
+                }
+            ),
+            Some(414)
+        );
+        assert_eq!(
+            status(
+                &parts,
+                Limits {
+                    headers: 1,
+                    ..limits
+                }
+            ),
+            Some(431)
+        );
+        assert_eq!(
+            status(
+                &parts,
+                Limits {
+                    header_bytes: 30,
+                    ..limits
+                }
+            ),
+            Some(431)
+        );
+    }
+
+    #[test]
+    fn a_switch_is_asked_for_in_http11_with_connection_only() {
+        let asks = |version: &str, connection| {
+            let fields = ["host: a.test", "upgrade: websocket", connection];
+            let parts = request(&format!("GET / {version}"), &fields);
+            judge(&parts).unwrap().upgrade.is_some()
+        };
+        assert!(asks("1.1", "connection: keep-alive, Upgrade"));
+        assert!(!asks("1.1", "connection: keep-alive"));
+        assert!(!asks("1.0", "connection: upgrade"));
+    }
+
+    #[test]
+    fn an_http2_body_without_a_length_is_open() {
+        let parts = request("GET https://a.test/ 2", &[]);
+        let framing = |body| {
+            let judged = Received::judge(&parts, body, Scheme::Https, &Limits::default());
+            judged.unwrap().framing
+        };
+        assert_eq!(framing(Body::Follows), Framing::Open);
+        assert_eq!(framing(Body::Absent), Framing::Empty);
     }
 }

@@ -61,124 +61,87 @@ impl Refusal {
     /// The status of the reply.
     #[must_use]
     pub fn status(self) -> StatusCode {
-        self.meaning().0
+        match self {
+            Self::MissingHost
+            | Self::RepeatedHost
+            | Self::BadHost
+            | Self::UserInfo
+            | Self::AuthorityMismatch
+            | Self::BadTarget
+            | Self::BadTransferEncoding
+            | Self::TwoFramings
+            | Self::BadContentLength
+            | Self::BadConnection
+            | Self::ConnectionField
+            | Self::PaddedValue
+            | Self::EscapingPath => StatusCode::BAD_REQUEST,
+            Self::Connect | Self::LastHopOfTrace => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownTransferCoding | Self::UpgradeNotCarried => StatusCode::NOT_IMPLEMENTED,
+            Self::UnknownVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyFields | Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::LastHopOfOptions => StatusCode::OK,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::BadRewrite => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 
     /// The stable name of the fault, for replies, logs and counters.
     #[must_use]
     pub fn code(self) -> &'static str {
-        self.meaning().1
+        match self {
+            Self::MissingHost => "missing-host",
+            Self::RepeatedHost => "repeated-host",
+            Self::BadHost => "bad-host",
+            Self::UserInfo => "user-info",
+            Self::AuthorityMismatch => "authority-mismatch",
+            Self::BadTarget => "bad-target",
+            Self::Connect => "connect",
+            Self::BadTransferEncoding => "bad-transfer-encoding",
+            Self::UnknownTransferCoding => "unknown-transfer-coding",
+            Self::TwoFramings => "two-framings",
+            Self::BadContentLength => "bad-content-length",
+            Self::BadConnection => "bad-connection",
+            Self::ConnectionField => "connection-field",
+            Self::PaddedValue => "padded-value",
+            Self::UnknownVersion => "unknown-version",
+            Self::TargetTooLong => "target-too-long",
+            Self::TooManyFields => "too-many-fields",
+            Self::HeadTooLarge => "head-too-large",
+            Self::EscapingPath => "escaping-path",
+            Self::LastHopOfTrace | Self::LastHopOfOptions => "last-hop",
+            Self::Loop => "loop",
+            Self::UpgradeNotCarried => "upgrade-not-carried",
+            Self::BadRewrite => "bad-rewrite",
+        }
     }
 
-    fn meaning(self) -> (StatusCode, &'static str, &'static str) {
-        let bad = StatusCode::BAD_REQUEST;
+    fn words(self) -> &'static str {
         match self {
-            Self::MissingHost => (bad, "missing-host", "the request names no host"),
-            Self::RepeatedHost => (
-                bad,
-                "repeated-host",
-                "the request has several `Host` fields",
-            ),
-            Self::BadHost => (bad, "bad-host", "the request's host is not valid"),
-            Self::UserInfo => (
-                bad,
-                "user-info",
-                "the request's authority has a user before the host",
-            ),
-            Self::AuthorityMismatch => {
-                (bad, "authority-mismatch", "`:authority` and `Host` differ")
-            }
-            Self::BadTarget => (
-                bad,
-                "bad-target",
-                "the request target has a form that does not go with its method",
-            ),
-            Self::Connect => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "connect",
-                "this is no forward proxy",
-            ),
-            Self::BadTransferEncoding => (
-                bad,
-                "bad-transfer-encoding",
-                "`Transfer-Encoding` is not exactly `chunked`",
-            ),
-            Self::UnknownTransferCoding => (
-                StatusCode::NOT_IMPLEMENTED,
-                "unknown-transfer-coding",
-                "`Transfer-Encoding` names an unknown coding",
-            ),
-            Self::TwoFramings => (
-                bad,
-                "two-framings",
-                "the request has both `Transfer-Encoding` and `Content-Length`",
-            ),
-            Self::BadContentLength => (
-                bad,
-                "bad-content-length",
-                "`Content-Length` is no number, or its repeats differ",
-            ),
-            Self::BadConnection => (
-                bad,
-                "bad-connection",
-                "`Connection` names a field that is not the connection's own",
-            ),
-            Self::ConnectionField => (
-                bad,
-                "connection-field",
-                "HTTP/2 has no connection-specific fields",
-            ),
-            Self::PaddedValue => (
-                bad,
-                "padded-value",
-                "a field value starts or ends with a space",
-            ),
-            Self::UnknownVersion => (
-                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-                "unknown-version",
-                "HTTP/1.0, 1.1 and 2 are spoken here",
-            ),
-            Self::TargetTooLong => (
-                StatusCode::URI_TOO_LONG,
-                "target-too-long",
-                "the request target is too long",
-            ),
-            Self::TooManyFields => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too-many-fields",
-                "the request has too many header fields",
-            ),
-            Self::HeadTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head-too-large",
-                "the request head is too large",
-            ),
-            Self::EscapingPath => (
-                bad,
-                "escaping-path",
-                "the path can be read as leaving its place",
-            ),
-            Self::LastHopOfTrace => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "last-hop",
-                "`Max-Forwards` ended here, and requests are not reflected",
-            ),
-            Self::LastHopOfOptions => (StatusCode::OK, "last-hop", "`Max-Forwards` ended here"),
-            Self::Loop => (
-                StatusCode::LOOP_DETECTED,
-                "loop",
-                "the request came through here several times: does a target point back at onedoor?",
-            ),
-            Self::UpgradeNotCarried => (
-                StatusCode::NOT_IMPLEMENTED,
-                "upgrade-not-carried",
-                "the upstream connection cannot switch to the protocol asked for",
-            ),
-            Self::BadRewrite => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "bad-rewrite",
-                "a `rewrite` of this path gives no valid path",
-            ),
+            Self::MissingHost => "the request names no host",
+            Self::RepeatedHost => "the request names several hosts",
+            Self::BadHost => "the request's host is not valid",
+            Self::UserInfo => "the request's host comes with a user",
+            Self::AuthorityMismatch => "`:authority` and `Host` differ",
+            Self::BadTarget => "the request target does not go with its method",
+            Self::Connect => "this is no forward proxy",
+            Self::BadTransferEncoding => "`Transfer-Encoding` is not exactly `chunked`",
+            Self::UnknownTransferCoding => "`Transfer-Encoding` names an unknown coding",
+            Self::TwoFramings => "the request says its length twice",
+            Self::BadContentLength => "`Content-Length` is no number, or repeats differ",
+            Self::BadConnection => "`Connection` names a field that is not its own",
+            Self::ConnectionField => "HTTP/2 has no connection-specific fields",
+            Self::PaddedValue => "a field value starts or ends with a space",
+            Self::UnknownVersion => "HTTP/1.0, 1.1 and 2 are spoken here",
+            Self::TargetTooLong => "the request target is too long",
+            Self::TooManyFields => "the request has too many header fields",
+            Self::HeadTooLarge => "the request head is too large",
+            Self::EscapingPath => "the path can be read as leaving its place",
+            Self::LastHopOfTrace => "`Max-Forwards` ended here; nothing is reflected",
+            Self::LastHopOfOptions => "`Max-Forwards` ended here",
+            Self::Loop => "a loop: does a target lead back to onedoor?",
+            Self::UpgradeNotCarried => "the upstream cannot switch to that protocol",
+            Self::BadRewrite => "a `rewrite` makes no valid path of this one",
         }
     }
 
@@ -213,11 +176,10 @@ impl Refusal {
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        let (status, code, words) = refusal.meaning();
         Self {
-            status,
-            code,
-            words: Cow::Borrowed(words),
+            status: refusal.status(),
+            code: refusal.code(),
+            words: Cow::Borrowed(refusal.words()),
             connection: refusal.connection(),
         }
     }
@@ -225,7 +187,7 @@ impl From<Refusal> for Reply {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.meaning().2)
+        f.write_str(self.words())
     }
 }
 

@@ -232,7 +232,8 @@ mod tests {
         #[test]
         fn a_settled_path_is_its_own_normal_form(path in "/[%./a-c;0-9]{0,12}") {
             if is_settled(&path) {
-                prop_assert_eq!(resolve(&canonical(&path)).path, path.clone());
+                let resolved = resolve(&canonical(&path)).path;
+                prop_assert_eq!(resolved.as_str(), path.as_str());
                 prop_assert_eq!(careless(&path), path);
             }
         }
