@@ -444,7 +444,7 @@ impl Keys {
             Some(near) => return format!("there is a similar key: `{near}`"),
             None => {}
         }
-        let homes = [&TOP, &SITE, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT];
+        let homes = [&SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT];
         match homes.iter().find(|keys| keys.known.contains(&key)) {
             Some(home) => format!("`{key}` is a key of {}", home.of),
             None => format!("the keys of {} are {}", self.of, listed(self.known)),

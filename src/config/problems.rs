@@ -53,10 +53,12 @@ impl Problems {
         self.faulty.contains(&file)
     }
 
-    /// In the order of the files and of the places in them.
+    /// In the order of the files and of the places in them; last what has no place.
     pub(super) fn into_sorted(mut self) -> Vec<Problem> {
-        self.list
-            .sort_by_key(|problem| problem.at.as_ref().map(|(at, _)| *at));
+        self.list.sort_by_key(|problem| match &problem.at {
+            Some((at, _)) => (false, Some(*at)),
+            None => (true, None),
+        });
         self.list
     }
 }

@@ -20,7 +20,17 @@ pub(super) fn help_on_line(line: &str) -> Option<String> {
         && key
             .chars()
             .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | ':' | '[' | ']'));
-    looks_like_a_host.then(|| format!("a host name needs quotes: \"{key}\""))
+    let first = key.split('.').next().unwrap_or_default();
+    let is_key = [
+        &keys::TOP,
+        &keys::SITE,
+        &keys::LIMITS,
+        &keys::LOG,
+        &keys::TLS,
+    ]
+    .iter()
+    .any(|keys| keys.known.contains(&first));
+    (looks_like_a_host && !is_key).then(|| format!("a host name needs quotes: \"{key}\""))
 }
 
 /// Whether this bare key is the first label of an unquoted host; if so, every host below it is reported.
@@ -123,6 +133,7 @@ mod tests {
         );
         assert_eq!(help_on_line("[sites.*.dev]"), quoted("*.dev"));
         assert_eq!(help_on_line("to = "), None);
+        assert_eq!(help_on_line("to.url = "), None);
         assert_eq!(help_on_line("= 4"), None);
         assert_eq!(help_on_line(""), None);
     }

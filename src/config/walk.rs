@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
         for (target, at) in self.targets.in_order() {
             loops::warn_of_own_socket(&target, at, &listens, &mut self.problems);
         }
-        if sites.is_empty() {
+        if sites.is_empty() && !self.problems.has_errors() {
             self.problems.push(
                 Problem::warning("no-sites", "there are no sites, so nothing is served")
                     .help("[sites]\n\"app.localhost\" = \"localhost:3000\""),
