@@ -4,3 +4,4 @@ pub mod shutdown;
 
 pub mod config;
 pub mod hostname;
+pub mod ports;

@@ -72,14 +72,18 @@ impl Shutdown {
 
     /// Moves to [`Stage::Draining`], for every handle and branch; later calls change nothing.
     pub fn drain(&self) {
-        self.root.stage.fetch_max(Stage::Draining as u8, Ordering::SeqCst);
+        self.root
+            .stage
+            .fetch_max(Stage::Draining as u8, Ordering::SeqCst);
         self.root.tasks.close();
         self.root.draining.cancel();
     }
 
     /// Moves to [`Stage::Cut`], for every handle and branch; [`Self::draining`] resolves too.
     pub fn cut_off(&self) {
-        self.root.stage.fetch_max(Stage::Cut as u8, Ordering::SeqCst);
+        self.root
+            .stage
+            .fetch_max(Stage::Cut as u8, Ordering::SeqCst);
         self.drain();
         self.root.cut.cancel();
     }
@@ -129,7 +133,10 @@ impl Shutdown {
     }
 
     /// Spawns a task that nobody waits for and that serves until the cut: what must go on while others finish.
-    #[expect(clippy::disallowed_methods, reason = "this is the `Shutdown` to spawn through")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the `Shutdown` to spawn through"
+    )]
     pub fn spawn_attendant<F>(&self, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
