@@ -5,3 +5,5 @@ pub mod shutdown;
 pub mod config;
 pub mod hostname;
 pub mod ports;
+
+pub mod control;
