@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::ports::strict::System;
-use crate::ports::ways::{WAYS_MAX, Way, another_port, way};
+use crate::ports::ways::{WAYS_MAX, Way, another_port, unreserved, way};
 
 /// Ports below this are reserved where the system does not say otherwise.
 pub const RESERVED_BELOW: u16 = 1024;
@@ -155,8 +155,11 @@ fn on_linux(machine: &Machine, port: u16) -> Vec<Way> {
                 "allows it in this container; with `--network host` set it on the host",
             ),
             way(
-                format!("docker run -p {port}:8443 …"),
-                "publishes the port from `listen = [8443]` inside",
+                format!("docker run -p {port}:{} …", unreserved(port)),
+                format!(
+                    "publishes the port, with `{}` inside",
+                    another_port(port).command
+                ),
             ),
         ],
         Surroundings::Kubernetes => vec![way(

@@ -57,12 +57,20 @@ pub fn in_use(holder: &Holder, port: u16, machine: &Machine) -> Advice {
 /// The line for `proxy.toml` that needs nothing from anyone.
 #[must_use]
 pub fn another_port(port: u16) -> Way {
+    let free = unreserved(port);
     let command = match port {
-        80 => "http = 8080".to_owned(),
-        443 => "listen = [8443]".to_owned(),
-        other => format!("listen = [{}]", other.checked_add(8000).unwrap_or(8443)),
+        80 => format!("http = {free}"),
+        _ => format!("listen = [{free}]"),
     };
     way(command, "in proxy.toml: use another port for now")
+}
+
+/// A port that resembles this one and is not reserved.
+pub(crate) fn unreserved(port: u16) -> u16 {
+    match port {
+        80 => 8080,
+        other => other.checked_add(8000).unwrap_or(8443),
+    }
 }
 
 pub(crate) fn way(command: impl Into<String>, effect: impl Into<String>) -> Way {
