@@ -2,12 +2,15 @@
 
 pub mod certs;
 pub mod config;
+pub mod control;
 pub mod deadline;
 pub mod door;
 pub mod hostname;
 pub mod observe;
+pub mod ports;
 pub mod proxy;
 pub mod relay;
 pub mod routing;
+pub mod shutdown;
 pub mod storage;
 pub mod upstream;

@@ -1,0 +1,236 @@
+//! The right to be the holder: an exclusive lock beside the control socket, and the socket itself.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::control::client;
+use crate::control::place::{Place, Untrusted};
+
+/// How long a holder that is only starting is waited for, to learn who it is.
+pub const HOLDER_WAIT: Duration = Duration::from_secs(2);
+
+/// The lock, held until dropped. Dropping it removes the socket first.
+#[derive(Debug)]
+pub struct Claim {
+    place: Place,
+    _lock: File,
+}
+
+/// Why this process cannot be the holder.
+#[derive(Debug)]
+pub enum ClaimProblem {
+    /// Another onedoor holds the lock; without a number, it did not say who it is in time.
+    Held {
+        pid: Option<u32>,
+        place: Place,
+    },
+    Folder(Untrusted),
+    /// What lies where the socket belongs is no socket.
+    Occupied {
+        path: PathBuf,
+    },
+    Failed {
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
+impl Claim {
+    /// Takes the lock in this folder, which is made if it is missing.
+    ///
+    /// # Errors
+    /// [`ClaimProblem::Held`] when another process has it, which is asked for its number; else what is wrong with the folder.
+    pub async fn take(place: &Place) -> Result<Self, ClaimProblem> {
+        place.prepare().map_err(ClaimProblem::Folder)?;
+        let path = place.lock();
+        let failed = |source| ClaimProblem::Failed {
+            path: path.clone(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let lock = options.mode(0o600).open(&path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                place: place.clone(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(ClaimProblem::Held {
+                pid: client::holder(place, HOLDER_WAIT).await,
+                place: place.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Opens the control socket, non-blocking and for its owner alone; what a dead holder left is removed.
+    ///
+    /// # Errors
+    /// When something else than a socket lies there, or the system refuses.
+    pub fn listen(&self) -> Result<UnixListener, ClaimProblem> {
+        let path = self.place.socket();
+        let failed = |source| ClaimProblem::Failed {
+            path: path.clone(),
+            source,
+        };
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(&path).map_err(failed)?,
+            Ok(_other) => return Err(ClaimProblem::Occupied { path }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(listener)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let path = self.place.socket();
+        let ours = fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket());
+        if ours {
+            // What stays behind is stale, and the next holder removes it.
+            let _removed = fs::remove_file(&path);
+        }
+    }
+}
+
+impl fmt::Display for ClaimProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held {
+                pid: Some(pid),
+                place,
+            } => write!(
+                f,
+                "another onedoor (pid {pid}) is in charge of `{}`",
+                place.folder().display()
+            ),
+            Self::Held { pid: None, place } => write!(
+                f,
+                "another onedoor is in charge of `{}` and does not answer",
+                place.folder().display()
+            ),
+            Self::Folder(_) => f.write_str("the control socket cannot be opened safely"),
+            Self::Occupied { path } => write!(f, "`{}` is no socket: move it away", path.display()),
+            Self::Failed { path, .. } => write!(f, "cannot use `{}`", path.display()),
+        }
+    }
+}
+
+impl Error for ClaimProblem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Folder(untrusted) => Some(untrusted),
+            Self::Failed { source, .. } => Some(source),
+            Self::Held { .. } | Self::Occupied { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::control::health::Health;
+    use crate::control::place::Wishes;
+    use crate::control::server;
+    use crate::shutdown::Shutdown;
+
+    #[tokio::test]
+    async fn a_second_claim_is_refused_with_the_pid_of_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let place = place(root.path());
+        let claim = Claim::take(&place).await.unwrap();
+        let (health, told) =
+            watch::channel(Health::starting("2026-01-31T12:00:00Z".parse().unwrap()));
+        let shutdown = Shutdown::new();
+        server::start(claim.listen().unwrap(), told, &shutdown).unwrap();
+        let refused = Claim::take(&place).await.unwrap_err();
+        let ClaimProblem::Held { pid, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(pid, Some(health.borrow().pid));
+        shutdown.cut_off();
+        drop(claim);
+        Claim::take(&place).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_silent_holder_is_not_waited_for_forever() {
+        let root = tempfile::tempdir().unwrap();
+        let place = place(root.path());
+        let _claim = Claim::take(&place).await.unwrap();
+        let refused = Claim::take(&place).await.unwrap_err();
+        assert!(matches!(refused, ClaimProblem::Held { pid: None, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_ours_is_removed_at_the_end() {
+        let root = tempfile::tempdir().unwrap();
+        let place = place(root.path());
+        place.prepare().unwrap();
+        drop(UnixListener::bind(place.socket()).unwrap());
+        assert!(place.socket().exists());
+        let claim = Claim::take(&place).await.unwrap();
+        let _listener = claim.listen().unwrap();
+        UnixStream::connect(place.socket()).unwrap();
+        assert_eq!(fs::metadata(place.socket()).unwrap().mode() & 0o777, 0o600);
+        drop(claim);
+        assert!(!place.socket().exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_in_the_sockets_place_is_not_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let place = place(root.path());
+        place.prepare().unwrap();
+        File::create(place.socket()).unwrap();
+        let claim = Claim::take(&place).await.unwrap();
+        assert!(matches!(claim.listen(), Err(ClaimProblem::Occupied { .. })));
+        drop(claim);
+        assert!(place.socket().exists());
+    }
+
+    #[tokio::test]
+    async fn an_open_folder_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+        let wishes = Wishes {
+            explicit: Some(root.path()),
+            runtime: None,
+            state: root.path(),
+        };
+        let refused = Claim::take(&Place::choose(wishes)).await;
+        assert!(matches!(
+            refused,
+            Err(ClaimProblem::Folder(Untrusted::Open { .. }))
+        ));
+    }
+
+    fn place(root: &Path) -> Place {
+        Place::choose(Wishes {
+            explicit: None,
+            runtime: None,
+            state: root,
+        })
+    }
+}
