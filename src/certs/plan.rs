@@ -87,6 +87,15 @@ impl Plan {
         }
     }
 
+    /// Slots with the same identity show the same certificate; 0 where every name has its own, or none.
+    #[must_use]
+    pub fn identity(&self, slot: usize) -> u32 {
+        match self.slots.get(slot) {
+            Some(Slot::Pair(index)) => index.saturating_add(1),
+            Some(Slot::LocalCa | Slot::Refused) | None => 0,
+        }
+    }
+
     fn describe_pair<'a>(&self, installed: &'a Installed) -> Described<'a> {
         let cert = installed.files.cert.as_path();
         match installed.origin {

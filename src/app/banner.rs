@@ -1,0 +1,83 @@
+//! What `up` says once it serves: every site with its target, its certificate and where it is reached.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use crate::certs::plan::Plan;
+use crate::config::Config;
+use crate::config::site::{Action, Http, Service, Site};
+use crate::config::target::Target;
+use crate::routing::Kind;
+
+/// Sites that are listed; of more only the number is told.
+const SITES_TOLD_MAX: usize = 50;
+
+/// The table, with a line for the listeners under it.
+#[must_use]
+pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) -> String {
+    let mut rows = vec![["SITE", "TARGET", "CERTIFICATE", "LISTENS ON"].map(str::to_owned)];
+    let mut slot = 0;
+    for (index, site) in config.sites.iter().enumerate() {
+        if index < SITES_TOLD_MAX {
+            rows.push(row(site, plan, slot));
+        }
+        slot += site.names.len();
+    }
+    let widths: Vec<usize> =
+        (0..3).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for [site, target, certificate, listen] in &rows {
+        let (a, b, c) = (widths[0], widths[1], widths[2]);
+        // Writing into a string cannot fail.
+        let _written = writeln!(text, "{site:a$}  {target:b$}  {certificate:c$}  {listen}");
+    }
+    if config.sites.len() > SITES_TOLD_MAX {
+        let more = config.sites.len() - SITES_TOLD_MAX;
+        let _written = writeln!(text, "and {more} more");
+    }
+    let listening: Vec<String> = listeners.iter().map(|(address, kind)| format!("{address} ({})", word(*kind))).collect();
+    let _written = writeln!(text, "listening on {}", listening.join(", "));
+    text
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tls => "tls",
+        Kind::Plain => "plain",
+    }
+}
+
+fn row(site: &Site, plan: &Plan, slot: usize) -> [String; 4] {
+    let names: Vec<String> = site.names.iter().map(ToString::to_string).collect();
+    let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
+    let (target, certificate) = match &site.service {
+        Service::Plain(http) => (answer(http), "none: plain HTTP".to_owned()),
+        Service::Secure(_, http) => (answer(http), plan.describe(slot).to_string()),
+        Service::Passthrough(tunnel) => {
+            (format!("{}, unopened", targets(&tunnel.targets)), "the target's own".to_owned())
+        }
+        Service::Tcp(_, tunnel) => (format!("{}, as bytes", targets(&tunnel.targets)), plan.describe(slot).to_string()),
+    };
+    [names.join(", "), target, certificate, listen.join(", ")]
+}
+
+fn answer(http: &Http) -> String {
+    let mut parts: Vec<String> = http.root.iter().map(|rule| action(&rule.action)).collect();
+    for path in &http.paths {
+        parts.push(format!("{} → {}", path.prefix, action(&path.rule.action)));
+    }
+    parts.join(", ")
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Forward(list) => targets(list),
+        Action::Redirect(redirect) => format!("redirect to {}", redirect.to),
+        Action::Respond(respond) => format!("answers {}", respond.status.as_u16()),
+    }
+}
+
+fn targets(list: &[std::sync::Arc<Target>]) -> String {
+    let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+    list.join(" ")
+}

@@ -1,0 +1,140 @@
+//! Builds the parts and joins them: start, reload, stop. The only place that knows everyone.
+
+pub mod banner;
+mod listeners;
+pub mod prepare;
+mod reload;
+pub mod source;
+mod start;
+mod stop;
+mod watch;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch::Sender;
+
+use crate::certs::resolver::Resolver;
+use crate::config::read::Loaded;
+use crate::control::claim::Claim;
+use crate::control::health::Health;
+use crate::door::accept::Capacity;
+use crate::door::{Current, Handle};
+use crate::observe::access::AccessLog;
+use crate::shutdown::Shutdown;
+use listeners::Listeners;
+use source::Source;
+pub use start::{Setup, StartError};
+use watch::FileWatch;
+
+/// A running onedoor.
+#[derive(Debug)]
+pub struct App {
+    source: Source,
+    loaded: Loaded,
+    resolver: Resolver,
+    current: Arc<Current>,
+    listeners: Listeners,
+    workers: Arc<[Handle]>,
+    threads: Vec<JoinHandle<()>>,
+    capacity: Arc<Capacity>,
+    /// Connections that the descriptor limit allows.
+    connections_max: usize,
+    access: Option<Arc<AccessLog>>,
+    health: Sender<Health>,
+    files: FileWatch,
+    shutdown: Shutdown,
+    claim: Claim,
+}
+
+/// The signals that are listened to.
+struct Signals {
+    reload: Signal,
+    reopen: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Somebody wants us gone.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _some = self.terminate.recv() => {}
+            _some = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What wakes a running onedoor.
+enum Wake {
+    Reload,
+    Look,
+    Reopen,
+    Stop,
+}
+
+impl App {
+    /// Serves until it is told to stop by a signal or `until` ends; then drains.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to.
+    pub async fn run(mut self, until: impl Future<Output = ()>) -> std::io::Result<()> {
+        let mut signals = Signals::new()?;
+        let mut until = std::pin::pin!(until);
+        loop {
+            let wake = tokio::select! {
+                _some = signals.reload.recv() => Wake::Reload,
+                _some = signals.reopen.recv() => Wake::Reopen,
+                () = self.files.changed() => Wake::Look,
+                () = signals.stop() => Wake::Stop,
+                () = &mut until => Wake::Stop,
+            };
+            match wake {
+                Wake::Reload => self.reload(reload::Why::Asked).await,
+                Wake::Look => self.reload(reload::Why::FilesChanged).await,
+                Wake::Reopen => self.reopen_log(),
+                Wake::Stop => break,
+            }
+        }
+        self.stop(signals.stop()).await;
+        Ok(())
+    }
+
+    /// What is served, in words, for the person at the terminal.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        banner::banner(&self.loaded.config, &self.current.plan, &self.listeners.addresses())
+    }
+
+    /// Where clients reach us.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(std::net::SocketAddr, crate::routing::Kind)> {
+        self.listeners.addresses()
+    }
+
+    /// The local CA's root certificate as a file, if a site needs it.
+    #[must_use]
+    pub fn local_ca_path(&self) -> Option<&std::path::Path> {
+        self.resolver.local_ca_path()
+    }
+
+    fn reopen_log(&self) {
+        let Some(access) = &self.access else {
+            return;
+        };
+        match access.reopen() {
+            Ok(()) => tracing::info!("access log reopened"),
+            Err(error) => tracing::error!(%error, "access log not reopened, the old file goes on"),
+        }
+    }
+}

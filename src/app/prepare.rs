@@ -1,0 +1,168 @@
+//! From a loaded configuration to everything that serving it needs, or to all that is wrong with it. Nothing is bound or changed here,
+//! so `check`, the start and every reload ask the same question.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::certs::plan::Plan;
+use crate::certs::resolver::{self, Options, Resolver, Wanted};
+use crate::config::problem::{At, Problem};
+use crate::config::read::{Loaded, Refused};
+use crate::config::site::{Action, Certificate, Http, Service, Site};
+use crate::config::target::{Scheme, UpstreamTls};
+use crate::proxy::path;
+use crate::upstream::tls::TlsClients;
+
+/// A configuration with its certificates and clients. Whoever holds one can serve it.
+#[derive(Debug)]
+pub struct Prepared {
+    pub loaded: Loaded,
+    pub plan: Plan,
+    pub clients: TlsClients,
+    /// What is odd about the certificates and hinders nobody.
+    pub remarks: Vec<String>,
+}
+
+/// Reads the certificates and keys that a configuration names.
+///
+/// # Errors
+/// All problems at once, at the places of the sites they concern.
+pub fn prepare(mut loaded: Loaded, resolver: &Resolver, now: SystemTime) -> Result<Prepared, Refused> {
+    let wanted = wanted(&loaded);
+    let options = Options {
+        cert_dir: loaded.config.cert_dir.as_ref().map(|folder| folder.value.clone()),
+        local_suffixes: loaded.config.local_suffixes.clone(),
+    };
+    let names: Vec<Wanted> = wanted.iter().map(|(wanted, _site)| wanted.clone()).collect();
+    let (plan, refusals, warnings) = resolver.plan(&names, &options, now);
+    let mut problems = Vec::new();
+    for refusal in refusals {
+        if let Some((wanted, site)) = wanted.get(refusal.index) {
+            push_once(&mut problems, refused(&refusal.error, wanted, site));
+        }
+    }
+    let clients = clients(&loaded.config.sites, &mut problems);
+    if !problems.is_empty() {
+        return Err(Refused { problems, sources: loaded.sources });
+    }
+    drop((names, wanted));
+    for site in &mut loaded.config.sites {
+        if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
+            path::sort(&mut http.paths);
+        }
+    }
+    let remarks = warnings.iter().map(ToString::to_string).collect();
+    Ok(Prepared { loaded, plan, clients, remarks })
+}
+
+/// One entry a name of a site, in the order in which routes count their certificate slots.
+fn wanted(loaded: &Loaded) -> Vec<(Wanted, &Site)> {
+    let mut wanted = Vec::new();
+    for site in &loaded.config.sites {
+        let source = match &site.service {
+            Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
+                Certificate::Pair { cert, key } => {
+                    resolver::Source::Pair { cert: cert.value.clone(), key: key.value.clone() }
+                }
+                Certificate::LocalCa => resolver::Source::LocalCa,
+                Certificate::Auto => resolver::Source::Auto,
+            },
+            Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
+        };
+        for name in &site.names {
+            wanted.push((Wanted { name: name.clone(), source: source.clone() }, site));
+        }
+    }
+    wanted
+}
+
+fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {
+    let name = &wanted.name;
+    match error {
+        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", chain(&**fault))
+            .at(place_of_pair(site), format!("for `{name}`"))
+            .help("`onedoor check` reads the files again once they are mended"),
+        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", chain(&**fault)),
+        resolver::Refused::NoSource => {
+            Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
+                .at(site.at, "no pair in `tls.cert_dir` names it")
+                .help("put its pair there, give the site `cert` and `key`, or let the local CA sign it with `tls = \"internal\"`")
+        }
+    }
+}
+
+fn place_of_pair(site: &Site) -> At {
+    match &site.service {
+        Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
+            Certificate::Pair { cert, .. } => cert.at,
+            Certificate::LocalCa | Certificate::Auto => site.at,
+        },
+        Service::Plain(_) | Service::Passthrough(_) => site.at,
+    }
+}
+
+/// A local CA that cannot be used is one problem, however many sites need it.
+fn push_once(problems: &mut Vec<Problem>, problem: Problem) {
+    if !problems.contains(&problem) {
+        problems.push(problem);
+    }
+}
+
+/// Builds the clients for `https` targets; a file that cannot be used is a problem of the first site that names it.
+fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
+    let mut wanted: Vec<(Arc<UpstreamTls>, At)> = Vec::new();
+    for site in sites {
+        for options in upstream_options(&site.service) {
+            if !wanted.iter().any(|(known, _at)| known == options) {
+                wanted.push((options.clone(), site.at));
+            }
+        }
+    }
+    let mut usable = Vec::new();
+    for (options, at) in &wanted {
+        match TlsClients::build([options]) {
+            Ok(_client) => usable.push(options),
+            Err(error) => problems
+                .push(Problem::error("bad-upstream-tls", chain(&error)).at(*at, "a target of this site needs it")),
+        }
+    }
+    match TlsClients::build(usable) {
+        Ok(clients) => clients,
+        Err(error) => {
+            problems.push(Problem::error("bad-upstream-tls", chain(&error)));
+            TlsClients::default()
+        }
+    }
+}
+
+fn upstream_options(service: &Service) -> Vec<&Arc<UpstreamTls>> {
+    let http = match service {
+        Service::Plain(http) | Service::Secure(_, http) => http,
+        Service::Passthrough(_) | Service::Tcp(..) => return Vec::new(),
+    };
+    let Http { root, paths } = http;
+    let rules = root.iter().chain(paths.iter().map(|path| &path.rule));
+    rules
+        .filter_map(|rule| match &rule.action {
+            Action::Forward(targets) => Some(targets),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        })
+        .flatten()
+        .filter_map(|target| match &target.scheme {
+            Scheme::Https(options) => Some(options),
+            Scheme::Http | Scheme::H2c => None,
+        })
+        .collect()
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! Where the configuration comes from, so that a reload reads the same again.
+
+use std::path::{Path, PathBuf};
+
+use crate::config;
+use crate::config::read::{Loaded, Refused};
+
+/// What was named on the command line.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file, and sites added as `HOST=TARGET`.
+    File { path: PathBuf, arguments: Vec<String> },
+    /// Sites alone.
+    Arguments(Vec<String>),
+    /// A text that this program wrote itself.
+    Text { name: PathBuf, text: String },
+}
+
+impl Source {
+    /// Reads the configuration; sites of included files that went bad are taken from `previous`.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load(&self, previous: Option<&Loaded>) -> Result<Loaded, Refused> {
+        match self {
+            Self::File { path, arguments } => config::load::load_with_arguments(path, arguments, previous),
+            Self::Arguments(arguments) => config::read::from_arguments(arguments),
+            Self::Text { name, text } => config::read::read(name, text),
+        }
+    }
+
+    /// What the configuration is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &Path {
+        match self {
+            Self::File { path, .. } => path,
+            Self::Arguments(_) => Path::new("the command line"),
+            Self::Text { name, .. } => name,
+        }
+    }
+}

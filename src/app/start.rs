@@ -1,0 +1,223 @@
+//! Starting: everything is read and bound before anything is promised.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::listeners::Listeners;
+use super::prepare::{Prepared, prepare};
+use super::source::Source;
+use super::watch::FileWatch;
+use super::App;
+use crate::certs::resolver::Resolver;
+use crate::config::read::{Loaded, Refused};
+use crate::config::{AccessLog as Destination, Config, LogFormat};
+use crate::control::claim::{Claim, ClaimProblem};
+use crate::control::health::{Health, Kind as Spoken, Listening, Status};
+use crate::control::place::Place;
+use crate::control::{readiness, server};
+use crate::door::accept::Capacity;
+use crate::door::{Current, Handle, Options, Policies, start as start_worker};
+use crate::observe::access::{self, AccessLog};
+use crate::observe::record::Format;
+use crate::ports::descriptors::raise_descriptor_limit;
+use crate::ports::passed::Passed;
+use crate::ports::problem::PortProblem;
+use crate::proxy::context::Table;
+use crate::routing::{Kind, Loopback, Routes, sockets_of};
+use crate::shutdown::Shutdown;
+use crate::storage::files::Storage;
+
+/// Descriptors that are not for connections: files, logs, the control socket, runtimes.
+const DESCRIPTORS_KEPT: u64 = 64;
+/// A connection has one descriptor of its client's and mostly one of an upstream's.
+const DESCRIPTORS_EACH: u64 = 2;
+
+/// What is needed to start.
+#[derive(Debug)]
+pub struct Setup {
+    pub source: Source,
+    /// Read from the source.
+    pub loaded: Loaded,
+    pub storage: Storage,
+    pub control: Place,
+    /// Sockets from a service manager.
+    pub passed: Passed,
+}
+
+/// Why onedoor does not start.
+#[derive(Debug)]
+pub enum StartError {
+    Config(Refused),
+    Ports(PortProblem),
+    Control(ClaimProblem),
+    /// The access log cannot be opened.
+    Log(std::io::Error),
+    /// The crypto library has no randomness.
+    Tls(rustls::Error),
+    /// The system gives no thread, socket or signal.
+    System(std::io::Error),
+}
+
+/// How `localhost:` is bound on this system.
+pub(super) const LOOPBACK: Loopback =
+    if cfg!(target_os = "macos") { Loopback::Guarded } else { Loopback::Direct };
+
+impl App {
+    /// Reads, binds and starts everything; on return every listener is bound and every certificate loaded.
+    ///
+    /// # Errors
+    /// Nothing is left behind then.
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let Setup { source, loaded, storage, control, passed } = setup;
+        let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
+        let connections_max = connections_max(descriptors.soft);
+        let resolver = Resolver::new(storage);
+        let prepared = prepare(loaded, &resolver, now()).map_err(StartError::Config)?;
+        tell_remarks(&prepared.remarks);
+        let claim = Claim::take(&control).await.map_err(StartError::Control)?;
+        let (listeners, notes) = Listeners::default()
+            .bind(&sockets_of(&prepared.loaded.config, LOOPBACK), passed)
+            .map_err(StartError::Ports)?;
+        for note in notes {
+            tracing::info!("{note}");
+        }
+        let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
+        let port_of = |port| listeners.port_of(&Listeners::default(), port);
+        let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
+        let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
+        let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
+        let options = Options { current: current.clone(), policies, access: access.clone() };
+        let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
+        let (health, seen) = watch::channel(Health::starting(timestamp()));
+        let shutdown = Shutdown::new();
+        let socket = claim.listen().map_err(StartError::Control)?;
+        server::start(socket, seen, &shutdown).map_err(StartError::System)?;
+        let mut files = FileWatch::new();
+        files.follow(&loaded);
+        let mut app = Self {
+            source,
+            loaded,
+            resolver,
+            current,
+            listeners,
+            workers,
+            threads,
+            capacity,
+            connections_max,
+            access,
+            health,
+            files,
+            shutdown,
+            claim,
+        };
+        app.listeners.accept(&app.workers, &app.capacity).map_err(StartError::System)?;
+        app.announce();
+        Ok(app)
+    }
+
+    /// Tells whoever asks or waits that this is served now.
+    pub(super) fn announce(&self) {
+        let listeners = self.listeners.addresses();
+        self.health.send_modify(|health| {
+            health.status = Status::Ready;
+            health.sites = self.loaded.config.sites.len();
+            health.revision = self.current.table.routes.revision;
+            health.listeners = listeners
+                .iter()
+                .map(|(address, kind)| Listening { address: *address, kind: spoken(*kind) })
+                .collect();
+        });
+        let summary = format!("serving {} sites", self.loaded.config.sites.len());
+        if let Err(error) = readiness::ready(&summary) {
+            tracing::warn!(%error, "the service manager was not told");
+        }
+    }
+}
+
+/// Makes the generation that workers serve by.
+pub(super) fn assemble(
+    prepared: Prepared,
+    resolver: &Resolver,
+    revision: u64,
+    port_of: &dyn Fn(u16) -> u16,
+) -> (Loaded, Arc<Current>) {
+    let Prepared { loaded, plan, clients, remarks: _ } = prepared;
+    let config = &loaded.config;
+    let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
+    let table = Table {
+        routes: Routes::compile(config, revision, LOOPBACK, port_of),
+        clients,
+        limits: config.limits,
+        drain: config.drain,
+        identities: (0..slots).map(|slot| plan.identity(slot)).collect(),
+    };
+    let current = Current { table: Arc::new(table), plan, resolver: resolver.clone() };
+    (loaded, Arc::new(current))
+}
+
+pub(super) fn tell_remarks(remarks: &[String]) {
+    for remark in remarks {
+        tracing::warn!("{remark}");
+    }
+}
+
+fn spoken(kind: Kind) -> Spoken {
+    match kind {
+        Kind::Tls => Spoken::Tls,
+        Kind::Plain => Spoken::Plain,
+    }
+}
+
+/// The wall clock, read here for everything that takes it as an argument.
+#[expect(clippy::disallowed_methods, reason = "`app` is where wall time is read")]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn timestamp() -> Timestamp {
+    Timestamp::try_from(now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn connections_max(descriptors: Option<u64>) -> usize {
+    let Some(descriptors) = descriptors else {
+        return usize::MAX;
+    };
+    let each = descriptors.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
+    usize::try_from(each).unwrap_or(usize::MAX).max(1)
+}
+
+fn access_log(config: &Config) -> std::io::Result<Option<Arc<AccessLog>>> {
+    let destination = match &config.log.access {
+        Destination::Off => return Ok(None),
+        Destination::Stdout => access::Destination::Stdout,
+        Destination::Stderr => access::Destination::Stderr,
+        Destination::File(path) => access::Destination::File(path.clone()),
+    };
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+        LogFormat::Combined => Format::Combined,
+    };
+    AccessLog::open(destination, format).map(|log| Some(Arc::new(log)))
+}
+
+type Workers = (Arc<[Handle]>, Vec<std::thread::JoinHandle<()>>);
+
+fn workers(config: &Config, options: &Options) -> std::io::Result<Workers> {
+    // The standard library looks at cgroups and affinity.
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let count = config.workers.map_or_else(cores, NonZeroUsize::get);
+    let mut handles = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count);
+    for number in 0..count {
+        let (handle, thread) = start_worker(number, options.clone())?;
+        handles.push(handle);
+        threads.push(thread);
+    }
+    Ok((handles.into(), threads))
+}
+

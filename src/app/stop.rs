@@ -1,0 +1,68 @@
+//! Stopping: nobody new is let in, whoever is here may finish, and what is left then is cut and counted.
+
+use std::time::Duration;
+
+use super::App;
+use crate::control::health::Status;
+use crate::control::readiness;
+use crate::door::Order;
+use crate::proxy::context::Stage;
+
+/// How often the connections that are left are counted.
+const COUNT_EVERY: Duration = Duration::from_millis(20);
+/// How long the access log may take to write what it has.
+const LOG_TIME: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Drains, cuts, and says how many were cut. `sooner` ends the draining early.
+    pub(super) async fn stop(self, sooner: impl Future<Output = ()>) {
+        let Self { mut listeners, workers, threads, capacity, access, health, shutdown, claim, current, .. } = self;
+        let drain = current.table.drain;
+        health.send_modify(|health| health.status = Status::Draining);
+        if let Err(error) = readiness::stopping() {
+            tracing::debug!(%error, "the service manager was not told");
+        }
+        listeners.retain(&[]);
+        shutdown.drain();
+        tell_all(&workers, Stage::Draining).await;
+        let open = capacity.open();
+        if open > 0 {
+            tracing::info!(connections = open, drain = ?drain, "draining; a second signal cuts at once");
+        }
+        let empty = async {
+            while capacity.open() > 0 {
+                tokio::time::sleep(COUNT_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = empty => {}
+            () = tokio::time::sleep(drain) => {}
+            () = sooner => {}
+        }
+        let cut = capacity.open();
+        tell_all(&workers, Stage::Cut).await;
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+        shutdown.cut_off();
+        if let Some(access) = access
+            && access.close(LOG_TIME).is_err()
+        {
+            tracing::warn!(dropped = access.dropped(), "the access log was not written to its end");
+        }
+        drop(claim);
+        match cut {
+            0 => tracing::info!("stopped"),
+            cut => tracing::warn!(cut, "stopped, and cut connections that were still open"),
+        }
+    }
+}
+
+async fn tell_all(workers: &[crate::door::Handle], stage: Stage) {
+    for worker in workers {
+        // A worker that is gone has told why.
+        let _gone = worker.orders.send(Order::Advance(stage)).await;
+    }
+}

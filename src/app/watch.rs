@@ -1,0 +1,114 @@
+//! Watching files: what is told is only that something changed, after it has been quiet for a moment.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::config::read::Loaded;
+use crate::config::site::{Certificate, Service};
+
+/// Editors write a file in several steps; certificates come as two files.
+const SETTLE_TIME: Duration = Duration::from_millis(250);
+/// Changes that wait to be looked at; more say nothing new.
+const CHANGES_MAX: usize = 64;
+
+/// Watches the files of a configuration through the folders they lie in: files that are replaced are seen too.
+#[derive(Debug)]
+pub struct FileWatch {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    files: BTreeSet<PathBuf>,
+    /// Folders in which every file counts.
+    whole: BTreeSet<PathBuf>,
+    changes: mpsc::Receiver<Vec<PathBuf>>,
+}
+
+impl Default for FileWatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FileWatch {
+    /// Watches nothing yet. Without a watcher of the system only signals reload, which is told once.
+    #[must_use]
+    pub fn new() -> Self {
+        let (told, changes) = mpsc::channel(CHANGES_MAX);
+        let tell = move |event: notify::Result<notify::Event>| {
+            if let Ok(event) = event
+                && !matches!(event.kind, EventKind::Access(_))
+            {
+                // When the queue is full the reader has yet to look anyway.
+                let _full = told.try_send(event.paths);
+            }
+        };
+        let watcher = notify::recommended_watcher(tell);
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "files are not watched: SIGHUP reloads");
+        }
+        let empty = BTreeSet::new;
+        Self { watcher: watcher.ok(), folders: empty(), files: empty(), whole: empty(), changes }
+    }
+
+    /// Watches what this configuration was read from and the certificates it names, and nothing else any more.
+    pub fn follow(&mut self, loaded: &Loaded) {
+        let watched = loaded.watched.iter().map(|path| absolute(path));
+        (self.whole, self.files) = watched.partition(|path| path.is_dir());
+        for (cert, key) in pairs(&loaded.config) {
+            self.files.extend([absolute(cert), absolute(key)]);
+        }
+        if let Some(folder) = &loaded.config.cert_dir {
+            self.whole.insert(absolute(&folder.value));
+        }
+        let parents = self.files.iter().filter_map(|file| file.parent()).map(Path::to_owned);
+        let folders: BTreeSet<PathBuf> = parents.chain(self.whole.iter().cloned()).collect();
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for gone in self.folders.difference(&folders) {
+            // A folder that was deleted is not watched any more already.
+            let _gone = watcher.unwatch(gone);
+        }
+        for fresh in folders.difference(&self.folders) {
+            if let Err(error) = watcher.watch(fresh, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %fresh.display(), %error, "folder is not watched: SIGHUP reloads");
+            }
+        }
+        self.folders = folders;
+    }
+
+    /// Returns when something that counts has changed and then been quiet.
+    pub async fn changed(&mut self) {
+        loop {
+            let Some(paths) = self.changes.recv().await else {
+                return std::future::pending().await;
+            };
+            if paths.iter().any(|path| self.counts(path)) {
+                break;
+            }
+        }
+        while let Ok(Some(_more)) = tokio::time::timeout(SETTLE_TIME, self.changes.recv()).await {}
+    }
+
+    fn counts(&self, path: &Path) -> bool {
+        self.files.contains(path) || path.parent().is_some_and(|folder| self.whole.contains(folder))
+    }
+}
+
+fn pairs(config: &Config) -> impl Iterator<Item = (&PathBuf, &PathBuf)> {
+    config.sites.iter().filter_map(|site| match &site.service {
+        Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
+            Certificate::Pair { cert, key } => Some((&cert.value, &key.value)),
+            Certificate::LocalCa | Certificate::Auto => None,
+        },
+        Service::Plain(_) | Service::Passthrough(_) => None,
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_error| path.to_owned())
+}
