@@ -55,7 +55,7 @@ impl<'a> Walk<'a> {
     pub(super) fn arguments(&mut self, origin: &Origin<'_>) -> Vec<Site> {
         arguments::split(origin, &mut self.problems)
             .into_iter()
-            .filter_map(|(key, target)| self.short_site(key, target, &origin.folder))
+            .filter_map(|argument| self.short_site(argument.host, argument.target, &origin.folder))
             .collect()
     }
 
