@@ -28,11 +28,12 @@ pub(super) struct Draft<'a> {
 impl<'a> Walk<'a> {
     /// Reads every entry of a `[sites]` table, in the order of the text.
     pub(super) fn sites(&mut self, table: &Table<'a>) -> Vec<Site> {
-        table
-            .in_order()
+        let items = table.in_order();
+        self.has_pairs |= items
             .iter()
-            .filter_map(|item| self.entry(item))
-            .collect()
+            .filter_map(Item::as_table)
+            .any(|site| site.has("cert"));
+        items.iter().filter_map(|item| self.entry(item)).collect()
     }
 
     /// Reads the short form of a site.
@@ -202,12 +203,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn require_certificates(&mut self, draft: &Draft<'a>, certificate: &Certificate) {
-        secure::require_certificates(
-            certificate,
-            &draft.names,
-            &self.settings,
-            &mut self.problems,
-        );
+        if *certificate == Certificate::Auto && !self.has_pairs {
+            secure::require_certificates(&draft.names, &self.settings, &mut self.problems);
+        }
     }
 
     /// Finds the site's sockets and takes its names on them.

@@ -152,4 +152,19 @@ mod tests {
         );
         assert_eq!(help(&SITE, "to"), None);
     }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        let example = include_str!("../../../proxy.toml.example");
+        let tables = [
+            &TOP, &SITE, &PATH, &TARGET, &TLS, &LOG, &LIMITS, &TIMEOUT, &HSTS, &RESPOND, &HEADERS,
+            &REWRITE,
+        ];
+        for key in tables.iter().flat_map(|keys| keys.known) {
+            let shown = example.contains(&format!("{key} = "))
+                || example.contains(&format!("[{key}]"))
+                || example.contains(&format!(".{key}]"));
+            assert!(shown, "{key}");
+        }
+    }
 }

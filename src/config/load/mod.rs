@@ -83,3 +83,6 @@ fn text(path: &Path) -> io::Result<String> {
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
+
+#[cfg(test)]
+mod tests;
