@@ -1,5 +1,10 @@
 //! The configuration as its users meet it: files in, sites or complaints out.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files has failed"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,8 +50,8 @@ fn every_invalid_file_gets_exactly_the_problems_it_expects() {
 fn the_three_lines_of_a_beginner_load() {
     let text = r#"[sites]
 "secure.example.com"  = { to = "localhost:3001", cert = "certs/secure.pem", key = "certs/secure.key" }
-"dao.localhost"       = "localhost:9998"
-"traefik.localhost"   = { to = "localhost:9999", strip_prefix = "/authnz.ap" }
+"dao.example.com"     = "localhost:9998"
+"traefik.example.com" = { to = "localhost:9999", strip_prefix = "/authnz.ap" }
 "#;
     let config = read(text).config;
     let [secure, dao, traefik] = config.sites.as_slice() else {

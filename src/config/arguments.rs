@@ -7,11 +7,15 @@ use super::problems::Problems;
 /// What the command line is called among the sources.
 pub(super) const ARGUMENTS_NAME: &str = "<arguments>";
 
+/// A host and a target, each with its place.
+#[derive(Debug)]
+pub(super) struct Argument<'a> {
+    pub(super) host: (&'a str, At),
+    pub(super) target: (&'a str, At),
+}
+
 /// Splits each line at its first `=`.
-pub(super) fn split<'a>(
-    origin: &Origin<'a>,
-    problems: &mut Problems,
-) -> Vec<((&'a str, At), (&'a str, At))> {
+pub(super) fn split<'a>(origin: &Origin<'a>, problems: &mut Problems) -> Vec<Argument<'a>> {
     let mut offset = 0;
     let mut found = Vec::new();
     for line in origin.text.split('\n') {
@@ -28,7 +32,10 @@ pub(super) fn split<'a>(
         };
         let host_at = origin.at(start..start + host.len());
         let target_at = origin.at(start + host.len() + 1..end);
-        found.push(((host, host_at), (target, target_at)));
+        found.push(Argument {
+            host: (host, host_at),
+            target: (target, target_at),
+        });
     }
     found
 }

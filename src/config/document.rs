@@ -44,7 +44,7 @@ impl<'a> Origin<'a> {
     pub(super) fn new(file: u32, path: &Path, text: &'a str) -> Self {
         Self {
             file,
-            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             text,
         }
     }

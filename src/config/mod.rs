@@ -5,12 +5,14 @@
 mod answers;
 mod arguments;
 mod document;
+mod grammar;
 mod headers;
 mod keys;
 pub mod listen;
 mod load;
 mod loops;
 mod names;
+mod outcome;
 mod paths;
 pub mod problem;
 mod problems;
@@ -27,6 +29,7 @@ mod sockets;
 mod suggest;
 pub mod target;
 mod targets;
+mod tunnels;
 mod units;
 mod unquoted;
 mod walk;
@@ -36,7 +39,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use load::{find, load, load_with_arguments};
-pub use read::{Loaded, Refused, from_arguments, read};
+pub use outcome::{Loaded, Refused};
+pub use read::{from_arguments, read};
 pub use secure::{LOCAL_SUFFIXES, is_local};
 
 use crate::hostname::HostName;

@@ -21,10 +21,14 @@ pub(super) struct Key {
 pub(super) enum InvalidKey {
     Name(InvalidHostName),
     Port,
+    Url,
 }
 
 impl Key {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidKey> {
+        if text.contains("://") {
+            return Err(InvalidKey::Url);
+        }
         let (host, port) = split_port(text);
         let port = match port {
             None => None,
@@ -58,6 +62,7 @@ impl InvalidKey {
         let problem = Problem::error("bad-host", format!("`{text}` is no host name"));
         let why = match self {
             Self::Name(why) => why.to_string(),
+            Self::Url => "this is a URL".to_owned(),
             Self::Port => "a port is a number from 0 to 65535".to_owned(),
         };
         problem.at(at, why).help(help(text))

@@ -6,7 +6,8 @@ use super::arguments::ARGUMENTS_NAME;
 use super::document::{Document, Origin};
 use super::keys;
 use super::names::Key;
-use super::problem::{At, Located, Problem, Severity, Source, Sources};
+use super::outcome::{Loaded, Read, Refused};
+use super::problem::{Located, Problem, Source, Sources};
 use super::problems::Problems;
 use super::reader::Table;
 use super::settings::Settings;
@@ -14,25 +15,6 @@ use super::site::Site;
 use super::unquoted;
 use super::walk::Walk;
 use super::{Config, Unknown};
-
-/// A configuration that may be served.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    pub config: Config,
-    pub sources: Sources,
-    /// Errors of included files; each such file's sites are those of its last good version, if there was one.
-    pub isolated: Vec<Problem>,
-    pub warnings: Vec<Problem>,
-    /// What to watch for changes: every file that was read, and every folder that `include` looks into.
-    pub watched: Vec<PathBuf>,
-}
-
-/// Why nothing may be served: every error and warning, in the order of the files.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    pub problems: Vec<Problem>,
-    pub sources: Sources,
-}
 
 /// A file that `include` names.
 #[derive(Debug)]
@@ -134,14 +116,6 @@ struct Reading<'a> {
     sites: Vec<Site>,
     isolated: Vec<Problem>,
     /// The first source that is an included file.
-    first_included: u32,
-}
-
-/// What is left of a reading once no text is borrowed.
-struct Read {
-    config: Config,
-    problems: Vec<Problem>,
-    isolated: Vec<Problem>,
     first_included: u32,
 }
 
@@ -317,34 +291,6 @@ impl<'a> Reading<'a> {
                 .help("`unknown` is \"reject\" or the name of a site"),
         );
         Unknown::Reject
-    }
-}
-
-impl Read {
-    fn sort_out(self, sources: Sources) -> Result<Loaded, Refused> {
-        let is_included = |at: &Option<(At, String)>| {
-            at.as_ref()
-                .is_some_and(|(at, _)| at.file >= self.first_included)
-        };
-        let is_fatal =
-            |problem: &Problem| problem.severity == Severity::Error && !is_included(&problem.at);
-        let mut isolated = self.isolated;
-        if self.problems.iter().any(is_fatal) {
-            let problems = self.problems.into_iter().chain(isolated).collect();
-            return Err(Refused { problems, sources });
-        }
-        let (errors, warnings): (Vec<_>, Vec<_>) = self
-            .problems
-            .into_iter()
-            .partition(|problem| problem.severity == Severity::Error);
-        isolated.extend(errors);
-        Ok(Loaded {
-            config: self.config,
-            sources,
-            isolated,
-            warnings,
-            watched: Vec::new(),
-        })
     }
 }
 

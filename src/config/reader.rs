@@ -182,16 +182,13 @@ impl<'a> Item<'a> {
 
     /// A duration; zero is one.
     pub(super) fn duration(&self, problems: &mut Problems) -> Option<Duration> {
-        let text = self.text(units::DURATION_FORM, problems)?;
-        match units::duration(text) {
-            Ok(duration) => Some(duration),
-            Err(why) => {
-                let message = format!("`{}` takes {}", self.key, units::DURATION_FORM);
-                problems
-                    .push(Problem::error("bad-duration", message).at(self.at(), why.to_string()));
-                None
-            }
-        }
+        self.amount(
+            units::DURATION_FORM,
+            "bad-duration",
+            "s",
+            units::duration,
+            problems,
+        )
     }
 
     /// A duration above zero.
@@ -206,19 +203,45 @@ impl<'a> Item<'a> {
 
     /// A size above zero.
     pub(super) fn size(&self, problems: &mut Problems) -> Option<u64> {
-        let text = self.text(units::SIZE_FORM, problems)?;
-        match units::size(text) {
-            Ok(0) => {
-                self.zero(problems);
-                None
-            }
-            Ok(size) => Some(size),
-            Err(why) => {
-                let message = format!("`{}` takes {}", self.key, units::SIZE_FORM);
-                problems.push(Problem::error("bad-size", message).at(self.at(), why.to_string()));
-                None
-            }
+        let size = self.amount(units::SIZE_FORM, "bad-size", "KiB", units::size, problems)?;
+        if size == 0 {
+            self.zero(problems);
+            return None;
         }
+        Some(size)
+    }
+
+    fn amount<T>(
+        &self,
+        form: &str,
+        code: &'static str,
+        likely_unit: &str,
+        parse: fn(&str) -> Result<T, units::InvalidAmount>,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        if let Some(integer) = self.as_integer() {
+            problems.error(
+                "wrong-type",
+                format!("`{}` takes {form}", self.key),
+                self.at(),
+                "this is an integer",
+                format!("write \"{integer}{likely_unit}\""),
+            );
+            return None;
+        }
+        let text = self.text(form, problems)?;
+        let why = match parse(text) {
+            Ok(amount) => return Some(amount),
+            Err(why) => why,
+        };
+        let problem = Problem::error(code, format!("`{}` takes {form}", self.key))
+            .at(self.at(), why.to_string());
+        problems.push(if why == units::InvalidAmount::NoUnit {
+            problem.help(format!("write \"{text}{likely_unit}\""))
+        } else {
+            problem
+        });
+        None
     }
 
     /// A path, from the folder of the file that names it.

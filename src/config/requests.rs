@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::grammar::Carries;
 use super::keys;
 use super::paths;
 use super::problem::{At, Problem};
 use super::reader::{Item, Layers, Table};
 use super::rules::{self, Chosen};
 use super::site::{Action, PathRule, Redirect, Rule};
-use super::targets::Carries;
 use super::walk::Walk;
 
 /// Keys of a site's table that leave its rules as they are.

@@ -160,9 +160,7 @@ fn read_timeouts(table: &Table<'_>, timeouts: &mut Timeouts, problems: &mut Prob
 
 fn default_host(action: &Action) -> HostField {
     match action {
-        Action::Forward(targets) if targets.iter().any(|target| is_public(target)) => {
-            HostField::Upstream
-        }
+        Action::Forward(targets) if targets.iter().any(is_public) => HostField::Upstream,
         Action::Forward(_) | Action::Redirect(_) | Action::Respond(_) => HostField::Preserve,
     }
 }

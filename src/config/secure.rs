@@ -129,14 +129,13 @@ pub(super) fn tls(
     }
 }
 
-/// Reports each name that nothing could make a certificate for.
+/// Reports each name that nothing could make a certificate for. With any pair at hand this is for the certificates to say.
 pub(super) fn require_certificates(
-    certificate: &Certificate,
     names: &[(HostPattern, At)],
     settings: &Settings,
     problems: &mut Problems,
 ) {
-    if *certificate != Certificate::Auto || settings.cert_dir.is_some() {
+    if settings.cert_dir.is_some() {
         return;
     }
     for (name, at) in names {

@@ -10,35 +10,30 @@ use super::problem::{At, Problem};
 use super::reader::{Item, Layers, Table};
 use super::rules::{self, Chosen};
 use super::secure::{self, Security};
-use super::site::{Certificate, Http, PathRule, Redirect, Rule, Service, Site, Tunnel};
+use super::site::{Certificate, Http, Redirect, Rule, Service, Site};
 use super::sockets::{self, Sockets, Use};
-use super::targets::Carries;
 use super::walk::Walk;
 use super::{keys, loops, unquoted};
 use crate::hostname::HostPattern;
 
-/// What may stand beside `passthrough`, and beside `tcp`.
-const BESIDE_PASSTHROUGH: &[&str] = &["passthrough", "aliases", "listen", "timeout"];
-const BESIDE_TCP: &[&str] = &[
-    "tcp", "alpn", "aliases", "listen", "tls", "cert", "key", "min_tls", "timeout",
-];
 /// A site on its way: its names and what its keys are read from.
 #[derive(Debug, Clone)]
-struct Draft<'a> {
-    names: Vec<(HostPattern, At)>,
+pub(super) struct Draft<'a> {
+    pub(super) names: Vec<(HostPattern, At)>,
     port: Option<u16>,
     at: At,
-    layers: Layers<'a>,
+    pub(super) layers: Layers<'a>,
 }
 
 impl<'a> Walk<'a> {
     /// Reads every entry of a `[sites]` table, in the order of the text.
     pub(super) fn sites(&mut self, table: &Table<'a>) -> Vec<Site> {
-        table
-            .in_order()
+        let items = table.in_order();
+        self.has_pairs |= items
             .iter()
-            .filter_map(|item| self.entry(item))
-            .collect()
+            .filter_map(Item::as_table)
+            .any(|site| site.has("cert"));
+        items.iter().filter_map(|item| self.entry(item)).collect()
     }
 
     /// Reads the short form of a site.
@@ -50,11 +45,7 @@ impl<'a> Walk<'a> {
     ) -> Option<Site> {
         let draft = self.draft(key.0, key.1, None)?;
         let rule = self.short_rule(&draft.layers, target.0, target.1, folder);
-        self.http_site(
-            &draft,
-            Vec::new(),
-            rule.map(|rule| (Some(rule), Box::default())),
-        )
+        self.http_site(&draft, &[], rule.map(only))
     }
 
     fn entry(&mut self, item: &Item<'a>) -> Option<Site> {
@@ -84,11 +75,7 @@ impl<'a> Walk<'a> {
             DeValue::Integer(_) => {
                 let draft = self.draft(item.key, item.key_at, None)?;
                 let rule = self.forward(&draft.layers, item, None);
-                self.http_site(
-                    &draft,
-                    Vec::new(),
-                    rule.map(|rule| (Some(rule), Box::default())),
-                )
+                self.http_site(&draft, &[], rule.map(only))
             }
             DeValue::Table(_) => self.full_site(item, &item.as_table()?),
             DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) => {
@@ -177,15 +164,16 @@ impl<'a> Walk<'a> {
             Some(item) => self.paths(&draft.layers, &item, &mut redirects),
             None => Some(Box::default()),
         };
-        self.http_site(draft, redirects, root.zip(paths))
+        let http = root.zip(paths).map(|(root, paths)| Http { root, paths });
+        self.http_site(draft, &redirects, http)
     }
 
     /// Does what remains once the rules are read, also if they are bad: names and sockets are checked all the same.
     fn http_site(
         &mut self,
         draft: &Draft<'a>,
-        redirects: Vec<(Redirect, At)>,
-        rules: Option<(Option<Arc<Rule>>, Box<[PathRule]>)>,
+        redirects: &[(Redirect, At)],
+        http: Option<Http>,
     ) -> Option<Site> {
         let security = secure::security(&draft.layers, &mut self.problems);
         let (used, certificate) = match security? {
@@ -193,8 +181,7 @@ impl<'a> Walk<'a> {
             Security::By(certificate) => (Use::Tls, Ok(certificate)),
         };
         let listen = self.listen(draft, used, certificate.as_ref().err().copied())?;
-        let (root, paths) = rules?;
-        let http = Http { root, paths };
+        let http = http?;
         let service = match certificate {
             Err(_) => Service::Plain(http),
             Ok(certificate) => {
@@ -211,104 +198,23 @@ impl<'a> Walk<'a> {
             }
         };
         let site = site(draft, listen, service);
-        loops::report_redirects(&site, &redirects, &mut self.problems);
+        loops::report_redirects(&site, redirects, &mut self.problems);
         Some(site)
     }
 
-    fn passthrough(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {
-        self.refuse_beside(draft, item, BESIDE_PASSTHROUGH);
-        for (name, at) in &draft.names {
-            let without_sni = match name {
-                HostPattern::CatchAll => true,
-                HostPattern::Exact(name) => name.ip().is_some(),
-                HostPattern::Wildcard(_) => false,
-            };
-            if without_sni {
-                self.problems.error(
-                    "passthrough-name",
-                    format!("`{name}` cannot be passed through"),
-                    *at,
-                    "raw TLS is routed by the name the client sends",
-                    "name the hosts, or a wildcard such as \"*.example.com\"",
-                );
-            }
+    pub(super) fn require_certificates(&mut self, draft: &Draft<'a>, certificate: &Certificate) {
+        if *certificate == Certificate::Auto && !self.has_pairs {
+            secure::require_certificates(&draft.names, &self.settings, &mut self.problems);
         }
-        let tunnel = self.tunnel(&draft.layers, item);
-        let listen = self.listen(draft, Use::Tls, None)?;
-        Some(site(draft, listen, Service::Passthrough(tunnel?)))
-    }
-
-    fn tcp(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {
-        self.refuse_beside(draft, item, BESIDE_TCP);
-        let tunnel = self.tunnel(&draft.layers, item);
-        let alpn = draft
-            .layers
-            .group(&["alpn"])
-            .and_then(|table| secure::alpn(&table, &mut self.problems));
-        let certificate = match secure::security(&draft.layers, &mut self.problems)? {
-            Security::By(certificate) => certificate,
-            Security::Off(at) => {
-                self.problems.push(
-                    Problem::error("conflicting-keys", "`tcp` does not go with `tls = \"off\"`")
-                        .at(at, "there would be no name to tell sites apart")
-                        .also(item.key_at, "because of this"),
-                );
-                return None;
-            }
-        };
-        let listen = self.listen(draft, Use::Tls, None)?;
-        self.require_certificates(draft, &certificate);
-        let alpn = alpn.unwrap_or_else(|| Arc::clone(&self.no_alpn));
-        let tls = secure::tls(
-            certificate,
-            alpn,
-            &draft.layers,
-            &self.settings,
-            &mut self.problems,
-        );
-        Some(site(draft, listen, Service::Tcp(tls, tunnel?)))
-    }
-
-    fn tunnel(&mut self, layers: &Layers<'a>, item: &Item<'a>) -> Option<Tunnel> {
-        let timeouts = rules::timeouts(layers, &mut self.problems);
-        let targets = self
-            .targets
-            .read(item, Carries::Bytes, &mut self.problems)?;
-        Some(Tunnel { targets, timeouts })
-    }
-
-    fn refuse_beside(&mut self, draft: &Draft<'a>, action: &Item<'a>, allowed: &[&str]) {
-        let Some(table) = draft.layers.site else {
-            return;
-        };
-        for item in table.in_order() {
-            if keys::SITE.known.contains(&item.key) && !allowed.contains(&item.key) {
-                let message = format!("`{}` does not go with `{}`", item.key, action.key);
-                self.problems.push(
-                    Problem::error("conflicting-keys", message)
-                        .at(item.key_at, "the bytes are forwarded as they are")
-                        .also(action.key_at, "because of this")
-                        .help(format!(
-                            "a `{}` site may have {}",
-                            action.key,
-                            keys::listed(allowed)
-                        )),
-                );
-            }
-        }
-    }
-
-    fn require_certificates(&mut self, draft: &Draft<'a>, certificate: &Certificate) {
-        secure::require_certificates(
-            certificate,
-            &draft.names,
-            &self.settings,
-            &mut self.problems,
-        );
     }
 
     /// Finds the site's sockets and takes its names on them.
-    fn listen(&mut self, draft: &Draft<'a>, used: Use, off: Option<At>) -> Option<Arc<[Listen]>> {
+    pub(super) fn listen(
+        &mut self,
+        draft: &Draft<'a>,
+        used: Use,
+        off: Option<At>,
+    ) -> Option<Arc<[Listen]>> {
         let sockets = self.sockets(draft, used, off)?;
         self.doors.take(&sockets, used, &mut self.problems);
         for (name, at) in &draft.names {
@@ -354,11 +260,20 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn site(draft: &Draft<'_>, listen: Arc<[Listen]>, service: Service) -> Site {
+/// Puts a site together.
+pub(super) fn site(draft: &Draft<'_>, listen: Arc<[Listen]>, service: Service) -> Site {
     Site {
         names: draft.names.iter().map(|(name, _)| name.clone()).collect(),
         listen,
         service,
         at: draft.at,
+    }
+}
+
+/// A site that does the same on every path.
+fn only(rule: Arc<Rule>) -> Http {
+    Http {
+        root: Some(rule),
+        paths: Box::default(),
     }
 }

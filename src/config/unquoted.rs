@@ -107,7 +107,7 @@ fn whole_name(origin: &Origin<'_>, leaf: At) -> (At, String) {
     let end = usize::try_from(leaf.end).unwrap_or(usize::MAX);
     let head = origin.text.get(..end).unwrap_or_default();
     let name = head
-        .rsplit(|c: char| matches!(c, '\n' | '[' | '{' | ',' | '='))
+        .rsplit(['\n', '[', '{', ',', '='])
         .next()
         .unwrap_or_default()
         .trim_start();

@@ -10,9 +10,11 @@ use super::loops;
 use super::names::Names;
 use super::problem::Problem;
 use super::problems::Problems;
-use super::reader::Table;
-use super::settings::Settings;
-use super::site::{Certificate, Rule, Service, Site};
+use super::reader::{Layers, Table};
+use super::rules;
+use super::secure;
+use super::settings::{Settings, VERSIONS};
+use super::site::{Action, Certificate, Rule, Service, Site};
 use super::sockets::{Doors, Sockets, Use};
 use super::targets::Targets;
 
@@ -28,6 +30,8 @@ pub(super) struct Walk<'a> {
     /// Rules of lone targets, by the target's text.
     pub(super) rules: HashMap<Box<str>, Arc<Rule>, foldhash::fast::RandomState>,
     pub(super) http_alpn: Arc<[Box<[u8]>]>,
+    /// Whether any table so far names a certificate, which may cover other sites too.
+    pub(super) has_pairs: bool,
     pub(super) no_alpn: Arc<[Box<[u8]>]>,
     listens: HashMap<Arc<[Listen]>, (), foldhash::fast::RandomState>,
 }
@@ -43,19 +47,41 @@ impl<'a> Walk<'a> {
             targets: Targets::default(),
             rules: HashMap::default(),
             http_alpn: Arc::new([Box::from(*b"h2"), Box::from(*b"http/1.1")]),
+            has_pairs: defaults.is_some_and(|defaults| defaults.has("cert")),
             no_alpn: Arc::new([]),
             listens: HashMap::default(),
         };
         let http = walk.settings.http.clone();
         walk.doors.take(&http, Use::Plain, &mut walk.problems);
+        walk.check_defaults();
         walk
+    }
+
+    /// Reads what the defaults say about every site, so that a mistake is found even if no site comes upon it.
+    fn check_defaults(&mut self) {
+        let layers = Layers {
+            defaults: self.defaults,
+            ..Layers::default()
+        };
+        let problems = &mut self.problems;
+        rules::rule(&layers, Action::Forward(Box::default()), None, problems);
+        if let Some(item) = layers.get("strip_prefix") {
+            rules::strip_prefix(&item, problems);
+        }
+        if let Some(item) = layers.get("listen") {
+            Sockets::read(&item, problems);
+        }
+        if let Some(item) = layers.get("min_tls") {
+            item.choice(VERSIONS, problems);
+        }
+        secure::security(&layers, problems);
     }
 
     /// Reads the sites of the command line, one `HOST=TARGET` a line.
     pub(super) fn arguments(&mut self, origin: &Origin<'_>) -> Vec<Site> {
         arguments::split(origin, &mut self.problems)
             .into_iter()
-            .filter_map(|(key, target)| self.short_site(key, target, &origin.folder))
+            .filter_map(|argument| self.short_site(argument.host, argument.target, &origin.folder))
             .collect()
     }
 

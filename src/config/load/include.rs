@@ -79,16 +79,17 @@ impl Globs {
                 (String::new(), Some(problem))
             }
         };
-        let path = path.to_owned();
         Some(Included {
-            source: Source { path, text },
+            source: Source {
+                path: path.to_owned(),
+                text,
+            },
             unreadable,
         })
     }
 
     fn expand(&mut self, pattern: &Path, at: At) -> Result<Vec<PathBuf>, Box<Problem>> {
-        let folder = fixed_part(pattern);
-        self.folders.insert(folder.clone());
+        self.folders.insert(fixed_part(pattern));
         if let Some(parent) = pattern.parent().filter(|parent| has_wildcard(parent)) {
             let inner = matching(parent, at)?;
             self.folders

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::outcome::{Loaded, Refused};
 use super::problem::{Problem, Source, Sources};
-use super::read::{self, Loaded, Refused};
+use super::read;
 use include::Globs;
 
 /// The name that is looked for in the working directory.
@@ -82,3 +83,6 @@ fn text(path: &Path) -> io::Result<String> {
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
+
+#[cfg(test)]
+mod tests;

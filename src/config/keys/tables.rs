@@ -1,21 +1,8 @@
-//! Which keys each table knows, which it will know, and what other programs call them.
+//! The keys of every kind of table, as data.
 
-use super::problem::{At, Problem};
-use super::suggest;
+use super::{Keys, SITE_KEY};
 
-/// The keys of one kind of table.
-#[derive(Debug)]
-pub(super) struct Keys {
-    /// What the table is, for messages: `a site`.
-    pub(super) of: &'static str,
-    pub(super) known: &'static [&'static str],
-    /// Named in the documentation, not built yet.
-    pub(super) unbuilt: &'static [&'static str],
-    /// What other programs call a key, folded, and its name here.
-    pub(super) foreign: &'static [(&'static str, &'static str)],
-}
-
-pub(super) static TOP: Keys = Keys {
+pub(in crate::config) static TOP: Keys = Keys {
     of: "the top level",
     known: &[
         "listen", "http", "storage", "include", "unknown", "workers", "drain", "tls", "defaults",
@@ -63,7 +50,7 @@ pub(super) static TOP: Keys = Keys {
     ],
 };
 
-pub(super) static SITE: Keys = Keys {
+pub(in crate::config) static SITE: Keys = Keys {
     of: "a site",
     known: &[
         "to",
@@ -93,7 +80,7 @@ pub(super) static SITE: Keys = Keys {
     foreign: FOREIGN_RULE_KEYS,
 };
 
-pub(super) static DEFAULTS: Keys = Keys {
+pub(in crate::config) static DEFAULTS: Keys = Keys {
     of: "`defaults`",
     known: &[
         "to",
@@ -122,7 +109,7 @@ pub(super) static DEFAULTS: Keys = Keys {
     foreign: FOREIGN_RULE_KEYS,
 };
 
-pub(super) static PATH: Keys = Keys {
+pub(in crate::config) static PATH: Keys = Keys {
     of: "an entry of `paths`",
     known: &[
         "to",
@@ -265,10 +252,7 @@ const FOREIGN_RULE_KEYS: &[(&str, &str)] = &[
     ("ssl_client_certificate", "client_ca"),
 ];
 
-/// Stands in the tables of foreign names for what is no key here: the left-hand side itself.
-const SITE_KEY: &str = "[site]";
-
-pub(super) static TARGET: Keys = Keys {
+pub(in crate::config) static TARGET: Keys = Keys {
     of: "a target",
     known: &["url", "ca", "insecure", "sni", "cert", "key"],
     unbuilt: &["weight", "backup"],
@@ -293,7 +277,7 @@ pub(super) static TARGET: Keys = Keys {
     ],
 };
 
-pub(super) static TLS: Keys = plain(
+pub(in crate::config) static TLS: Keys = plain(
     "`tls`",
     &["cert_dir", "min", "local_suffixes"],
     &[
@@ -303,12 +287,12 @@ pub(super) static TLS: Keys = plain(
         ("dir", "cert_dir"),
     ],
 );
-pub(super) static LOG: Keys = plain(
+pub(in crate::config) static LOG: Keys = plain(
     "`log`",
     &["access", "format", "level"],
     &[("file", "access"), ("path", "access"), ("output", "access")],
 );
-pub(super) static LIMITS: Keys = Keys {
+pub(in crate::config) static LIMITS: Keys = Keys {
     of: "`limits`",
     known: &[
         "connections",
@@ -328,7 +312,7 @@ pub(super) static LIMITS: Keys = Keys {
         ("max_headers", "headers"),
     ],
 };
-pub(super) static TIMEOUT: Keys = plain(
+pub(in crate::config) static TIMEOUT: Keys = plain(
     "`timeout`",
     &["connect", "response", "idle", "tunnel_idle"],
     &[
@@ -337,7 +321,7 @@ pub(super) static TIMEOUT: Keys = plain(
         ("dial", "connect"),
     ],
 );
-pub(super) static HSTS: Keys = plain(
+pub(in crate::config) static HSTS: Keys = plain(
     "`hsts`",
     &["max_age", "subdomains", "preload"],
     &[
@@ -345,7 +329,7 @@ pub(super) static HSTS: Keys = plain(
         ("include_sub_domains", "subdomains"),
     ],
 );
-pub(super) static RESPOND: Keys = plain(
+pub(in crate::config) static RESPOND: Keys = plain(
     "`respond`",
     &["status", "body", "type"],
     &[
@@ -354,7 +338,7 @@ pub(super) static RESPOND: Keys = plain(
         ("text", "body"),
     ],
 );
-pub(super) static HEADERS: Keys = plain(
+pub(in crate::config) static HEADERS: Keys = plain(
     "`headers`",
     &["request", "response"],
     &[
@@ -363,7 +347,7 @@ pub(super) static HEADERS: Keys = plain(
         ("down", "response"),
     ],
 );
-pub(super) static REWRITE: Keys = plain(
+pub(in crate::config) static REWRITE: Keys = plain(
     "`rewrite`",
     &["from", "to"],
     &[
@@ -373,7 +357,7 @@ pub(super) static REWRITE: Keys = plain(
         ("with", "to"),
     ],
 );
-pub(super) static INCLUDED: Keys = plain("an included file", &["sites"], &[]);
+pub(in crate::config) static INCLUDED: Keys = plain("an included file", &["sites"], &[]);
 
 const fn plain(
     of: &'static str,
@@ -385,135 +369,5 @@ const fn plain(
         known,
         unbuilt: &[],
         foreign,
-    }
-}
-
-impl Keys {
-    /// What is wrong with `key`, if it is none of the known ones.
-    pub(super) fn problem(&self, key: &str, at: At) -> Option<Problem> {
-        if self.known.contains(&key) {
-            return None;
-        }
-        if self.unbuilt.contains(&key) {
-            return Some(not_built_yet(key, at));
-        }
-        let of = self.of;
-        let message = format!("`{key}` is no key of {of}");
-        Some(
-            Problem::error("unknown-key", message)
-                .at(at, self.label(key))
-                .help(self.help(key)),
-        )
-    }
-
-    fn translation(&self, key: &str) -> Option<&'static str> {
-        let folded = suggest::fold(key);
-        let (_, ours) = self.foreign.iter().find(|(theirs, _)| *theirs == folded)?;
-        Some(ours)
-    }
-
-    fn label(&self, key: &str) -> String {
-        match self.translation(key).or_else(|| self.near(key)) {
-            Some(SITE_KEY) | None => "unknown key".to_owned(),
-            Some(ours) => format!("did you mean `{ours}`?"),
-        }
-    }
-
-    fn near(&self, key: &str) -> Option<&'static str> {
-        suggest::nearest(key, self.known.iter().chain(self.unbuilt).copied())
-    }
-
-    fn help(&self, key: &str) -> String {
-        match self.translation(key) {
-            Some(SITE_KEY) => {
-                return "a site is named by its key: `\"host\" = { … }`; further names are `aliases`"
-                    .to_owned();
-            }
-            Some(ours) if self.unbuilt.contains(&ours) => {
-                return format!(
-                    "what others call `{key}` is `{ours}` here, and it is not built yet"
-                );
-            }
-            Some(ours) => return format!("what others call `{key}` is `{ours}` here"),
-            None => {}
-        }
-        match self.near(key) {
-            Some(near) if self.unbuilt.contains(&near) => {
-                return format!("`{near}` is known, but not built yet");
-            }
-            Some(near) => return format!("there is a similar key: `{near}`"),
-            None => {}
-        }
-        let homes = [&SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT];
-        match homes.iter().find(|keys| keys.known.contains(&key)) {
-            Some(home) => format!("`{key}` is a key of {}", home.of),
-            None => format!("the keys of {} are {}", self.of, listed(self.known)),
-        }
-    }
-}
-
-/// The problem with a key, or a form of one, that is documented and does nothing yet.
-pub(super) fn not_built_yet(what: &str, at: At) -> Problem {
-    Problem::error(
-        "not-built-yet",
-        format!("`{what}` is known, but not built yet"),
-    )
-    .at(at, "this would do nothing")
-    .help("remove it; this version cannot do what it asks for")
-}
-
-/// `a`, `b` and `c`, each in backticks.
-pub(super) fn listed(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        None => String::new(),
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn help(keys: &Keys, key: &str) -> Option<String> {
-        keys.problem(key, At::new(0, 0..1))
-            .and_then(|problem| problem.help)
-    }
-
-    #[test]
-    fn foreign_names_are_translated() {
-        assert_eq!(
-            help(&SITE, "proxy_pass").as_deref(),
-            Some("what others call `proxy_pass` is `to` here")
-        );
-        assert!(
-            help(&SITE, "server_name")
-                .unwrap()
-                .contains("named by its key")
-        );
-        assert!(help(&SITE, "gzip").unwrap().contains("not built yet"));
-    }
-
-    #[test]
-    fn every_translation_leads_to_a_key() {
-        for keys in [
-            &TOP, &SITE, &TARGET, &TLS, &LOG, &LIMITS, &TIMEOUT, &HSTS, &RESPOND,
-        ] {
-            for (theirs, ours) in keys.foreign {
-                let leads = keys.known.contains(ours) || keys.unbuilt.contains(ours);
-                assert!(leads || *ours == SITE_KEY, "{theirs} leads to {ours}");
-                assert!(!keys.known.contains(theirs), "{theirs} is our own");
-            }
-        }
-    }
-
-    #[test]
-    fn keys_of_other_tables_say_where_they_belong() {
-        assert_eq!(
-            help(&SITE, "workers").as_deref(),
-            Some("`workers` is a key of the top level")
-        );
-        assert_eq!(help(&SITE, "to"), None);
     }
 }
