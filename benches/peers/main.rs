@@ -13,109 +13,31 @@ mod cpu;
 mod ground;
 mod load;
 mod memory;
+mod options;
 mod peer;
 mod table;
 mod workload;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::ground::{Cores, Ground};
-use crate::peer::Peer;
+use crate::options::{Entry, Options};
 use crate::table::Table;
 use crate::workload::{Size, Workload};
 
-const IDLE_MAX: usize = 7000;
-const RATE_MAX: u32 = 100_000;
-
-#[derive(Debug, Parser)]
-#[command(
-    name = "peers",
-    about = "Runs onedoor beside nginx, HAProxy and Caddy and compares what they need"
-)]
-struct Options {
-    /// How often everything is measured; the table shows medians.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
-    /// The peers to run; one named twice is measured twice, which shows the noise.
-    #[arg(long, value_delimiter = ',', default_values_t = ["nginx", "haproxy", "caddy", "onedoor"].map(String::from))]
-    only: Vec<String>,
-    #[arg(long, value_delimiter = ',', value_enum)]
-    workload: Vec<Workload>,
-    /// The onedoor to measure, instead of the one built beside this program.
-    #[arg(long, value_name = "PATH")]
-    onedoor: Option<PathBuf>,
-    #[arg(long, value_name = "PATH")]
-    nginx: Option<PathBuf>,
-    #[arg(long, value_name = "PATH")]
-    haproxy: Option<PathBuf>,
-    #[arg(long, value_name = "PATH")]
-    caddy: Option<PathBuf>,
-    /// Small requests in each of the `h1` and `h2` loads.
-    #[arg(long, default_value_t = 30_000)]
-    requests: u32,
-    /// Connections of the `handshake` load.
-    #[arg(long, default_value_t = 3000)]
-    handshakes: usize,
-    /// Requests of the `body` loads.
-    #[arg(long, default_value_t = 100)]
-    bodies: u32,
-    /// Connections of the `idle` loads.
-    #[arg(long, default_value_t = 2000)]
-    connections: usize,
-    /// Requests per second where the rate is fixed.
-    #[arg(long, default_value_t = 1000)]
-    rate: u32,
-    /// Seconds for which the rate is held.
-    #[arg(long, default_value_t = 3)]
-    seconds: u64,
-    #[arg(long, default_value_t = 0)]
-    proxy_core: usize,
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
-    /// Every sample, as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Print the process id of one peer and repeat one workload on it, for a profiler to look at.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "600")]
-    keep: Option<u64>,
-    /// What cargo passes.
-    #[arg(long, hide = true)]
-    bench: bool,
-}
-
-/// A peer that is here.
-#[derive(Debug)]
-struct Entry {
-    peer: Peer,
-    name: String,
-    program: PathBuf,
-    version: String,
-}
-
 fn main() -> Result<ExitCode> {
     let options = Options::parse();
-    ensure!(
-        options.connections <= IDLE_MAX,
-        "--connections is {IDLE_MAX} at most"
-    );
-    ensure!(
-        (1..=RATE_MAX).contains(&options.rate),
-        "--rate is from 1 to {RATE_MAX}"
-    );
-    ensure!(
-        peer::on_search_path("h2load").is_some(),
-        "h2load is not installed (Debian: nghttp2-client)"
-    );
+    options.check()?;
     allow_many_files()?;
-    let entries = entries(&options)?;
+    let entries = options.entries()?;
     ensure!(!entries.is_empty(), "no peer to run");
     stay_on(options.load_core)?;
     let ground = Ground::lay(Cores {
@@ -148,14 +70,14 @@ fn main() -> Result<ExitCode> {
 fn measure(ground: &Ground, entries: &[Entry], options: &Options, table: &mut Table) -> u32 {
     let mut failures = 0;
     for round in 1..=options.rounds {
-        for workload in workloads(options) {
+        for workload in options.workloads() {
             for turn in 0..entries.len() {
                 let index = (turn + round as usize - 1) % entries.len();
                 let Some(entry) = entries.get(index) else {
                     continue;
                 };
                 let words = format!("round {round}, {}, {}", workload.name(), entry.name);
-                match trial(ground, entry, workload, size(options)) {
+                match trial(ground, entry, workload, options.size()) {
                     Ok(readings) => {
                         let values: Vec<String> = readings
                             .iter()
@@ -208,64 +130,11 @@ fn keep(ground: &Ground, entries: &[Entry], options: &Options, lasting: Duration
     let deadline = Instant::now() + lasting;
     while Instant::now() < deadline {
         for &protocol in workload.protocols() {
-            let readings = workload.run(&proxy, protocol, size(options))?;
+            let readings = workload.run(&proxy, protocol, options.size())?;
             println!("{readings:.1?}");
         }
     }
     Ok(())
-}
-
-fn entries(options: &Options) -> Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for word in &options.only {
-        let peer = Peer::from_str(word, true)
-            .map_err(|error| anyhow::anyhow!("--only {word}: {error}"))?;
-        let given = match peer {
-            Peer::Nginx => &options.nginx,
-            Peer::Haproxy => &options.haproxy,
-            Peer::Caddy => &options.caddy,
-            Peer::Onedoor => &options.onedoor,
-        };
-        let Some(program) = given.clone().or_else(|| peer.find()) else {
-            println!("{word}: not found, left out");
-            continue;
-        };
-        let program =
-            fs::canonicalize(&program).with_context(|| format!("no {}", program.display()))?;
-        let version = peer.version(&program)?;
-        let earlier = entries.iter().filter(|entry| entry.peer == peer).count();
-        let name = if earlier == 0 {
-            peer.name().to_owned()
-        } else {
-            format!("{} ({})", peer.name(), earlier + 1)
-        };
-        entries.push(Entry {
-            peer,
-            name,
-            program,
-            version,
-        });
-    }
-    Ok(entries)
-}
-
-fn workloads(options: &Options) -> Vec<Workload> {
-    if options.workload.is_empty() {
-        Workload::value_variants().to_vec()
-    } else {
-        options.workload.clone()
-    }
-}
-
-fn size(options: &Options) -> Size {
-    Size {
-        requests: options.requests,
-        handshakes: options.handshakes,
-        bodies: options.bodies,
-        idle: options.connections,
-        rate: options.rate,
-        paced: Duration::from_secs(options.seconds),
-    }
 }
 
 /// One line that says what the numbers were taken with.

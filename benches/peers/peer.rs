@@ -76,7 +76,13 @@ impl Peer {
             .split(" - http")
             .next()
             .unwrap_or(line);
-        Ok(line.trim().to_owned())
+        let line = line.trim();
+        let named = line.to_lowercase().starts_with(self.name());
+        Ok(if named {
+            line.to_owned()
+        } else {
+            format!("{} {line}", self.name())
+        })
     }
 
     /// Writes the configuration into the peer's directory and gives the command that serves it on `core`, in the foreground.
