@@ -12,6 +12,8 @@ mod framing;
 mod hops;
 mod inbound;
 mod outbound;
+#[cfg(test)]
+mod properties;
 mod received;
 mod refusal;
 mod rules;
