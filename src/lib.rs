@@ -1,6 +1,8 @@
 //! onedoor: one process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
 
+pub mod app;
 pub mod certs;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod deadline;

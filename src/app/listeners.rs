@@ -14,7 +14,7 @@ use crate::routing::{Kind, SocketSpec};
 
 /// Sockets that are bound, and accepted on once started.
 #[derive(Debug, Default)]
-pub struct Listeners {
+pub(super) struct Listeners {
     open: BTreeMap<SocketSpec, Listening>,
 }
 
@@ -30,7 +30,7 @@ impl Listeners {
     ///
     /// # Errors
     /// Nothing was bound then.
-    pub fn bind(&self, wanted: &[SocketSpec], passed: Passed) -> Result<(Self, Vec<Note>), PortProblem> {
+    pub(super) fn bind(&self, wanted: &[SocketSpec], passed: Passed) -> Result<(Self, Vec<Note>), PortProblem> {
         let missing: Vec<SocketSpec> =
             wanted.iter().filter(|spec| !self.open.contains_key(spec)).copied().collect();
         let addresses: Vec<SocketAddr> = missing.iter().map(|spec| spec.address).collect();
@@ -46,12 +46,12 @@ impl Listeners {
     }
 
     /// Takes over what another set bound.
-    pub fn take_in(&mut self, other: Self) {
+    pub(super) fn take_in(&mut self, other: Self) {
         self.open.extend(other.open);
     }
 
     /// Stops listening on whatever is not wanted any more.
-    pub fn retain(&mut self, wanted: &[SocketSpec]) {
+    pub(super) fn retain(&mut self, wanted: &[SocketSpec]) {
         self.open.retain(|spec, _listening| wanted.contains(spec));
     }
 
@@ -59,7 +59,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn accept(&mut self, workers: &Arc<[Handle]>, capacity: &Arc<Capacity>) -> io::Result<()> {
+    pub(super) fn accept(&mut self, workers: &Arc<[Handle]>, capacity: &Arc<Capacity>) -> io::Result<()> {
         for (spec, listening) in &mut self.open {
             if listening.acceptor.is_none() {
                 let listener = listening.listener.clone();
@@ -71,13 +71,13 @@ impl Listeners {
 
     /// Where clients reach us, in a stable order.
     #[must_use]
-    pub fn addresses(&self) -> Vec<(SocketAddr, Kind)> {
+    pub(super) fn addresses(&self) -> Vec<(SocketAddr, Kind)> {
         self.open.iter().map(|(spec, listening)| (listening.address, spec.kind)).collect()
     }
 
     /// The actual port of a TLS socket that asked for port 0; any other port is itself.
     #[must_use]
-    pub fn port_of(&self, other: &Self, port: u16) -> u16 {
+    pub(super) fn port_of(&self, other: &Self, port: u16) -> u16 {
         let sockets = self.open.iter().chain(&other.open);
         let actual = || {
             sockets

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch::Sender;
 
 use crate::certs::resolver::Resolver;
-use crate::config::read::Loaded;
+use crate::config::Loaded;
 use crate::control::claim::Claim;
 use crate::control::health::Health;
 use crate::door::accept::Capacity;
@@ -25,7 +25,7 @@ use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
 use listeners::Listeners;
 use source::Source;
-pub use start::{Setup, StartError};
+pub use start::{Setup, StartError, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.
@@ -48,26 +48,18 @@ pub struct App {
     claim: Claim,
 }
 
-/// The signals that are listened to.
-struct Signals {
-    reload: Signal,
-    reopen: Signal,
+/// The signals that say we should go.
+struct Farewell {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl Farewell {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            reload: signal(SignalKind::hangup())?,
-            reopen: signal(SignalKind::user_defined1())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Somebody wants us gone.
-    async fn stop(&mut self) {
+    async fn said(&mut self) {
         tokio::select! {
             _some = self.terminate.recv() => {}
             _some = self.interrupt.recv() => {}
@@ -89,14 +81,16 @@ impl App {
     /// # Errors
     /// When signals cannot be listened to.
     pub async fn run(mut self, until: impl Future<Output = ()>) -> std::io::Result<()> {
-        let mut signals = Signals::new()?;
+        let mut reload = signal(SignalKind::hangup())?;
+        let mut reopen = signal(SignalKind::user_defined1())?;
+        let mut farewell = Farewell::new()?;
         let mut until = std::pin::pin!(until);
         loop {
             let wake = tokio::select! {
-                _some = signals.reload.recv() => Wake::Reload,
-                _some = signals.reopen.recv() => Wake::Reopen,
+                _some = reload.recv() => Wake::Reload,
+                _some = reopen.recv() => Wake::Reopen,
                 () = self.files.changed() => Wake::Look,
-                () = signals.stop() => Wake::Stop,
+                () = farewell.said() => Wake::Stop,
                 () = &mut until => Wake::Stop,
             };
             match wake {
@@ -106,7 +100,7 @@ impl App {
                 Wake::Stop => break,
             }
         }
-        self.stop(signals.stop()).await;
+        self.stop(farewell.said()).await;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Resolver, Wanted};
 use crate::config::problem::{At, Problem};
-use crate::config::read::{Loaded, Refused};
+use crate::config::{Loaded, Refused};
 use crate::config::site::{Action, Certificate, Http, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
 use crate::proxy::path;

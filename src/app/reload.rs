@@ -1,13 +1,12 @@
 //! Reloading: the new whole is read, checked and bound; only then does anything change.
 
 use super::App;
-use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
-use super::start::{LOOPBACK, assemble, now, tell_remarks};
+use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
 use crate::config::Config;
 use crate::config::problem::{Problem, Severity, Sources};
-use crate::config::problem::render::{Color, render};
-use crate::config::read::{Loaded, Refused};
+use crate::config::problem::{Color, render};
+use crate::config::{Loaded, Refused};
 use crate::control::readiness;
 use crate::door::Order;
 use crate::ports::passed::Passed;
@@ -52,7 +51,7 @@ impl App {
 
     /// Pairs whose files changed are read again and swapped if they are good.
     fn refresh_pairs(&self) {
-        for event in self.resolver.refresh(&self.current.plan, now()) {
+        for event in self.resolver.refresh(&self.current.plan, wall_clock()) {
             tracing::info!("{event}");
         }
     }
@@ -64,7 +63,7 @@ impl App {
             let unchanged = why == Why::FilesChanged
                 && same_texts(&loaded.sources, &previous.sources)
                 && loaded.config.cert_dir.is_none();
-            if unchanged { Ok(None) } else { prepare(loaded, &resolver, now()).map(Box::new).map(Some) }
+            if unchanged { Ok(None) } else { prepare(loaded, &resolver, wall_clock()).map(Box::new).map(Some) }
         });
         match reading.await {
             Ok(read) => read.map_err(NotReloaded::Config),

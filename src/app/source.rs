@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config;
-use crate::config::read::{Loaded, Refused};
+use crate::config::{Loaded, Refused};
 
 /// What was named on the command line.
 #[derive(Debug, Clone)]
@@ -23,9 +23,9 @@ impl Source {
     /// All problems at once.
     pub fn load(&self, previous: Option<&Loaded>) -> Result<Loaded, Refused> {
         match self {
-            Self::File { path, arguments } => config::load::load_with_arguments(path, arguments, previous),
-            Self::Arguments(arguments) => config::read::from_arguments(arguments),
-            Self::Text { name, text } => config::read::read(name, text),
+            Self::File { path, arguments } => config::load_with_arguments(path, arguments, previous),
+            Self::Arguments(arguments) => config::from_arguments(arguments),
+            Self::Text { name, text } => config::read(name, text),
         }
     }
 

@@ -13,7 +13,7 @@ use super::source::Source;
 use super::watch::FileWatch;
 use super::App;
 use crate::certs::resolver::Resolver;
-use crate::config::read::{Loaded, Refused};
+use crate::config::{Loaded, Refused};
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
@@ -76,7 +76,7 @@ impl App {
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
         let resolver = Resolver::new(storage);
-        let prepared = prepare(loaded, &resolver, now()).map_err(StartError::Config)?;
+        let prepared = prepare(loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
         let claim = Claim::take(&control).await.map_err(StartError::Control)?;
         let (listeners, notes) = Listeners::default()
@@ -174,12 +174,12 @@ fn spoken(kind: Kind) -> Spoken {
 
 /// The wall clock, read here for everything that takes it as an argument.
 #[expect(clippy::disallowed_methods, reason = "`app` is where wall time is read")]
-pub fn now() -> SystemTime {
+pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
 fn timestamp() -> Timestamp {
-    Timestamp::try_from(now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn connections_max(descriptors: Option<u64>) -> usize {

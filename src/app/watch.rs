@@ -8,7 +8,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::config::read::Loaded;
+use crate::config::Loaded;
 use crate::config::site::{Certificate, Service};
 
 /// Editors write a file in several steps; certificates come as two files.
@@ -18,7 +18,7 @@ const CHANGES_MAX: usize = 64;
 
 /// Watches the files of a configuration through the folders they lie in: files that are replaced are seen too.
 #[derive(Debug)]
-pub struct FileWatch {
+pub(super) struct FileWatch {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
@@ -36,7 +36,7 @@ impl Default for FileWatch {
 impl FileWatch {
     /// Watches nothing yet. Without a watcher of the system only signals reload, which is told once.
     #[must_use]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (told, changes) = mpsc::channel(CHANGES_MAX);
         let tell = move |event: notify::Result<notify::Event>| {
             if let Ok(event) = event
@@ -55,7 +55,7 @@ impl FileWatch {
     }
 
     /// Watches what this configuration was read from and the certificates it names, and nothing else any more.
-    pub fn follow(&mut self, loaded: &Loaded) {
+    pub(super) fn follow(&mut self, loaded: &Loaded) {
         let watched = loaded.watched.iter().map(|path| absolute(path));
         (self.whole, self.files) = watched.partition(|path| path.is_dir());
         for (cert, key) in pairs(&loaded.config) {
@@ -82,7 +82,7 @@ impl FileWatch {
     }
 
     /// Returns when something that counts has changed and then been quiet.
-    pub async fn changed(&mut self) {
+    pub(super) async fn changed(&mut self) {
         loop {
             let Some(paths) = self.changes.recv().await else {
                 return std::future::pending().await;

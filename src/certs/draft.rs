@@ -68,6 +68,7 @@ impl<'a> Draft<'a> {
                     .map_err(Refused::Pair)
             }
             Source::LocalCa => self.local_ca(),
+            Source::Nothing => Ok(Slot::Refused),
             Source::Auto => self.auto(&wanted.name),
         }
     }

@@ -30,6 +30,8 @@ pub enum Source {
     Pair { cert: PathBuf, key: PathBuf },
     /// The local CA, whatever the name.
     LocalCa,
+    /// The name needs none: its TLS, if any, does not end here.
+    Nothing,
     /// A pair of the folder that names it, else the local CA for a local name, else none.
     Auto,
 }

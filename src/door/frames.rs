@@ -19,7 +19,7 @@ const CONTINUATION: u8 = 9;
 
 /// Follows the frames of one direction of a connection.
 #[derive(Debug)]
-pub struct FrameMeter {
+pub(super) struct FrameMeter {
     /// Octets until the next frame head begins.
     skip: usize,
     head: [u8; HEAD_OCTETS],
@@ -36,7 +36,7 @@ impl Default for FrameMeter {
 
 impl FrameMeter {
     /// Takes the next bytes in order, at a time counted from any fixed point; true once there were too many idle frames.
-    pub fn floods(&mut self, mut bytes: &[u8], now: Duration) -> bool {
+    pub(super) fn floods(&mut self, mut bytes: &[u8], now: Duration) -> bool {
         let passed = u32::try_from(now.as_secs().saturating_sub(self.seconds)).unwrap_or(u32::MAX);
         self.seconds = now.as_secs();
         self.idle = self.idle.saturating_sub(passed.saturating_mul(EARNED_BY_SECOND));

@@ -11,9 +11,9 @@ pub const HELLO_BYTES_MAX: usize = 20 << 10;
 /// How much of a connection is looked at to tell TLS from plain HTTP.
 const HANDSHAKE_RECORD: u8 = 22;
 /// `unrecognized_name` as a fatal alert record (RFC 6066 section 3, RFC 8446 section 6).
-pub const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+pub(super) const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// `internal_error`: the site is known, its certificate is not at hand.
-pub const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+pub(super) const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// Reads a hello from pieces of any size.
 pub struct HelloReader {

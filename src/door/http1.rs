@@ -44,7 +44,7 @@ enum Ended {
 }
 
 /// Serves a connection to its end. `ahead` was read of it before.
-pub async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
+pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
     let watch = Rc::new(Watch::new(visit.clone(), Protocol::Http1, stall_time(&visit)));
     let deadline = visit.context.wheel.deadline();
@@ -76,7 +76,7 @@ pub async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
 }
 
 /// The longest a client may take nothing of an answer.
-pub fn stall_time(visit: &Visit) -> Duration {
+pub(super) fn stall_time(visit: &Visit) -> Duration {
     visit.context.table().limits.idle.min(Duration::from_secs(60))
 }
 
@@ -100,7 +100,7 @@ fn joined(first: Bytes, then: Bytes) -> Bytes {
 }
 
 /// Waits for the next message without any buffer. None: the client left, or stayed silent for too long, or should go.
-pub async fn park(stream: &mut Stream, visit: &Visit, deadline: &Deadline, idle: Duration) -> Option<Bytes> {
+pub(super) async fn park(stream: &mut Stream, visit: &Visit, deadline: &Deadline, idle: Duration) -> Option<Bytes> {
     deadline.arm(idle);
     poll_fn(|cx| {
         let mut space = [0; FIRST_READ];

@@ -31,7 +31,7 @@ const SEND_BUFFER: usize = 64 << 10;
 const RESETS_PENDING_MAX: usize = 50;
 const RESETS_PROVOKED_MAX: usize = 200;
 /// Serves a connection to its end. `ahead` was read of it before.
-pub async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
+pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
     let deadline = visit.context.wheel.deadline();
     if ahead.is_empty() {

@@ -27,7 +27,7 @@ const READ_BYTES: usize = 4096;
 
 /// A connection that was accepted and belongs to this worker.
 #[derive(Debug)]
-pub struct Arrival {
+pub(super) struct Arrival {
     pub stream: TcpStream,
     pub from: From,
     pub permit: Permit,
@@ -42,7 +42,7 @@ pub struct From {
 }
 
 /// Serves an arrival: to its end, or until a task of its own does.
-pub async fn serve(worker: Rc<Worker>, arrival: Arrival) {
+pub(super) async fn serve(worker: Rc<Worker>, arrival: Arrival) {
     let Arrival { stream, from, permit } = arrival;
     match from.socket.kind {
         Kind::Tls => secure(worker, stream, from, permit).await,

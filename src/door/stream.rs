@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 /// What a client is heard and answered through.
 #[derive(Debug)]
-pub enum Stream {
+pub(super) enum Stream {
     Plain(TcpStream),
     Secure(TlsStream<TcpStream>),
 }

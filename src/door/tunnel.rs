@@ -13,7 +13,7 @@ use crate::relay::relay;
 use crate::upstream::dial::{self, Stream};
 
 /// Carries a connection whose hello was read into `kept`.
-pub async fn passthrough(client: TcpStream, kept: Vec<u8>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
+pub(super) async fn passthrough(client: TcpStream, kept: Vec<u8>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
     let Some(mut upstream) = reach(&visit.context, to, &deadline).await else {
         return;
     };
@@ -24,7 +24,7 @@ pub async fn passthrough(client: TcpStream, kept: Vec<u8>, to: &Tunnel, visit: &
 }
 
 /// Carries what is inside an opened connection.
-pub async fn opened(client: TlsStream<TcpStream>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
+pub(super) async fn opened(client: TlsStream<TcpStream>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
     if let Some(upstream) = reach(&visit.context, to, &deadline).await {
         carry(client, upstream, to, visit, &deadline).await;
     }

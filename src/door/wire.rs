@@ -26,7 +26,7 @@ const CALM: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0,
 
 /// A client's stream as hyper sees it.
 #[derive(Debug)]
-pub struct Wire {
+pub(super) struct Wire {
     pub stream: Stream,
     /// Read before, to be read again.
     pub ahead: Bytes,
@@ -36,14 +36,14 @@ pub struct Wire {
 
 /// What is spoken on a wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
 /// What is known about a connection from its bytes.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     visit: Rc<Visit>,
     protocol: Protocol,
     /// Octets written, in clear text.
@@ -61,7 +61,7 @@ pub struct Watch {
 impl Watch {
     /// `stall_time`: how long a client may take nothing while something waits for it.
     #[must_use]
-    pub fn new(visit: Rc<Visit>, protocol: Protocol, stall_time: Duration) -> Self {
+    pub(super) fn new(visit: Rc<Visit>, protocol: Protocol, stall_time: Duration) -> Self {
         let stalled = visit.context.wheel.deadline();
         Self {
             visit,
@@ -76,7 +76,7 @@ impl Watch {
     }
 
     /// Ready when the client has not been reading for too long.
-    pub fn poll_stalled(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_stalled(&self, cx: &Context<'_>) -> Poll<()> {
         if self.flushed.get() || self.stalled.poll_expired(cx).is_pending() {
             return Poll::Pending;
         }
@@ -118,7 +118,7 @@ impl Watch {
 impl Wire {
     /// A stream of which `ahead` has been read.
     #[must_use]
-    pub fn new(stream: Stream, ahead: Bytes, watch: Rc<Watch>) -> Self {
+    pub(super) fn new(stream: Stream, ahead: Bytes, watch: Rc<Watch>) -> Self {
         let meter = match watch.protocol {
             Protocol::Http1 => None,
             Protocol::Http2 => {

@@ -64,7 +64,7 @@ pub struct Options {
 
 /// A worker from inside.
 #[derive(Debug)]
-pub struct Worker {
+pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
     current: RefCell<Rc<Arc<Current>>>,
@@ -130,13 +130,13 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
 impl Worker {
     /// The newest generation.
     #[must_use]
-    pub fn current(&self) -> Rc<Arc<Current>> {
+    pub(super) fn current(&self) -> Rc<Arc<Current>> {
         self.current.borrow().clone()
     }
 
     /// The certificate of a slot, for a client that asked for `name`.
     #[must_use]
-    pub fn certificate(&self, slot: u32, name: &HostName) -> Option<Arc<CertifiedKey>> {
+    pub(super) fn certificate(&self, slot: u32, name: &HostName) -> Option<Arc<CertifiedKey>> {
         let current = self.current();
         current.resolver.certified(&current.plan, slot as usize, name, self.context.now())
     }

@@ -1,5 +1,6 @@
 //! Binding listening sockets: each address once, exclusively, IPv4 and IPv6 as two sockets, all problems at once.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -54,6 +55,25 @@ pub enum Note {
     NoIpv6 { port: u16 },
     /// A service manager passed sockets that no address asked for.
     PassedUnused(Vec<PassedSocket>),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoIpv6 { port } => write!(f, "this machine has no IPv6: port {port} is served by IPv4 alone"),
+            Self::PassedUnused(sockets) => {
+                f.write_str("passed by the service manager, but in no `listen` or `http`, and closed:")?;
+                for socket in sockets {
+                    let name = socket.name.as_deref().unwrap_or("unnamed");
+                    match socket.address {
+                        Some(address) => write!(f, " {address} ({name})")?,
+                        None => write!(f, " {name}")?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Binds every address, or none.

@@ -1,0 +1,125 @@
+//! The command line: one file a verb.
+
+mod check;
+mod demo;
+mod health;
+mod place;
+mod say;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::ports::passed::Passed;
+
+/// What a verb ends with; scripts rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Fine = 0,
+    /// Whatever has no number of its own.
+    Failed = 1,
+    Configuration = 2,
+    NameConflict = 3,
+    PortInUse = 4,
+    Permission = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// One process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
+#[derive(Debug, Parser)]
+#[command(name = "onedoor", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    up: UpArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the sites of a file, of the command line, or of both
+    Up(UpArguments),
+    /// Say everything that is wrong with a configuration, and change nothing
+    Check(CheckArguments),
+    /// Serve three small upstreams of its own, to be tried with curl
+    Demo(DemoArguments),
+    /// Ask the running onedoor whether it is ready
+    Health(HealthArguments),
+    /// Say the version
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct UpArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of the control socket
+    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
+    control: Option<PathBuf>,
+    /// Sites, as in `app.localhost=3000`
+    #[arg(value_name = "HOST=TARGET")]
+    sites: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How problems are told
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    format: CheckFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// Snippets for people
+    Text,
+    /// An array for editors
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+struct DemoArguments {
+    /// Make the requests here, say what was seen, and end: 0 if all went well, 1 if not
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct HealthArguments {
+    /// The folder of the control socket
+    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
+    control: Option<PathBuf>,
+    /// Print what it says, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb that the process was called with.
+#[must_use]
+pub fn run() -> ExitCode {
+    // Before any thread exists: it takes the variables out of the environment.
+    let passed = Passed::from_environment();
+    let arguments = Arguments::parse();
+    let exit = match arguments.verb {
+        None => up::run(arguments.up, passed),
+        Some(Verb::Up(up)) => up::run(up, passed),
+        Some(Verb::Check(check)) => check::run(&check),
+        Some(Verb::Demo(demo)) => demo::run(&demo),
+        Some(Verb::Health(health)) => health::run(&health),
+        Some(Verb::Version) => {
+            say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
+            Exit::Fine
+        }
+    };
+    exit.into()
+}

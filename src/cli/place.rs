@@ -1,0 +1,22 @@
+//! Where things lie on this machine, from the environment and what the configuration says.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::control::place::{Place, Wishes};
+use crate::storage;
+use crate::storage::place::NoPlace;
+
+/// The storage folder: the configuration's, else the environment's choice.
+pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
+    match &config.storage {
+        Some(path) => Ok(path.clone()),
+        None => storage::default_place(),
+    }
+}
+
+/// The control socket's folder.
+pub(super) fn control(explicit: Option<&Path>, state: &Path) -> Place {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    Place::choose(Wishes { explicit, runtime: runtime.as_deref(), state })
+}

@@ -1,0 +1,47 @@
+//! Speaking to the person at the terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::config::Refused;
+use crate::config::problem::{Color, Problem, Sources, render};
+
+/// To standard output. A reader that is gone is no fault of ours.
+pub(super) fn out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// To standard error.
+pub(super) fn err(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _gone = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// An error with its causes, one below the other.
+pub(super) fn error(code: &str, error: &dyn std::error::Error) {
+    let mut text = format!("error[{code}]: {error}\n");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!("  because: {inner}\n"));
+        cause = inner.source();
+    }
+    err(&text);
+}
+
+/// Snippets of what is wrong.
+pub(super) fn problems(problems: &[Problem], sources: &Sources) {
+    if !problems.is_empty() {
+        err(&render(problems, sources, color()));
+        err("\n");
+    }
+}
+
+/// Why a configuration is refused.
+pub(super) fn refused(refused: &Refused) {
+    problems(&refused.problems, &refused.sources);
+}
+
+fn color() -> Color {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && std::io::stderr().is_terminal() { Color::Always } else { Color::Never }
+}

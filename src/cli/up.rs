@@ -1,0 +1,134 @@
+//! `onedoor up`: serve until told to stop.
+
+use std::path::PathBuf;
+
+use super::{Exit, UpArguments, place, say};
+use crate::app::source::Source;
+use crate::app::{App, Setup, StartError};
+use crate::config::{self, Config, Level, Loaded, LogFormat};
+use crate::observe::events::{self, Style};
+use crate::ports::passed::Passed;
+use crate::storage::files::Storage;
+
+pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
+    let UpArguments { config, control, sites } = arguments;
+    let Some(source) = source(config, sites) else {
+        say::err(
+            "error[no-config]: there is no `proxy.toml` here and no /etc/onedoor/proxy.toml\n  \
+             try:  onedoor app.localhost=3000        serve one site without a file\n        \
+             onedoor up -c FILE                serve this file\n        \
+             onedoor demo                      see it work\n",
+        );
+        return Exit::Configuration;
+    };
+    let loaded = match source.load(None) {
+        Ok(loaded) => loaded,
+        Err(refused) => {
+            say::refused(&refused);
+            return Exit::Configuration;
+        }
+    };
+    say::problems(&loaded.isolated, &loaded.sources);
+    say::problems(&loaded.warnings, &loaded.sources);
+    listen_to_events(&loaded.config);
+    let setup = match setup(source, loaded, control, passed) {
+        Ok(setup) => setup,
+        Err(exit) => return exit,
+    };
+    serve(setup)
+}
+
+fn source(config: Option<PathBuf>, sites: Vec<String>) -> Option<Source> {
+    match (config, sites.is_empty()) {
+        (Some(path), _) => Some(Source::File { path, arguments: sites }),
+        (None, false) => Some(Source::Arguments(sites)),
+        (None, true) => config::find().map(|path| Source::File { path, arguments: Vec::new() }),
+    }
+}
+
+/// Events go to standard error, in the form of the access log where that is JSON.
+pub(super) fn listen_to_events(config: &Config) {
+    let level = match config.log.level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    };
+    let style = match config.log.format {
+        LogFormat::Json => Style::Json,
+        LogFormat::Text | LogFormat::Combined => Style::for_people(std::env::var_os("NO_COLOR").as_deref()),
+    };
+    let directives = std::env::var("ONEDOOR_LOG").ok();
+    if let Err(error) = events::init(level, directives.as_deref(), style) {
+        say::error("log", &error);
+    }
+}
+
+fn setup(source: Source, loaded: Loaded, control: Option<PathBuf>, passed: Passed) -> Result<Setup, Exit> {
+    let folder = place::storage(&loaded.config).map_err(|no_place| {
+        say::error("storage", &no_place);
+        Exit::Configuration
+    })?;
+    let control = place::control(control.as_deref(), &folder);
+    Ok(Setup { source, loaded, storage: Storage::at(folder), control, passed })
+}
+
+fn serve(setup: Setup) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say::error("system", &error);
+            return Exit::Failed;
+        }
+    };
+    runtime.block_on(async {
+        let app = match App::start(setup).await {
+            Ok(app) => app,
+            Err(error) => return not_started(&error),
+        };
+        say::out(&app.banner());
+        match app.run(std::future::pending()).await {
+            Ok(()) => Exit::Fine,
+            Err(error) => {
+                say::error("system", &error);
+                Exit::Failed
+            }
+        }
+    })
+}
+
+/// Says why, and which number a script sees.
+pub(super) fn not_started(error: &StartError) -> Exit {
+    match error {
+        StartError::Config(refused) => {
+            say::refused(refused);
+            Exit::Configuration
+        }
+        StartError::Ports(problem) => {
+            say::err(&problem.render());
+            match problem.exit_code() {
+                2 => Exit::Configuration,
+                4 => Exit::PortInUse,
+                5 => Exit::Permission,
+                _ => Exit::Failed,
+            }
+        }
+        StartError::Control(problem) => {
+            say::error("control", problem);
+            Exit::Failed
+        }
+        StartError::Log(error) => {
+            say::error("access-log", error);
+            Exit::Configuration
+        }
+        StartError::Tls(error) => {
+            say::error("tls", error);
+            Exit::Failed
+        }
+        StartError::System(error) => {
+            say::error("system", error);
+            Exit::Failed
+        }
+    }
+}
