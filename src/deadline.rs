@@ -79,9 +79,16 @@ impl Wheel {
     pub fn deadline(&self) -> Deadline {
         let spare = self.0.spare.borrow_mut().pop();
         let entry = spare.unwrap_or_else(|| {
-            Rc::new(Entry { at: Cell::new(NEVER), registered: Cell::new(NEVER), waker: RefCell::new(None) })
+            Rc::new(Entry {
+                at: Cell::new(NEVER),
+                registered: Cell::new(NEVER),
+                waker: RefCell::new(None),
+            })
         });
-        Deadline { entry, wheel: self.clone() }
+        Deadline {
+            entry,
+            wheel: self.clone(),
+        }
     }
 
     /// A deadline that expires `after` from now.
@@ -159,7 +166,12 @@ impl Deadline {
     /// Expires `after` from now, whatever was set before.
     pub fn arm(&self, after: Duration) {
         let wheel = &self.wheel.0;
-        let at = wheel.now.get().saturating_add(ticks(after)).saturating_add(2).min(NEVER - 1);
+        let at = wheel
+            .now
+            .get()
+            .saturating_add(ticks(after))
+            .saturating_add(2)
+            .min(NEVER - 1);
         self.entry.at.set(at);
         if self.entry.registered.get() > at {
             self.wheel.register(self.entry.clone(), at);
@@ -189,7 +201,10 @@ impl Deadline {
             return Poll::Ready(());
         }
         let mut waker = self.entry.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
             *waker = Some(cx.waker().clone());
         }
         if self.entry.registered.get() == NEVER {
@@ -228,13 +243,17 @@ impl Drop for Deadline {
 
 impl fmt::Debug for Wheel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wheel").field("now", &self.0.now.get()).finish_non_exhaustive()
+        f.debug_struct("Wheel")
+            .field("now", &self.0.now.get())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deadline").field("at", &self.entry.at.get()).finish_non_exhaustive()
+        f.debug_struct("Deadline")
+            .field("at", &self.entry.at.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -274,7 +293,10 @@ mod tests {
         let wheel = Wheel::new();
         let started = Instant::now();
         let deadline = wheel.deadline_in(Duration::from_secs(3600));
-        assert_eq!(beside_turning(&wheel, deadline.within(pending::<()>())).await, Err(Expired));
+        assert_eq!(
+            beside_turning(&wheel, deadline.within(pending::<()>())).await,
+            Err(Expired)
+        );
         assert!(started.elapsed() >= Duration::from_secs(3600));
     }
 
@@ -284,7 +306,10 @@ mod tests {
         let started = Instant::now();
         let deadline = wheel.deadline_in(Duration::from_secs(60));
         deadline.arm(Duration::from_secs(1));
-        assert_eq!(beside_turning(&wheel, deadline.within(pending::<()>())).await, Err(Expired));
+        assert_eq!(
+            beside_turning(&wheel, deadline.within(pending::<()>())).await,
+            Err(Expired)
+        );
         assert!(started.elapsed() < Duration::from_secs(2));
     }
 
@@ -294,7 +319,10 @@ mod tests {
         drop(wheel.deadline_in(Duration::from_secs(1)));
         let deadline = wheel.deadline_in(Duration::from_secs(5));
         let started = Instant::now();
-        assert_eq!(beside_turning(&wheel, deadline.within(pending::<()>())).await, Err(Expired));
+        assert_eq!(
+            beside_turning(&wheel, deadline.within(pending::<()>())).await,
+            Err(Expired)
+        );
         assert!(started.elapsed() >= Duration::from_secs(5));
     }
 
@@ -302,6 +330,9 @@ mod tests {
     async fn work_that_is_done_in_time_is_kept() {
         let wheel = Wheel::new();
         let deadline = wheel.deadline_in(Duration::from_secs(1));
-        assert_eq!(beside_turning(&wheel, deadline.within(async { 7 })).await, Ok(7));
+        assert_eq!(
+            beside_turning(&wheel, deadline.within(async { 7 })).await,
+            Ok(7)
+        );
     }
 }

@@ -67,7 +67,9 @@ pub async fn relay(
         let there = forth.poll(cx, scratch, first.as_mut(), second.as_mut());
         let here = back.poll(cx, scratch, second.as_mut(), first.as_mut());
         match (there, here) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(Ending::Broken),
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+                return Poll::Ready(Ending::Broken);
+            }
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ending::Closed),
             (Poll::Pending, _) | (_, Poll::Pending) => {}
         }
@@ -80,7 +82,13 @@ pub async fn relay(
         deadline.poll_expired(cx).map(|()| Ending::Idle)
     })
     .await;
-    (Carried { forth: forth.carried, back: back.carried }, ending)
+    (
+        Carried {
+            forth: forth.carried,
+            back: back.carried,
+        },
+        ending,
+    )
 }
 
 /// One direction.
@@ -133,7 +141,12 @@ impl Flow {
         }
     }
 
-    fn pass(&mut self, cx: &mut Context<'_>, to: Pin<&mut impl AsyncWrite>, bytes: &[u8]) -> io::Result<()> {
+    fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: Pin<&mut impl AsyncWrite>,
+        bytes: &[u8],
+    ) -> io::Result<()> {
         let taken = match to.poll_write(cx, bytes)? {
             Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(taken) => taken,
@@ -144,7 +157,11 @@ impl Flow {
         Ok(())
     }
 
-    fn poll_kept(&mut self, cx: &mut Context<'_>, mut to: Pin<&mut impl AsyncWrite>) -> Poll<io::Result<()>> {
+    fn poll_kept(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut to: Pin<&mut impl AsyncWrite>,
+    ) -> Poll<io::Result<()>> {
         while self.taken < self.kept.len() {
             let taken = ready!(to.as_mut().poll_write(cx, &self.kept[self.taken..]))?;
             if taken == 0 {
@@ -174,7 +191,14 @@ mod tests {
         let (far, server) = duplex(16);
         let deadline = wheel.deadline();
         let scratch = Scratch::default();
-        let carried = relay(&scratch, &deadline, Duration::from_secs(9), |_cx| false, near, far);
+        let carried = relay(
+            &scratch,
+            &deadline,
+            Duration::from_secs(9),
+            |_cx| false,
+            near,
+            far,
+        );
         let talk = async {
             let (mut from_client, mut to_client) = tokio::io::split(client);
             let (mut from_server, mut to_server) = tokio::io::split(server);
@@ -197,7 +221,13 @@ mod tests {
         };
         let ((carried, ending), back) = tokio::join!(carried, talk);
         assert_eq!(back, vec![7; 1000]);
-        assert_eq!(carried, Carried { forth: 1000, back: 1000 });
+        assert_eq!(
+            carried,
+            Carried {
+                forth: 1000,
+                back: 1000
+            }
+        );
         assert_eq!(ending, Ending::Closed);
     }
 
@@ -208,7 +238,14 @@ mod tests {
         let (far, _server) = duplex(16);
         let deadline = wheel.deadline();
         let scratch = Scratch::default();
-        let work = relay(&scratch, &deadline, Duration::from_secs(9), |_cx| false, near, far);
+        let work = relay(
+            &scratch,
+            &deadline,
+            Duration::from_secs(9),
+            |_cx| false,
+            near,
+            far,
+        );
         let (_, ending) = tokio::select! {
             () = wheel.turn(|| ()) => unreachable!("a wheel turns for ever"),
             ended = work => ended,

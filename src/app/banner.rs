@@ -23,8 +23,14 @@ pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) ->
         }
         slot += site.names.len();
     }
-    let widths: Vec<usize> =
-        (0..3).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..3)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let mut text = String::new();
     for [site, target, certificate, listen] in &rows {
         let (a, b, c) = (widths[0], widths[1], widths[2]);
@@ -35,7 +41,10 @@ pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) ->
         let more = config.sites.len() - SITES_TOLD_MAX;
         let _written = writeln!(text, "and {more} more");
     }
-    let listening: Vec<String> = listeners.iter().map(|(address, kind)| format!("{address} ({})", word(*kind))).collect();
+    let listening: Vec<String> = listeners
+        .iter()
+        .map(|(address, kind)| format!("{address} ({})", word(*kind)))
+        .collect();
     let _written = writeln!(text, "listening on {}", listening.join(", "));
     text
 }
@@ -53,10 +62,14 @@ fn row(site: &Site, plan: &Plan, slot: usize) -> [String; 4] {
     let (target, certificate) = match &site.service {
         Service::Plain(http) => (answer(http), "none: plain HTTP".to_owned()),
         Service::Secure(_, http) => (answer(http), plan.describe(slot).to_string()),
-        Service::Passthrough(tunnel) => {
-            (format!("{}, unopened", targets(&tunnel.targets)), "the target's own".to_owned())
-        }
-        Service::Tcp(_, tunnel) => (format!("{}, as bytes", targets(&tunnel.targets)), plan.describe(slot).to_string()),
+        Service::Passthrough(tunnel) => (
+            format!("{}, unopened", targets(&tunnel.targets)),
+            "the target's own".to_owned(),
+        ),
+        Service::Tcp(_, tunnel) => (
+            format!("{}, as bytes", targets(&tunnel.targets)),
+            plan.describe(slot).to_string(),
+        ),
     };
     [names.join(", "), target, certificate, listen.join(", ")]
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use crate::door::accept::{Acceptor, Capacity};
 use crate::door::Handle;
+use crate::door::accept::{Acceptor, Capacity};
 use crate::ports::bind::{self, Bound, Note};
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
@@ -30,16 +30,35 @@ impl Listeners {
     ///
     /// # Errors
     /// Nothing was bound then.
-    pub(super) fn bind(&self, wanted: &[SocketSpec], passed: Passed) -> Result<(Self, Vec<Note>), PortProblem> {
-        let missing: Vec<SocketSpec> =
-            wanted.iter().filter(|spec| !self.open.contains_key(spec)).copied().collect();
+    pub(super) fn bind(
+        &self,
+        wanted: &[SocketSpec],
+        passed: Passed,
+    ) -> Result<(Self, Vec<Note>), PortProblem> {
+        let missing: Vec<SocketSpec> = wanted
+            .iter()
+            .filter(|spec| !self.open.contains_key(spec))
+            .copied()
+            .collect();
         let addresses: Vec<SocketAddr> = missing.iter().map(|spec| spec.address).collect();
         let opened = bind::open(&addresses, passed)?;
         let mut open = BTreeMap::new();
         for bound in opened.sockets {
-            if let Some(spec) = missing.iter().find(|spec| !open.contains_key(*spec) && stands_for(&bound, spec)) {
-                let Bound { listener, address, .. } = bound;
-                open.insert(*spec, Listening { address, listener: Arc::new(listener), acceptor: None });
+            if let Some(spec) = missing
+                .iter()
+                .find(|spec| !open.contains_key(*spec) && stands_for(&bound, spec))
+            {
+                let Bound {
+                    listener, address, ..
+                } = bound;
+                open.insert(
+                    *spec,
+                    Listening {
+                        address,
+                        listener: Arc::new(listener),
+                        acceptor: None,
+                    },
+                );
             }
         }
         Ok((Self { open }, opened.notes))
@@ -59,11 +78,20 @@ impl Listeners {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn accept(&mut self, workers: &Arc<[Handle]>, capacity: &Arc<Capacity>) -> io::Result<()> {
+    pub(super) fn accept(
+        &mut self,
+        workers: &Arc<[Handle]>,
+        capacity: &Arc<Capacity>,
+    ) -> io::Result<()> {
         for (spec, listening) in &mut self.open {
             if listening.acceptor.is_none() {
                 let listener = listening.listener.clone();
-                listening.acceptor = Some(Acceptor::start(listener, *spec, workers.clone(), capacity.clone())?);
+                listening.acceptor = Some(Acceptor::start(
+                    listener,
+                    *spec,
+                    workers.clone(),
+                    capacity.clone(),
+                )?);
             }
         }
         Ok(())
@@ -72,7 +100,10 @@ impl Listeners {
     /// Where clients reach us, in a stable order.
     #[must_use]
     pub(super) fn addresses(&self) -> Vec<(SocketAddr, Kind)> {
-        self.open.iter().map(|(spec, listening)| (listening.address, spec.kind)).collect()
+        self.open
+            .iter()
+            .map(|(spec, listening)| (listening.address, spec.kind))
+            .collect()
     }
 
     /// The actual port of a TLS socket that asked for port 0; any other port is itself.
@@ -85,7 +116,11 @@ impl Listeners {
                 .map(|(_spec, listening)| listening.address.port())
                 .next()
         };
-        if port == 0 { actual().unwrap_or(port) } else { port }
+        if port == 0 {
+            actual().unwrap_or(port)
+        } else {
+            port
+        }
     }
 }
 
@@ -93,6 +128,7 @@ impl Listeners {
 fn stands_for(bound: &Bound, spec: &SocketSpec) -> bool {
     let (have, want) = (bound.address, spec.address);
     let same_port = want.port() == 0 || want.port() == have.port();
-    let dual = matches!(bound.origin, bind::Origin::Passed { .. }) && have.ip() == IpAddr::from([0_u16; 8]);
+    let dual = matches!(bound.origin, bind::Origin::Passed { .. })
+        && have.ip() == IpAddr::from([0_u16; 8]);
     same_port && (have.ip() == want.ip() || (dual && want.ip().is_unspecified()))
 }

@@ -56,7 +56,10 @@ struct Farewell {
 
 impl Farewell {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn said(&mut self) {
@@ -107,7 +110,11 @@ impl App {
     /// What is served, in words, for the person at the terminal.
     #[must_use]
     pub fn banner(&self) -> String {
-        banner::banner(&self.loaded.config, &self.current.plan, &self.listeners.addresses())
+        banner::banner(
+            &self.loaded.config,
+            &self.current.plan,
+            &self.listeners.addresses(),
+        )
     }
 
     /// Where clients reach us.

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Resolver, Wanted};
 use crate::config::problem::{At, Problem};
-use crate::config::{Loaded, Refused};
 use crate::config::site::{Action, Certificate, Http, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
+use crate::config::{Loaded, Refused};
 use crate::proxy::path;
 use crate::upstream::tls::TlsClients;
 
@@ -27,13 +27,24 @@ pub struct Prepared {
 ///
 /// # Errors
 /// All problems at once, at the places of the sites they concern.
-pub fn prepare(mut loaded: Loaded, resolver: &Resolver, now: SystemTime) -> Result<Prepared, Refused> {
+pub fn prepare(
+    mut loaded: Loaded,
+    resolver: &Resolver,
+    now: SystemTime,
+) -> Result<Prepared, Refused> {
     let wanted = wanted(&loaded);
     let options = Options {
-        cert_dir: loaded.config.cert_dir.as_ref().map(|folder| folder.value.clone()),
+        cert_dir: loaded
+            .config
+            .cert_dir
+            .as_ref()
+            .map(|folder| folder.value.clone()),
         local_suffixes: loaded.config.local_suffixes.clone(),
     };
-    let names: Vec<Wanted> = wanted.iter().map(|(wanted, _site)| wanted.clone()).collect();
+    let names: Vec<Wanted> = wanted
+        .iter()
+        .map(|(wanted, _site)| wanted.clone())
+        .collect();
     let (plan, refusals, warnings) = resolver.plan(&names, &options, now);
     let mut problems = Vec::new();
     for refusal in refusals {
@@ -43,7 +54,10 @@ pub fn prepare(mut loaded: Loaded, resolver: &Resolver, now: SystemTime) -> Resu
     }
     let clients = clients(&loaded.config.sites, &mut problems);
     if !problems.is_empty() {
-        return Err(Refused { problems, sources: loaded.sources });
+        return Err(Refused {
+            problems,
+            sources: loaded.sources,
+        });
     }
     drop((names, wanted));
     for site in &mut loaded.config.sites {
@@ -52,7 +66,12 @@ pub fn prepare(mut loaded: Loaded, resolver: &Resolver, now: SystemTime) -> Resu
         }
     }
     let remarks = warnings.iter().map(ToString::to_string).collect();
-    Ok(Prepared { loaded, plan, clients, remarks })
+    Ok(Prepared {
+        loaded,
+        plan,
+        clients,
+        remarks,
+    })
 }
 
 /// One entry a name of a site, in the order in which routes count their certificate slots.
@@ -61,16 +80,23 @@ fn wanted(loaded: &Loaded) -> Vec<(Wanted, &Site)> {
     for site in &loaded.config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
-                Certificate::Pair { cert, key } => {
-                    resolver::Source::Pair { cert: cert.value.clone(), key: key.value.clone() }
-                }
+                Certificate::Pair { cert, key } => resolver::Source::Pair {
+                    cert: cert.value.clone(),
+                    key: key.value.clone(),
+                },
                 Certificate::LocalCa => resolver::Source::LocalCa,
                 Certificate::Auto => resolver::Source::Auto,
             },
             Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
         };
         for name in &site.names {
-            wanted.push((Wanted { name: name.clone(), source: source.clone() }, site));
+            wanted.push((
+                Wanted {
+                    name: name.clone(),
+                    source: source.clone(),
+                },
+                site,
+            ));
         }
     }
     wanted
@@ -122,8 +148,10 @@ fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
     for (options, at) in &wanted {
         match TlsClients::build([options]) {
             Ok(_client) => usable.push(options),
-            Err(error) => problems
-                .push(Problem::error("bad-upstream-tls", chain(&error)).at(*at, "a target of this site needs it")),
+            Err(error) => problems.push(
+                Problem::error("bad-upstream-tls", chain(&error))
+                    .at(*at, "a target of this site needs it"),
+            ),
         }
     }
     match TlsClients::build(usable) {

@@ -4,8 +4,8 @@ use super::App;
 use super::prepare::{Prepared, prepare};
 use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
 use crate::config::Config;
-use crate::config::problem::{Problem, Severity, Sources};
 use crate::config::problem::{Color, render};
+use crate::config::problem::{Problem, Severity, Sources};
 use crate::config::{Loaded, Refused};
 use crate::control::readiness;
 use crate::door::Order;
@@ -40,7 +40,11 @@ impl App {
             Ok(Some(prepared)) => match self.adopt(*prepared).await {
                 Ok(()) => {
                     let revision = self.current.table.routes.revision;
-                    tracing::info!(revision, sites = self.loaded.config.sites.len(), "configuration reloaded");
+                    tracing::info!(
+                        revision,
+                        sites = self.loaded.config.sites.len(),
+                        "configuration reloaded"
+                    );
                 }
                 Err(refused) => self.refuse(refused),
             },
@@ -57,13 +61,23 @@ impl App {
     }
 
     async fn read_again(&self, why: Why) -> Result<Option<Box<Prepared>>, NotReloaded> {
-        let (source, previous, resolver) = (self.source.clone(), self.loaded.clone(), self.resolver.clone());
+        let (source, previous, resolver) = (
+            self.source.clone(),
+            self.loaded.clone(),
+            self.resolver.clone(),
+        );
         let reading = tokio::task::spawn_blocking(move || {
             let loaded = source.load(Some(&previous))?;
             let unchanged = why == Why::FilesChanged
                 && same_texts(&loaded.sources, &previous.sources)
                 && loaded.config.cert_dir.is_none();
-            if unchanged { Ok(None) } else { prepare(loaded, &resolver, wall_clock()).map(Box::new).map(Some) }
+            if unchanged {
+                Ok(None)
+            } else {
+                prepare(loaded, &resolver, wall_clock())
+                    .map(Box::new)
+                    .map(Some)
+            }
         });
         match reading.await {
             Ok(read) => read.map_err(NotReloaded::Config),
@@ -73,7 +87,10 @@ impl App {
 
     async fn adopt(&mut self, prepared: Prepared) -> Result<(), NotReloaded> {
         let wanted = sockets_of(&prepared.loaded.config, LOOPBACK);
-        let (fresh, notes) = self.listeners.bind(&wanted, Passed::none()).map_err(NotReloaded::Ports)?;
+        let (fresh, notes) = self
+            .listeners
+            .bind(&wanted, Passed::none())
+            .map_err(NotReloaded::Ports)?;
         for note in notes {
             tracing::info!("{note}");
         }
@@ -91,10 +108,13 @@ impl App {
             // A worker that is gone has told why.
             let _gone = worker.orders.send(Order::Adopt(current.clone())).await;
         }
-        self.capacity.set_max(loaded.config.limits.connections.min(self.connections_max));
+        self.capacity
+            .set_max(loaded.config.limits.connections.min(self.connections_max));
         self.files.follow(&loaded);
         (self.loaded, self.current) = (loaded, current);
-        self.listeners.accept(&self.workers, &self.capacity).map_err(NotReloaded::System)
+        self.listeners
+            .accept(&self.workers, &self.capacity)
+            .map_err(NotReloaded::System)
     }
 
     fn refuse(&self, refused: NotReloaded) {
@@ -121,19 +141,32 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("storage", old.storage != new.storage),
         ("log", old.log != new.log),
     ];
-    changes.into_iter().filter(|(_key, changed)| *changed).map(|(key, _changed)| key).collect()
+    changes
+        .into_iter()
+        .filter(|(_key, changed)| *changed)
+        .map(|(key, _changed)| key)
+        .collect()
 }
 
 fn same_texts(old: &Sources, new: &Sources) -> bool {
     let texts = |sources: &'_ Sources| -> Vec<_> {
-        sources.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect()
+        sources
+            .files
+            .iter()
+            .map(|file| (file.path.clone(), file.text.clone()))
+            .collect()
     };
     texts(old) == texts(new)
 }
 
 /// What is wrong with included files, and what is odd.
 pub(super) fn tell_problems(loaded: &Loaded) {
-    let all: Vec<Problem> = loaded.isolated.iter().chain(&loaded.warnings).cloned().collect();
+    let all: Vec<Problem> = loaded
+        .isolated
+        .iter()
+        .chain(&loaded.warnings)
+        .cloned()
+        .collect();
     tell(&all, &loaded.sources);
 }
 
@@ -142,13 +175,19 @@ fn tell(problems: &[Problem], sources: &Sources) {
         return;
     }
     tell_text(&render(problems, sources, Color::Never));
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
         tracing::error!(problems = problems.len(), "see above");
     }
 }
 
 /// Snippets have several lines and belong to people: they go to standard error as they are.
-#[expect(clippy::print_stderr, reason = "a snippet is no event, and the terminal is where it is read")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a snippet is no event, and the terminal is where it is read"
+)]
 fn tell_text(text: &str) {
     eprintln!("{text}");
 }

@@ -9,7 +9,10 @@ use crate::config::{Loaded, Refused};
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A file, and sites added as `HOST=TARGET`.
-    File { path: PathBuf, arguments: Vec<String> },
+    File {
+        path: PathBuf,
+        arguments: Vec<String>,
+    },
     /// Sites alone.
     Arguments(Vec<String>),
     /// A text that this program wrote itself.
@@ -23,7 +26,9 @@ impl Source {
     /// All problems at once.
     pub fn load(&self, previous: Option<&Loaded>) -> Result<Loaded, Refused> {
         match self {
-            Self::File { path, arguments } => config::load_with_arguments(path, arguments, previous),
+            Self::File { path, arguments } => {
+                config::load_with_arguments(path, arguments, previous)
+            }
             Self::Arguments(arguments) => config::from_arguments(arguments),
             Self::Text { name, text } => config::read(name, text),
         }

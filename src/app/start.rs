@@ -7,14 +7,14 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::App;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
 use super::source::Source;
 use super::watch::FileWatch;
-use super::App;
 use crate::certs::resolver::Resolver;
-use crate::config::{Loaded, Refused};
 use crate::config::{AccessLog as Destination, Config, LogFormat};
+use crate::config::{Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
 use crate::control::place::Place;
@@ -63,8 +63,11 @@ pub enum StartError {
 }
 
 /// How `localhost:` is bound on this system.
-pub(super) const LOOPBACK: Loopback =
-    if cfg!(target_os = "macos") { Loopback::Guarded } else { Loopback::Direct };
+pub(super) const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
+    Loopback::Guarded
+} else {
+    Loopback::Direct
+};
 
 impl App {
     /// Reads, binds and starts everything; on return every listener is bound and every certificate loaded.
@@ -72,7 +75,13 @@ impl App {
     /// # Errors
     /// Nothing is left behind then.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { source, loaded, storage, control, passed } = setup;
+        let Setup {
+            source,
+            loaded,
+            storage,
+            control,
+            passed,
+        } = setup;
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
         let resolver = Resolver::new(storage);
@@ -90,7 +99,11 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
-        let options = Options { current: current.clone(), policies, access: access.clone() };
+        let options = Options {
+            current: current.clone(),
+            policies,
+            access: access.clone(),
+        };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let shutdown = Shutdown::new();
@@ -114,7 +127,9 @@ impl App {
             shutdown,
             claim,
         };
-        app.listeners.accept(&app.workers, &app.capacity).map_err(StartError::System)?;
+        app.listeners
+            .accept(&app.workers, &app.capacity)
+            .map_err(StartError::System)?;
         app.announce();
         Ok(app)
     }
@@ -128,7 +143,10 @@ impl App {
             health.revision = self.current.table.routes.revision;
             health.listeners = listeners
                 .iter()
-                .map(|(address, kind)| Listening { address: *address, kind: spoken(*kind) })
+                .map(|(address, kind)| Listening {
+                    address: *address,
+                    kind: spoken(*kind),
+                })
                 .collect();
         });
         let summary = format!("serving {} sites", self.loaded.config.sites.len());
@@ -145,7 +163,12 @@ pub(super) fn assemble(
     revision: u64,
     port_of: &dyn Fn(u16) -> u16,
 ) -> (Loaded, Arc<Current>) {
-    let Prepared { loaded, plan, clients, remarks: _ } = prepared;
+    let Prepared {
+        loaded,
+        plan,
+        clients,
+        remarks: _,
+    } = prepared;
     let config = &loaded.config;
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
     let table = Table {
@@ -155,7 +178,11 @@ pub(super) fn assemble(
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),
     };
-    let current = Current { table: Arc::new(table), plan, resolver: resolver.clone() };
+    let current = Current {
+        table: Arc::new(table),
+        plan,
+        resolver: resolver.clone(),
+    };
     (loaded, Arc::new(current))
 }
 
@@ -173,7 +200,10 @@ fn spoken(kind: Kind) -> Spoken {
 }
 
 /// The wall clock, read here for everything that takes it as an argument.
-#[expect(clippy::disallowed_methods, reason = "`app` is where wall time is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`app` is where wall time is read"
+)]
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
@@ -220,4 +250,3 @@ fn workers(config: &Config, options: &Options) -> std::io::Result<Workers> {
     }
     Ok((handles.into(), threads))
 }
-

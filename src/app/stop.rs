@@ -16,7 +16,18 @@ const LOG_TIME: Duration = Duration::from_secs(2);
 impl App {
     /// Drains, cuts, and says how many were cut. `sooner` ends the draining early.
     pub(super) async fn stop(self, sooner: impl Future<Output = ()>) {
-        let Self { mut listeners, workers, threads, capacity, access, health, shutdown, claim, current, .. } = self;
+        let Self {
+            mut listeners,
+            workers,
+            threads,
+            capacity,
+            access,
+            health,
+            shutdown,
+            claim,
+            current,
+            ..
+        } = self;
         let drain = current.table.drain;
         health.send_modify(|health| health.status = Status::Draining);
         if let Err(error) = readiness::stopping() {
@@ -50,7 +61,10 @@ impl App {
         if let Some(access) = access
             && access.close(LOG_TIME).is_err()
         {
-            tracing::warn!(dropped = access.dropped(), "the access log was not written to its end");
+            tracing::warn!(
+                dropped = access.dropped(),
+                "the access log was not written to its end"
+            );
         }
         drop(claim);
         match cut {

@@ -51,7 +51,13 @@ impl FileWatch {
             tracing::warn!(%error, "files are not watched: SIGHUP reloads");
         }
         let empty = BTreeSet::new;
-        Self { watcher: watcher.ok(), folders: empty(), files: empty(), whole: empty(), changes }
+        Self {
+            watcher: watcher.ok(),
+            folders: empty(),
+            files: empty(),
+            whole: empty(),
+            changes,
+        }
     }
 
     /// Watches what this configuration was read from and the certificates it names, and nothing else any more.
@@ -64,7 +70,11 @@ impl FileWatch {
         if let Some(folder) = &loaded.config.cert_dir {
             self.whole.insert(absolute(&folder.value));
         }
-        let parents = self.files.iter().filter_map(|file| file.parent()).map(Path::to_owned);
+        let parents = self
+            .files
+            .iter()
+            .filter_map(|file| file.parent())
+            .map(Path::to_owned);
         let folders: BTreeSet<PathBuf> = parents.chain(self.whole.iter().cloned()).collect();
         let Some(watcher) = &mut self.watcher else {
             return;
@@ -95,7 +105,10 @@ impl FileWatch {
     }
 
     fn counts(&self, path: &Path) -> bool {
-        self.files.contains(path) || path.parent().is_some_and(|folder| self.whole.contains(folder))
+        self.files.contains(path)
+            || path
+                .parent()
+                .is_some_and(|folder| self.whole.contains(folder))
     }
 }
 

@@ -12,7 +12,9 @@ use crate::storage::files::Storage;
 
 pub(super) fn run(arguments: &CheckArguments) -> Exit {
     let Some(path) = arguments.config.clone().or_else(config::find) else {
-        say::err("error[no-config]: there is no `proxy.toml` here and no /etc/onedoor/proxy.toml: name one with -c\n");
+        say::err(
+            "error[no-config]: there is no `proxy.toml` here and no /etc/onedoor/proxy.toml: name one with -c\n",
+        );
         return Exit::Configuration;
     };
     let checked = config::load(&path, None).and_then(|loaded| {
@@ -20,7 +22,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         prepare(loaded, &Resolver::new(scratch.storage()), wall_clock())
     });
     match checked {
-        Ok(Prepared { loaded, remarks, .. }) => told(arguments.format, &loaded, &remarks),
+        Ok(Prepared {
+            loaded, remarks, ..
+        }) => told(arguments.format, &loaded, &remarks),
         Err(Refused { problems, sources }) => {
             tell(arguments.format, &problems, &sources);
             Exit::Configuration
@@ -29,16 +33,31 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
 }
 
 fn told(format: CheckFormat, loaded: &Loaded, remarks: &[String]) -> Exit {
-    let remarks = remarks.iter().map(|remark| Problem::warning("certificate", remark.as_str()));
-    let problems: Vec<Problem> = loaded.isolated.iter().chain(&loaded.warnings).cloned().chain(remarks).collect();
+    let remarks = remarks
+        .iter()
+        .map(|remark| Problem::warning("certificate", remark.as_str()));
+    let problems: Vec<Problem> = loaded
+        .isolated
+        .iter()
+        .chain(&loaded.warnings)
+        .cloned()
+        .chain(remarks)
+        .collect();
     tell(format, &problems, &loaded.sources);
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
         return Exit::Configuration;
     }
     if format == CheckFormat::Text {
         let sites = loaded.config.sites.len();
         let warnings = problems.len();
-        say::out(&format!("fine: {sites} {}, {warnings} {}\n", plural(sites, "site"), plural(warnings, "warning")));
+        say::out(&format!(
+            "fine: {sites} {}, {warnings} {}\n",
+            plural(sites, "site"),
+            plural(warnings, "warning")
+        ));
     }
     Exit::Fine
 }
@@ -51,7 +70,11 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
 }
 
 fn plural(count: usize, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
+    if count == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
 }
 
 /// The storage to ask: the real one if it holds a local CA, else one that is thrown away, for a check creates none.
@@ -62,12 +85,21 @@ struct Scratch {
 
 impl Scratch {
     fn new(config: &Config) -> Self {
-        let real = place::storage(config).ok().filter(|folder| folder.join("local-ca").exists());
+        let real = place::storage(config)
+            .ok()
+            .filter(|folder| folder.join("local-ca").exists());
         match real {
-            Some(folder) => Self { folder, thrown_away: None },
+            Some(folder) => Self {
+                folder,
+                thrown_away: None,
+            },
             None => {
-                let folder = std::env::temp_dir().join(format!("onedoor-check-{}", std::process::id()));
-                Self { folder: folder.clone(), thrown_away: Some(folder) }
+                let folder =
+                    std::env::temp_dir().join(format!("onedoor-check-{}", std::process::id()));
+                Self {
+                    folder: folder.clone(),
+                    thrown_away: Some(folder),
+                }
             }
         }
     }

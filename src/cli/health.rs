@@ -18,7 +18,10 @@ pub(super) fn run(arguments: &HealthArguments) -> Exit {
         }
     };
     let control = place::control(arguments.control.as_deref(), &state);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             say::error("system", &error);
@@ -30,14 +33,20 @@ pub(super) fn run(arguments: &HealthArguments) -> Exit {
             let text = if arguments.json {
                 serde_json::to_string_pretty(&health).unwrap_or_default()
             } else {
-                format!("ready: pid {}, {} sites, revision {}", health.pid, health.sites, health.revision)
+                format!(
+                    "ready: pid {}, {} sites, revision {}",
+                    health.pid, health.sites, health.revision
+                )
             };
             say::out(&format!("{text}\n"));
             Exit::Fine
         }
         Err(unhealthy) => {
             if let (Unhealthy::NotReady(health), true) = (&unhealthy, arguments.json) {
-                say::out(&format!("{}\n", serde_json::to_string_pretty(health).unwrap_or_default()));
+                say::out(&format!(
+                    "{}\n",
+                    serde_json::to_string_pretty(health).unwrap_or_default()
+                ));
             }
             say::error("health", &unhealthy);
             Exit::Failed

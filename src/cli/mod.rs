@@ -34,7 +34,12 @@ impl From<Exit> for ExitCode {
 
 /// One process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
 #[derive(Debug, Parser)]
-#[command(name = "onedoor", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    name = "onedoor",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,

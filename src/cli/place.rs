@@ -18,5 +18,9 @@ pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
 /// The control socket's folder.
 pub(super) fn control(explicit: Option<&Path>, state: &Path) -> Place {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    Place::choose(Wishes { explicit, runtime: runtime.as_deref(), state })
+    Place::choose(Wishes {
+        explicit,
+        runtime: runtime.as_deref(),
+        state,
+    })
 }

@@ -11,7 +11,11 @@ use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
 
 pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
-    let UpArguments { config, control, sites } = arguments;
+    let UpArguments {
+        config,
+        control,
+        sites,
+    } = arguments;
     let Some(source) = source(config, sites) else {
         say::err(
             "error[no-config]: there is no `proxy.toml` here and no /etc/onedoor/proxy.toml\n  \
@@ -40,9 +44,15 @@ pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
 
 fn source(config: Option<PathBuf>, sites: Vec<String>) -> Option<Source> {
     match (config, sites.is_empty()) {
-        (Some(path), _) => Some(Source::File { path, arguments: sites }),
+        (Some(path), _) => Some(Source::File {
+            path,
+            arguments: sites,
+        }),
         (None, false) => Some(Source::Arguments(sites)),
-        (None, true) => config::find().map(|path| Source::File { path, arguments: Vec::new() }),
+        (None, true) => config::find().map(|path| Source::File {
+            path,
+            arguments: Vec::new(),
+        }),
     }
 }
 
@@ -57,7 +67,9 @@ pub(super) fn listen_to_events(config: &Config) {
     };
     let style = match config.log.format {
         LogFormat::Json => Style::Json,
-        LogFormat::Text | LogFormat::Combined => Style::for_people(std::env::var_os("NO_COLOR").as_deref()),
+        LogFormat::Text | LogFormat::Combined => {
+            Style::for_people(std::env::var_os("NO_COLOR").as_deref())
+        }
     };
     let directives = std::env::var("ONEDOOR_LOG").ok();
     if let Err(error) = events::init(level, directives.as_deref(), style) {
@@ -65,17 +77,31 @@ pub(super) fn listen_to_events(config: &Config) {
     }
 }
 
-fn setup(source: Source, loaded: Loaded, control: Option<PathBuf>, passed: Passed) -> Result<Setup, Exit> {
+fn setup(
+    source: Source,
+    loaded: Loaded,
+    control: Option<PathBuf>,
+    passed: Passed,
+) -> Result<Setup, Exit> {
     let folder = place::storage(&loaded.config).map_err(|no_place| {
         say::error("storage", &no_place);
         Exit::Configuration
     })?;
     let control = place::control(control.as_deref(), &folder);
-    Ok(Setup { source, loaded, storage: Storage::at(folder), control, passed })
+    Ok(Setup {
+        source,
+        loaded,
+        storage: Storage::at(folder),
+        control,
+        passed,
+    })
 }
 
 fn serve(setup: Setup) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             say::error("system", &error);

@@ -67,9 +67,13 @@ impl Target {
             Scheme::Https(_) => 443,
         };
         match &self.address {
-            Address::Loopback { port } | Address::Name { port, .. } if *port == default => self.host(),
+            Address::Loopback { port } | Address::Name { port, .. } if *port == default => {
+                self.host()
+            }
             Address::Ip(address) if address.port() == default => self.host(),
-            Address::Loopback { port } | Address::Name { port, .. } => format!("{}:{port}", self.host()),
+            Address::Loopback { port } | Address::Name { port, .. } => {
+                format!("{}:{port}", self.host())
+            }
             Address::Ip(address) => address.to_string(),
             Address::Unix(_) => self.host(),
         }

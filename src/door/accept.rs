@@ -65,8 +65,13 @@ impl Capacity {
     fn permit(self: &Arc<Self>) -> Option<Permit> {
         let max = self.max.load(Ordering::Relaxed);
         let more = |open: usize| (open < max).then_some(open + 1);
-        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Permit { capacity: self.clone(), worker: None })
+        self.open
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()?;
+        Some(Permit {
+            capacity: self.clone(),
+            worker: None,
+        })
     }
 
     /// Waits until a place may be free. Clients wait in the kernel's queue meanwhile.
@@ -119,9 +124,20 @@ impl Acceptor {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let (stop, stopped) = UnixStream::pair()?;
-        let accepting = Accepting { listener, socket, workers, capacity, stopped };
-        let thread = std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || accepting.run())?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        let accepting = Accepting {
+            listener,
+            socket,
+            workers,
+            capacity,
+            stopped,
+        };
+        let thread = std::thread::Builder::new()
+            .name("acceptor".to_owned())
+            .spawn(move || accepting.run())?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -175,11 +191,18 @@ impl Accepting {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(if watched[1].revents().is_empty() { Next::Accept } else { Next::Stop })
+        Ok(if watched[1].revents().is_empty() {
+            Next::Accept
+        } else {
+            Next::Stop
+        })
     }
 
     fn hand_over(&self, permit: Permit, order: impl FnOnce(Permit) -> Order) {
-        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed));
+        let least = self
+            .workers
+            .iter()
+            .min_by_key(|worker| worker.load.load(Ordering::Relaxed));
         if let Some(worker) = least {
             let order = order(permit.at(&worker.load));
             // A worker that is gone has told why; its connection closes here.

@@ -30,7 +30,13 @@ pub(super) struct FrameMeter {
 
 impl Default for FrameMeter {
     fn default() -> Self {
-        Self { skip: PREFACE_OCTETS, head: [0; HEAD_OCTETS], gathered: 0, idle: 0, seconds: 0 }
+        Self {
+            skip: PREFACE_OCTETS,
+            head: [0; HEAD_OCTETS],
+            gathered: 0,
+            idle: 0,
+            seconds: 0,
+        }
     }
 }
 
@@ -39,7 +45,9 @@ impl FrameMeter {
     pub(super) fn floods(&mut self, mut bytes: &[u8], now: Duration) -> bool {
         let passed = u32::try_from(now.as_secs().saturating_sub(self.seconds)).unwrap_or(u32::MAX);
         self.seconds = now.as_secs();
-        self.idle = self.idle.saturating_sub(passed.saturating_mul(EARNED_BY_SECOND));
+        self.idle = self
+            .idle
+            .saturating_sub(passed.saturating_mul(EARNED_BY_SECOND));
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -102,7 +110,12 @@ mod tests {
             bytes.extend(frame(4, 6));
         }
         let (last, rest) = bytes.split_last().unwrap();
-        assert!(!rest.iter().take(rest.len() - 6).any(|byte| meter.floods(&[*byte], NOW)));
+        assert!(
+            !rest
+                .iter()
+                .take(rest.len() - 6)
+                .any(|byte| meter.floods(&[*byte], NOW))
+        );
         assert!(meter.floods(&rest[rest.len() - 6..], NOW) || meter.floods(&[*last], NOW));
     }
 
@@ -118,6 +131,8 @@ mod tests {
     #[test]
     fn a_connection_that_is_kept_alive_for_days_is_no_flood() {
         let mut meter = meter();
-        assert!(!(0..100_000).any(|second| meter.floods(&frame(6, 8), Duration::from_secs(second))));
+        assert!(
+            !(0..100_000).any(|second| meter.floods(&frame(6, 8), Duration::from_secs(second)))
+        );
     }
 }

@@ -40,14 +40,20 @@ pub enum NotHello {
     /// Something else: a scan, garbage, SSLv2.
     Garbage,
     /// TLS, but no acceptable hello; the bytes to say so.
-    Refused { error: rustls::Error, alert: Vec<u8> },
+    Refused {
+        error: rustls::Error,
+        alert: Vec<u8>,
+    },
     /// More than [`HELLO_BYTES_MAX`].
     TooLarge,
 }
 
 impl Default for HelloReader {
     fn default() -> Self {
-        Self { acceptor: Acceptor::default(), kept: Vec::new() }
+        Self {
+            acceptor: Acceptor::default(),
+            kept: Vec::new(),
+        }
     }
 }
 
@@ -63,7 +69,9 @@ impl HelloReader {
         self.kept.extend_from_slice(bytes);
         let mut left = bytes;
         while !left.is_empty() {
-            self.acceptor.read_tls(&mut left).map_err(|_full| NotHello::TooLarge)?;
+            self.acceptor
+                .read_tls(&mut left)
+                .map_err(|_full| NotHello::TooLarge)?;
             match self.acceptor.accept() {
                 Ok(Some(accepted)) => return Ok(Some(self.hello(accepted))),
                 Ok(None) if self.kept.len() > HELLO_BYTES_MAX => return Err(NotHello::TooLarge),
@@ -82,12 +90,23 @@ impl HelloReader {
     fn hello(&mut self, accepted: Accepted) -> Hello {
         // Bytes behind the hello (there are none before the server has spoken, but for early data) stay inside `accepted`.
         let hello = accepted.client_hello();
-        let name = hello.server_name().and_then(|name| HostName::parse(name).ok()).filter(|name| name.ip().is_none());
-        let only_protocol = hello.alpn().and_then(|mut offered| match (offered.next(), offered.next()) {
-            (Some(only), None) => Some(Box::from(only)),
-            (Some(_) | None, _) => None,
-        });
-        Hello { name, only_protocol, accepted, kept: std::mem::take(&mut self.kept) }
+        let name = hello
+            .server_name()
+            .and_then(|name| HostName::parse(name).ok())
+            .filter(|name| name.ip().is_none());
+        let only_protocol =
+            hello
+                .alpn()
+                .and_then(|mut offered| match (offered.next(), offered.next()) {
+                    (Some(only), None) => Some(Box::from(only)),
+                    (Some(_) | None, _) => None,
+                });
+        Hello {
+            name,
+            only_protocol,
+            accepted,
+            kept: std::mem::take(&mut self.kept),
+        }
     }
 }
 
@@ -102,13 +121,17 @@ fn recognise(first: u8) -> Result<(), NotHello> {
 
 impl fmt::Debug for HelloReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HelloReader").field("kept", &self.kept.len()).finish_non_exhaustive()
+        f.debug_struct("HelloReader")
+            .field("kept", &self.kept.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Hello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hello").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Hello")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +140,10 @@ impl fmt::Debug for NotHello {
         match self {
             Self::PlainHttp => f.write_str("PlainHttp"),
             Self::Garbage => f.write_str("Garbage"),
-            Self::Refused { error, .. } => f.debug_struct("Refused").field("error", error).finish_non_exhaustive(),
+            Self::Refused { error, .. } => f
+                .debug_struct("Refused")
+                .field("error", error)
+                .finish_non_exhaustive(),
             Self::TooLarge => f.write_str("TooLarge"),
         }
     }

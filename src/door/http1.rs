@@ -17,8 +17,8 @@ use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proxy::exchange::exchange;
-use crate::proxy::reply::Reply;
 use crate::proxy::replies;
+use crate::proxy::reply::Reply;
 use crate::proxy::visit::{Leave, Outlook, Phase, Step, Visit};
 use crate::relay::relay;
 
@@ -46,7 +46,11 @@ enum Ended {
 /// Serves a connection to its end. `ahead` was read of it before.
 pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
-    let watch = Rc::new(Watch::new(visit.clone(), Protocol::Http1, stall_time(&visit)));
+    let watch = Rc::new(Watch::new(
+        visit.clone(),
+        Protocol::Http1,
+        stall_time(&visit),
+    ));
     let deadline = visit.context.wheel.deadline();
     loop {
         if ahead.is_empty() {
@@ -77,7 +81,12 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
 
 /// The longest a client may take nothing of an answer.
 pub(super) fn stall_time(visit: &Visit) -> Duration {
-    visit.context.table().limits.idle.min(Duration::from_secs(60))
+    visit
+        .context
+        .table()
+        .limits
+        .idle
+        .min(Duration::from_secs(60))
 }
 
 fn builder(limits: &Limits) -> http1::Builder {
@@ -100,7 +109,12 @@ fn joined(first: Bytes, then: Bytes) -> Bytes {
 }
 
 /// Waits for the next message without any buffer. None: the client left, or stayed silent for too long, or should go.
-pub(super) async fn park(stream: &mut Stream, visit: &Visit, deadline: &Deadline, idle: Duration) -> Option<Bytes> {
+pub(super) async fn park(
+    stream: &mut Stream,
+    visit: &Visit,
+    deadline: &Deadline,
+    idle: Duration,
+) -> Option<Bytes> {
     deadline.arm(idle);
     poll_fn(|cx| {
         let mut space = [0; FIRST_READ];
@@ -166,7 +180,11 @@ fn ending(clean: bool, visit: &Visit, watch: &Watch) -> Ended {
     if let Some(status) = watch.refused.get() {
         return Ended::Refused(status);
     }
-    if clean && visit.has_tunnel() { Ended::Upgraded } else { Ended::Closed }
+    if clean && visit.has_tunnel() {
+        Ended::Upgraded
+    } else {
+        Ended::Closed
+    }
 }
 
 fn arm(deadline: &Deadline, phase: Phase, limits: &Limits) {
@@ -218,11 +236,27 @@ async fn tunnel(stream: Stream, ahead: Bytes, visit: &Rc<Visit>, deadline: &Dead
     let Some(tunnel) = visit.take_tunnel() else {
         return;
     };
-    let client = Wire::new(stream, ahead, Rc::new(Watch::new(visit.clone(), Protocol::Http1, stall_time(visit))));
+    let client = Wire::new(
+        stream,
+        ahead,
+        Rc::new(Watch::new(
+            visit.clone(),
+            Protocol::Http1,
+            stall_time(visit),
+        )),
+    );
     let context = &visit.context;
     let mut leave = Leave::of(visit);
     let stop = |cx: &mut Context<'_>| leave.poll(cx, visit) == Step::End;
     let upstream = TokioIo::new(tunnel.upstream);
-    let (carried, ending) = relay(&context.scratch, deadline, tunnel.idle, stop, client, upstream).await;
+    let (carried, ending) = relay(
+        &context.scratch,
+        deadline,
+        tunnel.idle,
+        stop,
+        client,
+        upstream,
+    )
+    .await;
     tunnel.record.tunnelled(carried, ending);
 }

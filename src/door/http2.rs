@@ -40,7 +40,11 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         };
         ahead = first;
     }
-    let watch = Rc::new(Watch::new(visit.clone(), Protocol::Http2, stall_time(&visit)));
+    let watch = Rc::new(Watch::new(
+        visit.clone(),
+        Protocol::Http2,
+        stall_time(&visit),
+    ));
     let streams = Streams::default();
     let next = streams.next.clone();
     let service = service_fn(|request| {
@@ -51,7 +55,11 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     let wire = TokioIo::new(Wire::new(stream, ahead, watch.clone()));
     let mut connection = builder(streams, &limits).serve_connection(wire, service);
     let mut leave = Leave::of(&visit);
-    let mut rest = Rest { deadline, idle: limits.idle, resting: None };
+    let mut rest = Rest {
+        deadline,
+        idle: limits.idle,
+        resting: None,
+    };
     poll_fn(|cx| {
         loop {
             if Pin::new(&mut connection).poll(cx).is_ready() || watch.poll_stalled(cx).is_ready() {
@@ -97,7 +105,11 @@ impl Rest {
     fn poll_over(&mut self, cx: &Context<'_>, exchanges: u32) -> Poll<()> {
         let resting = exchanges == 0;
         if self.resting.replace(resting) != Some(resting) {
-            if resting { self.deadline.arm(self.idle) } else { self.deadline.disarm() }
+            if resting {
+                self.deadline.arm(self.idle)
+            } else {
+                self.deadline.disarm()
+            }
         }
         let over = self.deadline.poll_expired(cx);
         if over.is_ready() {

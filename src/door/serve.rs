@@ -43,7 +43,11 @@ pub struct From {
 
 /// Serves an arrival: to its end, or until a task of its own does.
 pub(super) async fn serve(worker: Rc<Worker>, arrival: Arrival) {
-    let Arrival { stream, from, permit } = arrival;
+    let Arrival {
+        stream,
+        from,
+        permit,
+    } = arrival;
     match from.socket.kind {
         Kind::Tls => secure(worker, stream, from, permit).await,
         Kind::Plain => {
@@ -61,8 +65,22 @@ impl From {
         tls: Option<TlsVersion>,
         home: Option<Home>,
     ) -> Rc<Visit> {
-        let Self { peer, local, socket } = self;
-        Rc::new(Visit::new(worker.context.clone(), Arrived { peer, local, socket, name, tls, home }))
+        let Self {
+            peer,
+            local,
+            socket,
+        } = self;
+        Rc::new(Visit::new(
+            worker.context.clone(),
+            Arrived {
+                peer,
+                local,
+                socket,
+                name,
+                tls,
+                home,
+            },
+        ))
     }
 }
 
@@ -87,14 +105,19 @@ fn speak(stream: Stream, protocol: Protocol, visit: Rc<Visit>, permit: Permit) {
 }
 
 async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: Permit) {
-    let deadline = worker.context.wheel.deadline_in(worker.context.table().limits.handshake);
+    let deadline = worker
+        .context
+        .wheel
+        .deadline_in(worker.context.table().limits.handshake);
     let hello = match deadline.within(greet(&mut stream)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(fault)) => return refuse(&worker, stream, from, fault).await,
         Err(_expired) => return worker.context.counters.refused(Refused::HelloTooSlow),
     };
     match decide(&worker, &hello, from) {
-        Some((home, Treatment::Open)) => open(worker, stream, hello, from, home, permit, deadline).await,
+        Some((home, Treatment::Open)) => {
+            open(worker, stream, hello, from, home, permit, deadline).await
+        }
         Some((home, Treatment::Carry)) => {
             let site = home.site.clone();
             let visit = from.visit(&worker, hello.name, None, Some(home));
@@ -121,9 +144,16 @@ enum Treatment {
 fn decide(worker: &Worker, hello: &Hello, from: From) -> Option<(Home, Treatment)> {
     let current = worker.current();
     let routes = &current.table.routes;
-    let asked = Asked { name: hello.name.as_ref(), only_protocol: hello.only_protocol.as_deref() };
+    let asked = Asked {
+        name: hello.name.as_ref(),
+        only_protocol: hello.only_protocol.as_deref(),
+    };
     let decision = routes.decide(routes.socket(from.socket)?, from.local.ip(), asked);
-    let home = |site, slot| Home { revision: routes.revision, site, slot };
+    let home = |site, slot| Home {
+        revision: routes.revision,
+        site,
+        slot,
+    };
     match decision {
         Decision::Serve { site, slot } => Some((home(site, slot), Treatment::Open)),
         Decision::Tunnel(site) => {
@@ -181,7 +211,12 @@ async fn open(
 }
 
 /// What the handshake goes by; none without a certificate.
-fn policy(worker: &Worker, hello: &Hello, from: From, home: &Home) -> Option<Arc<rustls::ServerConfig>> {
+fn policy(
+    worker: &Worker,
+    hello: &Hello,
+    from: From,
+    home: &Home,
+) -> Option<Arc<rustls::ServerConfig>> {
     let (Service::Secure(tls, _) | Service::Tcp(tls, _)) = &home.site.service else {
         return None;
     };

@@ -47,7 +47,9 @@ impl Policies {
     }
 }
 
-fn policy(versions: &[&'static rustls::SupportedProtocolVersion]) -> Result<ServerConfig, rustls::Error> {
+fn policy(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)?
         .with_no_client_auth()

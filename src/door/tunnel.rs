@@ -13,7 +13,13 @@ use crate::relay::relay;
 use crate::upstream::dial::{self, Stream};
 
 /// Carries a connection whose hello was read into `kept`.
-pub(super) async fn passthrough(client: TcpStream, kept: Vec<u8>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
+pub(super) async fn passthrough(
+    client: TcpStream,
+    kept: Vec<u8>,
+    to: &Tunnel,
+    visit: &Visit,
+    deadline: Deadline,
+) {
     let Some(mut upstream) = reach(&visit.context, to, &deadline).await else {
         return;
     };
@@ -24,7 +30,12 @@ pub(super) async fn passthrough(client: TcpStream, kept: Vec<u8>, to: &Tunnel, v
 }
 
 /// Carries what is inside an opened connection.
-pub(super) async fn opened(client: TlsStream<TcpStream>, to: &Tunnel, visit: &Visit, deadline: Deadline) {
+pub(super) async fn opened(
+    client: TlsStream<TcpStream>,
+    to: &Tunnel,
+    visit: &Visit,
+    deadline: Deadline,
+) {
     if let Some(upstream) = reach(&visit.context, to, &deadline).await {
         carry(client, upstream, to, visit, &deadline).await;
     }
@@ -57,6 +68,14 @@ async fn carry(
     let mut leave = Leave::of(visit);
     let stop = |cx: &mut std::task::Context<'_>| leave.poll(cx, visit) == Step::End;
     let scratch = &visit.context.scratch;
-    let (carried, ending) = relay(scratch, deadline, to.timeouts.tunnel_idle, stop, client, upstream).await;
+    let (carried, ending) = relay(
+        scratch,
+        deadline,
+        to.timeouts.tunnel_idle,
+        stop,
+        client,
+        upstream,
+    )
+    .await;
     tracing::debug!(peer = %visit.peer, ?carried, ?ending, "tunnel ended");
 }

@@ -22,7 +22,9 @@ use crate::proxy::visit::{Phase, Visit};
 const TAKEN_OCTETS_MIN: u64 = 1024;
 
 /// GOAWAY with ENHANCE_YOUR_CALM (RFC 9113 sections 6.8 and 7); no stream was processed that the client need know of.
-const CALM: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+const CALM: [u8; 17] = [
+    0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11,
+];
 
 /// A client's stream as hyper sees it.
 #[derive(Debug)]
@@ -100,7 +102,10 @@ impl Watch {
 
     fn everything_left(&self) {
         self.flushed.set(true);
-        if self.protocol == Protocol::Http1 && self.visit.phase.get() == Phase::Busy && self.visit.exchanges() == 0 {
+        if self.protocol == Protocol::Http1
+            && self.visit.phase.get() == Phase::Busy
+            && self.visit.exchanges() == 0
+        {
             self.visit.phase.set(Phase::Quiet);
         }
     }
@@ -126,10 +131,19 @@ impl Wire {
                 Some(FrameMeter::default())
             }
         };
-        Self { stream, ahead, watch, meter }
+        Self {
+            stream,
+            ahead,
+            watch,
+            meter,
+        }
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
@@ -155,7 +169,9 @@ impl Wire {
             return false;
         }
         if self.watch.refused.get().is_none() {
-            self.watch.refused.set(Some(status_of(first).unwrap_or(400)));
+            self.watch
+                .refused
+                .set(Some(status_of(first).unwrap_or(400)));
         }
         true
     }
@@ -166,7 +182,11 @@ fn status_of(head: &[u8]) -> Option<u16> {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let before = buffer.filled().len();
         let outcome = wire.poll_more(cx, buffer);
@@ -183,7 +203,11 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         if wire.keeps_back(bytes) {
             return Poll::Ready(Ok(bytes.len()));

@@ -40,7 +40,12 @@ pub struct Current {
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Order {
-    Serve { stream: TcpStream, peer: SocketAddr, socket: SocketSpec, permit: Permit },
+    Serve {
+        stream: TcpStream,
+        peer: SocketAddr,
+        socket: SocketSpec,
+        permit: Permit,
+    },
     Adopt(Arc<Current>),
     Advance(Stage),
 }
@@ -77,29 +82,50 @@ pub(super) struct Worker {
 pub fn start(number: usize, options: Options) -> io::Result<(Handle, JoinHandle<()>)> {
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let counters = Arc::new(Counters::default());
-    let handle = Handle { orders, load: Arc::default(), counters: counters.clone() };
+    let handle = Handle {
+        orders,
+        load: Arc::default(),
+        counters: counters.clone(),
+    };
     let (ready, started) = std::sync::mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => {
-                // The receiver waits for exactly this.
-                let _waiting = ready.send(Ok(()));
-                runtime.block_on(run(options, counters, inbox));
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || {
+            match Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())
+            {
+                Ok(runtime) => {
+                    // The receiver waits for exactly this.
+                    let _waiting = ready.send(Ok(()));
+                    runtime.block_on(run(options, counters, inbox));
+                }
+                Err(error) => drop(ready.send(Err(error))),
             }
-            Err(error) => drop(ready.send(Err(error))),
-        }
-    })?;
+        })?;
     started.recv().map_err(io::Error::other)??;
     Ok((handle, thread))
 }
 
 async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receiver<Order>) {
-    let Options { current, policies, access } = options;
+    let Options {
+        current,
+        policies,
+        access,
+    } = options;
     let wheel = Wheel::new();
     let access = access.map(|log| log.writer());
-    let context = Rc::new(Context::new(current.table.clone(), wheel.clone(), access, counters));
-    let worker =
-        Rc::new(Worker { context: context.clone(), policies, current: RefCell::new(Rc::new(current)) });
+    let context = Rc::new(Context::new(
+        current.table.clone(),
+        wheel.clone(),
+        access,
+        counters,
+    ));
+    let worker = Rc::new(Worker {
+        context: context.clone(),
+        policies,
+        current: RefCell::new(Rc::new(current)),
+    });
     let ticking = context.clone();
     tokio::task::spawn_local(async move {
         let mut ticks = 0_u32;
@@ -114,7 +140,12 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
     });
     while let Some(order) = inbox.recv().await {
         match order {
-            Order::Serve { stream, peer, socket, permit } => worker.take_in(stream, peer, socket, permit),
+            Order::Serve {
+                stream,
+                peer,
+                socket,
+                permit,
+            } => worker.take_in(stream, peer, socket, permit),
             Order::Adopt(current) => worker.adopt(current),
             Order::Advance(stage) => {
                 context.advance(stage);
@@ -138,7 +169,9 @@ impl Worker {
     #[must_use]
     pub(super) fn certificate(&self, slot: u32, name: &HostName) -> Option<Arc<CertifiedKey>> {
         let current = self.current();
-        current.resolver.certified(&current.plan, slot as usize, name, self.context.now())
+        current
+            .resolver
+            .certified(&current.plan, slot as usize, name, self.context.now())
     }
 
     fn adopt(&self, current: Arc<Current>) {
@@ -147,9 +180,18 @@ impl Worker {
         self.context.adopt(table);
     }
 
-    fn take_in(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, socket: SocketSpec, permit: Permit) {
+    fn take_in(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        socket: SocketSpec,
+        permit: Permit,
+    ) {
         match self.arrival(stream, peer, socket, permit) {
-            Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(self.clone(), arrival))),
+            Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(
+                self.clone(),
+                arrival,
+            ))),
             Ok(None) => tracing::debug!(%peer, "arrived at an address that nobody is served on"),
             Err(error) => tracing::debug!(%peer, %error, "arrival lost"),
         }
@@ -166,11 +208,23 @@ impl Worker {
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
         let current = self.current();
-        let admits = current.table.routes.socket(socket).is_some_and(|socket| socket.admits(local.ip()));
+        let admits = current
+            .table
+            .routes
+            .socket(socket)
+            .is_some_and(|socket| socket.admits(local.ip()));
         if !admits {
             return Ok(None);
         }
         let stream = tokio::net::TcpStream::from_std(stream)?;
-        Ok(Some(Arrival { stream, from: From { peer, local, socket }, permit }))
+        Ok(Some(Arrival {
+            stream,
+            from: From {
+                peer,
+                local,
+                socket,
+            },
+            permit,
+        }))
     }
 }

@@ -60,9 +60,14 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoIpv6 { port } => write!(f, "this machine has no IPv6: port {port} is served by IPv4 alone"),
+            Self::NoIpv6 { port } => write!(
+                f,
+                "this machine has no IPv6: port {port} is served by IPv4 alone"
+            ),
             Self::PassedUnused(sockets) => {
-                f.write_str("passed by the service manager, but in no `listen` or `http`, and closed:")?;
+                f.write_str(
+                    "passed by the service manager, but in no `listen` or `http`, and closed:",
+                )?;
                 for socket in sockets {
                     let name = socket.name.as_deref().unwrap_or("unnamed");
                     match socket.address {

@@ -60,7 +60,9 @@ impl Patience {
     /// Starts when the first piece of an answer is handed over.
     #[must_use]
     pub fn new(wheel: &Wheel) -> Self {
-        Self { deadline: wheel.deadline() }
+        Self {
+            deadline: wheel.deadline(),
+        }
     }
 
     /// Ready when the client has not taken a piece in time.
@@ -71,23 +73,44 @@ impl Patience {
 
 impl Body {
     pub(super) fn empty(record: Box<Record>) -> Self {
-        Self { content: Content::Empty, patience: None, record }
+        Self {
+            content: Content::Empty,
+            patience: None,
+            record,
+        }
     }
 
     pub(super) fn full(bytes: Bytes, record: Box<Record>) -> Self {
-        Self { content: Content::Full(bytes), patience: None, record }
+        Self {
+            content: Content::Full(bytes),
+            patience: None,
+            record,
+        }
     }
 
     /// What an upstream sends. The lease is given back when both messages ended cleanly.
-    pub(super) fn forwarded(incoming: Incoming, lease: Lease, progress: Rc<Progress>, record: Box<Record>) -> Self {
-        let mut forwarded = Box::new(Forwarded { incoming, lease: Some(lease), progress });
+    pub(super) fn forwarded(
+        incoming: Incoming,
+        lease: Lease,
+        progress: Rc<Progress>,
+        record: Box<Record>,
+    ) -> Self {
+        let mut forwarded = Box::new(Forwarded {
+            incoming,
+            lease: Some(lease),
+            progress,
+        });
         let content = if http_body::Body::is_end_stream(&forwarded.incoming) {
             forwarded.finish();
             Content::Empty
         } else {
             Content::Forwarded(forwarded)
         };
-        Self { content, patience: None, record }
+        Self {
+            content,
+            patience: None,
+            record,
+        }
     }
 
     pub(super) fn watched_by(mut self, patience: Option<Rc<Patience>>) -> Self {
@@ -95,7 +118,10 @@ impl Body {
         self
     }
 
-    fn poll_forwarded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+    fn poll_forwarded(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         let Content::Forwarded(forwarded) = &mut self.content else {
             return Poll::Ready(None);
         };
@@ -139,7 +165,11 @@ impl Forwarded {
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
             // With half a request still to come the connection cannot be used again.
-            if self.progress.uploaded.get() { lease.finish() } else { drop(lease) }
+            if self.progress.uploaded.get() {
+                lease.finish()
+            } else {
+                drop(lease)
+            }
         }
     }
 }
@@ -148,7 +178,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BrokenBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         if let Some(patience) = &self.patience {
             patience.deadline.disarm();
         }

@@ -11,8 +11,8 @@ use http::HeaderValue;
 use crate::config::Limits;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
-use crate::observe::writer::AccessWriter;
 use crate::observe::counters::Counters;
+use crate::observe::writer::AccessWriter;
 use crate::relay::Scratch;
 use crate::routing::Routes;
 use crate::upstream::Upstreams;
@@ -60,7 +60,12 @@ pub struct Context {
 impl Context {
     /// A worker that serves by `table`.
     #[must_use]
-    pub fn new(table: Arc<Table>, wheel: Wheel, access: Option<AccessWriter>, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        table: Arc<Table>,
+        wheel: Wheel,
+        access: Option<AccessWriter>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let context = Self {
             table: RefCell::new(Rc::new(table)),
             stage: Cell::new(Stage::Serving),
@@ -79,10 +84,17 @@ impl Context {
     }
 
     /// Called by the worker at every tick of its wheel: reads the wall clock for all exchanges until the next one.
-    #[expect(clippy::disallowed_methods, reason = "the one place where a worker reads the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where a worker reads the wall clock"
+    )]
     pub fn tick(&self) {
         let now = SystemTime::now();
-        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let seconds = |time: SystemTime| {
+            time.duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs()
+        };
         if seconds(self.now.replace(now)) != seconds(now)
             && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now))
         {
@@ -94,13 +106,22 @@ impl Context {
     /// A fresh request id: a UUIDv7 (RFC 9562 section 5.7). It names, it does not protect, so a fast generator will do.
     #[must_use]
     pub fn fresh_id(&self) -> HeaderValue {
-        let millis = self.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let millis = self
+            .now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
         let mut random = [0; 10];
         fastrand::fill(&mut random);
-        let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &random).into_uuid();
+        let id = uuid::Builder::from_unix_timestamp_millis(
+            u64::try_from(millis).unwrap_or_default(),
+            &random,
+        )
+        .into_uuid();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         let text = id.hyphenated().encode_lower(&mut text);
-        HeaderValue::from_str(text).unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
+        HeaderValue::from_str(text)
+            .unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
     }
 
     /// The wall clock as of the last tick.
@@ -144,7 +165,10 @@ impl Context {
     }
 
     /// The targets in the order in which this request tries them: in turn, for each list of targets by itself.
-    pub fn in_turn<'a>(&self, targets: &'a [Arc<Target>]) -> impl Iterator<Item = &'a Arc<Target>> + use<'a> {
+    pub fn in_turn<'a>(
+        &self,
+        targets: &'a [Arc<Target>],
+    ) -> impl Iterator<Item = &'a Arc<Target>> + use<'a> {
         let start = if targets.len() < 2 {
             0
         } else {

@@ -53,9 +53,26 @@ pub async fn exchange(
     let (parts, body) = request.into_parts();
     let record = Record::begin(visit.clone(), &parts);
     let table = visit.context.table();
-    let follows = if hyper::body::Body::is_end_stream(&body) { headers::Body::Absent } else { headers::Body::Follows };
+    let follows = if hyper::body::Body::is_end_stream(&body) {
+        headers::Body::Absent
+    } else {
+        headers::Body::Follows
+    };
     let response = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
-        Ok(received) => respond(Asked { visit, table, received, body: Some(body), switch }, parts, record).await,
+        Ok(received) => {
+            respond(
+                Asked {
+                    visit,
+                    table,
+                    received,
+                    body: Some(body),
+                    switch,
+                },
+                parts,
+                record,
+            )
+            .await
+        }
         Err(refusal) => own_reply(record, Fault::Refused(refusal)),
     };
     Ok(response.map(|body| body.watched_by(patience)))
@@ -75,7 +92,13 @@ async fn respond(asked: Asked, parts: Parts, mut record: Box<Record>) -> Respons
     record.logging = rule.log;
     match &rule.action {
         Action::Forward(targets) => {
-            let (asked, forwarding) = (Box::new(asked), Forwarding { rule: &rule, targets });
+            let (asked, forwarding) = (
+                Box::new(asked),
+                Forwarding {
+                    rule: &rule,
+                    targets,
+                },
+            );
             forward(asked, parts, forwarding, record).await
         }
         Action::Redirect(redirect) => {
@@ -91,7 +114,12 @@ async fn respond(asked: Asked, parts: Parts, mut record: Box<Record>) -> Respons
 
 /// The site that a request is for: that of the connection, unless the request names another that the same certificate covers.
 fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
-    let Asked { visit, table, received, .. } = asked;
+    let Asked {
+        visit,
+        table,
+        received,
+        ..
+    } = asked;
     let host = received.authority.as_ref().map(headers::Authority::host);
     if visit.tls.is_none() {
         let entry = host.and_then(|host| find(visit, table, host));
@@ -118,16 +146,28 @@ fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
     let entry = find(visit, table, host).ok_or_else(misdirected)?;
     let site = table.routes.site(entry).ok_or_else(misdirected)?;
     let covered = covers(table, home.slot, entry) && site.min_tls() == home.site.min_tls();
-    if covered { Ok(site.clone()) } else { Err(misdirected()) }
+    if covered {
+        Ok(site.clone())
+    } else {
+        Err(misdirected())
+    }
 }
 
 fn find(visit: &Visit, table: &Table, host: &str) -> Option<Entry> {
-    table.routes.find(table.routes.socket(visit.socket)?, visit.local.ip(), host)
+    table
+        .routes
+        .find(table.routes.socket(visit.socket)?, visit.local.ip(), host)
 }
 
 /// Whether the certificate of a slot is also that of an entry.
 fn covers(table: &Table, shown: u32, entry: Entry) -> bool {
-    let identity = |slot: u32| table.identities.get(slot as usize).copied().unwrap_or_default();
+    let identity = |slot: u32| {
+        table
+            .identities
+            .get(slot as usize)
+            .copied()
+            .unwrap_or_default()
+    };
     identity(shown) != 0 && identity(shown) == identity(entry.slot)
 }
 
@@ -160,17 +200,25 @@ fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
 }
 
 fn to_https(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
-    let host = asked.received.authority.as_ref().map(headers::Authority::host);
+    let host = asked
+        .received
+        .authority
+        .as_ref()
+        .map(headers::Authority::host);
     let response = host
         .zip(site.https_port)
         .and_then(|(host, port)| redirect::to_https(host, port, parts.uri.path_and_query()));
-    response.map(Routed::ToHttps).ok_or_else(|| Fault::Reply(replies::unknown_host(&asked.table)))
+    response
+        .map(Routed::ToHttps)
+        .ok_or_else(|| Fault::Reply(replies::unknown_host(&asked.table)))
 }
 
 fn fixed(respond: &Respond) -> Response<bytes::Bytes> {
     let mut response = Response::new(respond.body.clone());
     *response.status_mut() = respond.status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, respond.content_type.clone());
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, respond.content_type.clone());
     response
 }
 
@@ -183,7 +231,13 @@ fn ruled_answer(
 ) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     let facts = facts_of(asked, &record);
-    match inbound(&mut head, &asked.received, rule, &facts, &asked.visit.context.date()) {
+    match inbound(
+        &mut head,
+        &asked.received,
+        rule,
+        &facts,
+        &asked.visit.context.date(),
+    ) {
         Ok(()) => own_answer(record, Response::from_parts(head, body)),
         Err(broken) => own_reply(record, Fault::Reply(broken.into())),
     }
@@ -195,7 +249,11 @@ pub(super) fn facts_of<'a>(asked: &'a Asked, record: &'a Record) -> Facts<'a> {
         client_ip: &visit.client_ip,
         scheme: visit.scheme(),
         port: &visit.port,
-        host: asked.received.authority.as_ref().map_or("", headers::Authority::host),
+        host: asked
+            .received
+            .authority
+            .as_ref()
+            .map_or("", headers::Authority::host),
         request_id: &record.id,
         tls_version: visit.tls,
     }
@@ -217,7 +275,11 @@ pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body>
     if reply.status == StatusCode::BAD_REQUEST {
         record.visit.context.counters.refused(Refused::BadRequest);
     }
-    let audience = if record.visit.is_local() { reply::Audience::Local } else { reply::Audience::Remote };
+    let audience = if record.visit.is_local() {
+        reply::Audience::Local
+    } else {
+        reply::Audience::Remote
+    };
     let response = reply.into_response(record.version, &record.accept(), &record.id, audience);
     own_answer(record, response)
 }

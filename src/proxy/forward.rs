@@ -17,7 +17,9 @@ use crate::config::site::{HostField, Rule};
 use crate::config::target::{Scheme, Target};
 use crate::upstream::dial::Protocol;
 use crate::upstream::tls::Offer;
-use crate::upstream::{Answer, Gate, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError};
+use crate::upstream::{
+    Answer, Gate, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError,
+};
 
 /// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
@@ -41,7 +43,12 @@ pub(super) async fn forward(
     {
         return own_reply(record, Fault::Reply(replies::body_too_large()));
     }
-    let edited = outbound(&mut parts, &asked.received, rule, &facts_of(&asked, &record));
+    let edited = outbound(
+        &mut parts,
+        &asked.received,
+        rule,
+        &facts_of(&asked, &record),
+    );
     if let Err(refusal) = edited {
         return own_reply(record, Fault::Refused(refusal));
     }
@@ -56,11 +63,20 @@ pub(super) async fn forward(
     progress.answered();
     let (mut head, incoming) = answer.response.into_parts();
     let facts = facts_of(&asked, &record);
-    if let Err(broken) = inbound(&mut head, &asked.received, rule, &facts, &asked.visit.context.date()) {
+    if let Err(broken) = inbound(
+        &mut head,
+        &asked.received,
+        rule,
+        &facts,
+        &asked.visit.context.date(),
+    ) {
         tracing::warn!(site = record.site_name(), %broken, "upstream's answer refused");
         return own_reply(record, Fault::Reply(broken.into()));
     }
-    let answer = Answer { response: Response::from_parts(head, incoming), lease: answer.lease };
+    let answer = Answer {
+        response: Response::from_parts(head, incoming),
+        lease: answer.lease,
+    };
     if switch::is_switch(&asked.received, answer.response.status()) {
         return switch::switch(*asked, answer, rule, key, record).await;
     }
@@ -74,21 +90,34 @@ pub(super) async fn forward(
 
 fn progress_of(asked: &Asked, rule: &Rule, headers: &HeaderMap) -> Rc<Progress> {
     let deadline = asked.visit.context.wheel.deadline();
-    let idle = if is_grpc(headers) { rule.timeouts.tunnel_idle } else { rule.timeouts.idle };
+    let idle = if is_grpc(headers) {
+        rule.timeouts.tunnel_idle
+    } else {
+        rule.timeouts.idle
+    };
     let progress = Progress::new(deadline, idle, rule.timeouts.response);
-    progress.uploaded.set(asked.body.as_ref().is_none_or(http_body::Body::is_end_stream));
+    progress.uploaded.set(
+        asked
+            .body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream),
+    );
     Rc::new(progress)
 }
 
 /// Whether an answer may rightly be silent for long: events, and calls that stream.
 fn is_stream(headers: &HeaderMap) -> bool {
     let has_length = headers.contains_key(CONTENT_LENGTH);
-    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     !has_length && (kind.starts_with(b"text/event-stream") || is_grpc(headers))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Tries the targets in turn, as long as nothing was sent.
@@ -110,7 +139,11 @@ async fn send(
         let job = Job {
             target,
             clients: &table.clients,
-            offer: if received.upgrade.is_some() && !switch::is_native(target) { Offer::Http1Only } else { Offer::Any },
+            offer: if received.upgrade.is_some() && !switch::is_native(target) {
+                Offer::Http1Only
+            } else {
+                Offer::Any
+            },
             progress,
             connect: to.rule.timeouts.connect,
             resend: resend(received),
@@ -132,8 +165,14 @@ async fn send(
 
 fn resend(received: &Received) -> Resend {
     // RFC 9110 section 9.2.2; nothing of a body could be sent a second time.
-    let again = received.method.is_idempotent() && received.framing == Framing::Empty && received.upgrade.is_none();
-    if again { Resend::Allowed } else { Resend::Forbidden }
+    let again = received.method.is_idempotent()
+        && received.framing == Framing::Empty
+        && received.upgrade.is_none();
+    if again {
+        Resend::Allowed
+    } else {
+        Resend::Forbidden
+    }
 }
 
 /// The request as hyper's client takes it, its body held back if the client waits for a 100.
@@ -192,7 +231,8 @@ fn shape(
 
 /// The target's own name, for `host = "upstream"`.
 fn authority(target: &Target) -> HeaderValue {
-    HeaderValue::try_from(target.authority()).unwrap_or_else(|_unprintable| HeaderValue::from_static("localhost"))
+    HeaderValue::try_from(target.authority())
+        .unwrap_or_else(|_unprintable| HeaderValue::from_static("localhost"))
 }
 
 fn tell(record: &Record, target: &Target, error: &UpstreamError) {
@@ -211,4 +251,3 @@ fn fault_of(error: &UpstreamError, target: &Target) -> Fault {
         error => Fault::Reply(replies::upstream(error, target)),
     }
 }
-

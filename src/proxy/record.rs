@@ -104,7 +104,10 @@ impl Record {
 
     /// What a reply of our own looks at to choose its form.
     pub(super) fn accept(&self) -> HeaderMap {
-        self.accept.iter().map(|accept| (ACCEPT, accept.clone())).collect()
+        self.accept
+            .iter()
+            .map(|accept| (ACCEPT, accept.clone()))
+            .collect()
     }
 
     /// The exchange went on as a tunnel, which ended.
@@ -123,10 +126,17 @@ impl Record {
 
     fn log(&self) {
         let context = &self.visit.context;
-        let received = self.progress.as_ref().map_or(0, |progress| progress.received.get());
+        let received = self
+            .progress
+            .as_ref()
+            .map_or(0, |progress| progress.received.get());
         context.counters.received(received);
         context.counters.sent(self.sent);
-        let Some(access) = context.access.as_ref().filter(|_log| self.logging == AccessLogging::Kept) else {
+        let Some(access) = context
+            .access
+            .as_ref()
+            .filter(|_log| self.logging == AccessLogging::Kept)
+        else {
             return;
         };
         let mut target = context.text.borrow_mut();
@@ -142,7 +152,11 @@ impl Record {
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
-            target: self.uri.path_and_query().map_or(self.uri.path(), http::uri::PathAndQuery::as_str).as_bytes(),
+            target: self
+                .uri
+                .path_and_query()
+                .map_or(self.uri.path(), http::uri::PathAndQuery::as_str)
+                .as_bytes(),
             version: version(self.version),
             status: self.status.as_u16(),
             sent: self.sent,

@@ -43,19 +43,31 @@ pub fn misdirected() -> Reply {
 /// The site has only `paths`, and none of them matches.
 #[must_use]
 pub fn no_route() -> Reply {
-    Reply::new(StatusCode::NOT_FOUND, "no-route", "the site has no rule for this path")
+    Reply::new(
+        StatusCode::NOT_FOUND,
+        "no-route",
+        "the site has no rule for this path",
+    )
 }
 
 /// A redirect whose target makes no field value.
 #[must_use]
 pub fn no_location() -> Reply {
-    Reply::new(StatusCode::INTERNAL_SERVER_ERROR, "no-location", "the redirect's target is no valid URL")
+    Reply::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "no-location",
+        "the redirect's target is no valid URL",
+    )
 }
 
 /// There is no target that could be tried.
 #[must_use]
 pub fn no_target() -> Reply {
-    Reply::new(StatusCode::SERVICE_UNAVAILABLE, "no-target", "the site has no target that could be tried")
+    Reply::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no-target",
+        "the site has no target that could be tried",
+    )
 }
 
 /// Beyond `max_body`.
@@ -68,7 +80,11 @@ pub fn body_too_large() -> Reply {
 /// The upstream changed protocols in a way that nobody asked for.
 #[must_use]
 pub fn bad_switch() -> Reply {
-    Reply::new(StatusCode::BAD_GATEWAY, "upstream-bad-switch", "the upstream's change of protocols is not valid")
+    Reply::new(
+        StatusCode::BAD_GATEWAY,
+        "upstream-bad-switch",
+        "the upstream's change of protocols is not valid",
+    )
 }
 
 /// What became of the way to an upstream.
@@ -90,14 +106,21 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         UpstreamError::ClientBody(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body-broken"),
         UpstreamError::Unfit(_) => (StatusCode::BAD_GATEWAY, "upstream-unfit"),
     };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause = std::error::Error::source(error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
     Reply::new(status, code, format!("{target}: {error}{cause}"))
 }
 
 /// The head did not come in time.
 #[must_use]
 pub fn slow_head() -> Reply {
-    Reply::new(StatusCode::REQUEST_TIMEOUT, "slow-head", "the request's head did not come in time").closing()
+    Reply::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "slow-head",
+        "the request's head did not come in time",
+    )
+    .closing()
 }
 
 /// hyper could not read a message and would have answered with a bare `status`; `message` is what it could not read.
@@ -105,41 +128,80 @@ pub fn slow_head() -> Reply {
 pub fn unreadable(status: u16, message: &[u8]) -> Reply {
     if has_foreign_version(message) {
         let words = "HTTP/1.0, 1.1 and 2 are spoken here";
-        return Reply::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "unknown-version", words).closing();
+        return Reply::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "unknown-version",
+            words,
+        )
+        .closing();
     }
     let (status, code, words) = match status {
-        414 => (StatusCode::URI_TOO_LONG, "target-too-long", "the request target is too long"),
+        414 => (
+            StatusCode::URI_TOO_LONG,
+            "target-too-long",
+            "the request target is too long",
+        ),
         431 => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head-too-large",
             "the request head is too large or has too many fields",
         ),
-        _ => (StatusCode::BAD_REQUEST, "bad-head", "the request's head is not valid HTTP"),
+        _ => (
+            StatusCode::BAD_REQUEST,
+            "bad-head",
+            "the request's head is not valid HTTP",
+        ),
     };
     Reply::new(status, code, words).closing()
 }
 
 /// Whether the first line ends in no version, or in one that is neither 1.0 nor 1.1.
 fn has_foreign_version(message: &[u8]) -> bool {
-    let line = message.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
-    let Some(last) = line.rsplit(|byte| *byte == b' ').next().filter(|last| last.len() < line.len()) else {
+    let line = message
+        .trim_ascii_start()
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
+    let Some(last) = line
+        .rsplit(|byte| *byte == b' ')
+        .next()
+        .filter(|last| last.len() < line.len())
+    else {
         return false;
     };
     let is_version = |text: &[u8]| text.len() >= 5 && text[..5].eq_ignore_ascii_case(b"HTTP/");
     let words = line.split(|byte| *byte == b' ').count();
-    if is_version(last) { last != b"HTTP/1.1" && last != b"HTTP/1.0" } else { words == 2 }
+    if is_version(last) {
+        last != b"HTTP/1.1" && last != b"HTTP/1.0"
+    } else {
+        words == 2
+    }
 }
 
 /// A reply as the bytes of an HTTP/1.1 message after which the connection closes.
 #[must_use]
 pub fn in_bytes(reply: &Reply, visit: &Visit) -> Vec<u8> {
-    let audience = if visit.is_local() { Audience::Local } else { Audience::Remote };
+    let audience = if visit.is_local() {
+        Audience::Local
+    } else {
+        Audience::Remote
+    };
     let id = visit.context.fresh_id();
-    let response = reply.clone().into_response(Version::HTTP_11, &HeaderMap::new(), &id, audience);
+    let response = reply
+        .clone()
+        .into_response(Version::HTTP_11, &HeaderMap::new(), &id, audience);
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     let length = HeaderValue::from(response.body().len());
-    let ours = [(HeaderName::from_static("content-length"), length), (http::header::DATE, visit.context.date())];
-    for (name, value) in response.headers().iter().chain(ours.iter().map(|(name, value)| (name, value))) {
+    let ours = [
+        (HeaderName::from_static("content-length"), length),
+        (http::header::DATE, visit.context.date()),
+    ];
+    for (name, value) in response
+        .headers()
+        .iter()
+        .chain(ours.iter().map(|(name, value)| (name, value)))
+    {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());

@@ -35,11 +35,17 @@ pub(super) fn is_native(target: &Target) -> bool {
 }
 
 /// Makes an HTTP/2 client's WebSocket request one of HTTP/1.1, with a key of our own, unless the targets speak HTTP/2 themselves.
-pub(super) fn translate(received: &mut Received, parts: &mut Parts, targets: &[Arc<Target>]) -> Option<OwnKey> {
+pub(super) fn translate(
+    received: &mut Received,
+    parts: &mut Parts,
+    targets: &[Arc<Target>],
+) -> Option<OwnKey> {
     let Some(Upgrade::Connect(protocol)) = &received.upgrade else {
         return None;
     };
-    if targets.iter().any(|target| is_native(target)) || !protocol.as_ref().eq_ignore_ascii_case(b"websocket") {
+    if targets.iter().any(|target| is_native(target))
+        || !protocol.as_ref().eq_ignore_ascii_case(b"websocket")
+    {
         return None;
     }
     let mut nonce = [0; 16];
@@ -48,7 +54,10 @@ pub(super) fn translate(received: &mut Received, parts: &mut Parts, targets: &[A
     parts.method = Method::GET;
     parts.extensions.remove::<hyper::ext::Protocol>();
     parts.headers.insert(SEC_WEBSOCKET_KEY, key.clone());
-    parts.headers.entry(SEC_WEBSOCKET_VERSION).or_insert(HeaderValue::from_static("13"));
+    parts
+        .headers
+        .entry(SEC_WEBSOCKET_VERSION)
+        .or_insert(HeaderValue::from_static("13"));
     received.upgrade = Some(Upgrade::Field(HeaderValue::from_static("websocket")));
     Some(OwnKey(key))
 }
@@ -70,7 +79,10 @@ pub(super) async fn switch(
     key: Option<OwnKey>,
     mut record: Box<Record>,
 ) -> Response<Body> {
-    let Answer { mut response, lease } = answer;
+    let Answer {
+        mut response,
+        lease,
+    } = answer;
     if key.is_some_and(|key| !accepts(&key, response.headers())) {
         return own_reply(record, Fault::Reply(replies::bad_switch()));
     }
@@ -86,7 +98,11 @@ pub(super) async fn switch(
             let (head, _no_body): (_, Incoming) = response.into_parts();
             let visit = asked.visit;
             let ended = Record::silent(&visit);
-            visit.upgrade(Tunnel { upstream, idle, record });
+            visit.upgrade(Tunnel {
+                upstream,
+                idle,
+                record,
+            });
             Response::from_parts(head, Body::empty(ended))
         }
         Some(client) => {
@@ -94,7 +110,14 @@ pub(super) async fn switch(
             let (mut head, _no_body): (_, Incoming) = response.into_parts();
             to_http2_answer(&mut head);
             let ended = Record::silent(&asked.visit);
-            tokio::task::spawn_local(carry(client, Tunnel { upstream, idle, record }));
+            tokio::task::spawn_local(carry(
+                client,
+                Tunnel {
+                    upstream,
+                    idle,
+                    record,
+                },
+            ));
             Response::from_parts(head, Body::empty(ended))
         }
     }
@@ -105,21 +128,36 @@ async fn carry(client: OnUpgrade, tunnel: Tunnel) {
     let Ok(client) = client.await else {
         return;
     };
-    let Tunnel { upstream, idle, record } = tunnel;
+    let Tunnel {
+        upstream,
+        idle,
+        record,
+    } = tunnel;
     let visit = record.visit.clone();
     let deadline = visit.context.wheel.deadline();
     let mut leave = Leave::of(&visit);
     let stop = |cx: &mut std::task::Context<'_>| leave.poll(cx, &visit) == Step::End;
     let io = |upgraded: Upgraded| TokioIo::new(upgraded);
-    let (carried, ending) =
-        relay(&visit.context.scratch, &deadline, idle, stop, io(client), io(upstream)).await;
+    let (carried, ending) = relay(
+        &visit.context.scratch,
+        &deadline,
+        idle,
+        stop,
+        io(client),
+        io(upstream),
+    )
+    .await;
     record.tunnelled(carried, ending);
 }
 
 /// 200 instead of 101, without the fields of the HTTP/1.1 handshake (RFC 8441 section 5).
 fn to_http2_answer(head: &mut http::response::Parts) {
     head.status = StatusCode::OK;
-    for name in [http::header::CONNECTION, http::header::UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+    for name in [
+        http::header::CONNECTION,
+        http::header::UPGRADE,
+        SEC_WEBSOCKET_ACCEPT,
+    ] {
         head.headers.remove(name);
     }
 }
@@ -128,5 +166,7 @@ fn accepts(key: &OwnKey, headers: &HeaderMap) -> bool {
     let salted = [key.0.as_bytes(), ACCEPT_SALT].concat();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &salted);
     let expected = BASE64_STANDARD.encode(digest);
-    headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
+    headers
+        .get(SEC_WEBSOCKET_ACCEPT)
+        .is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
 }

@@ -91,9 +91,17 @@ impl Visit {
     /// Formats once what every request of the connection needs.
     #[must_use]
     pub fn new(context: Rc<context::Context>, arrived: Arrived) -> Self {
-        let Arrived { peer, local, socket, name, tls, home } = arrived;
+        let Arrived {
+            peer,
+            local,
+            socket,
+            name,
+            tls,
+            home,
+        } = arrived;
         let text = |text: String| {
-            HeaderValue::try_from(text).unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
+            HeaderValue::try_from(text)
+                .unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
         };
         Self {
             context,
@@ -114,7 +122,11 @@ impl Visit {
     /// How the client reached us.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+        if self.tls.is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
     }
 
     /// Whether the client sits on this machine: only such clients are told in words what is wrong behind the door.
@@ -168,10 +180,21 @@ impl Visit {
 
     fn find_home(&self, table: &Table) -> Option<Home> {
         let socket = table.routes.socket(self.socket)?;
-        let asked = Asked { name: self.name.as_ref(), only_protocol: None };
+        let asked = Asked {
+            name: self.name.as_ref(),
+            only_protocol: None,
+        };
         match table.routes.decide(socket, self.local.ip(), asked) {
-            Decision::Serve { site, slot } => Some(Home { revision: table.routes.revision, site, slot }),
-            Decision::Tunnel(site) => Some(Home { revision: table.routes.revision, slot: site.first_slot, site }),
+            Decision::Serve { site, slot } => Some(Home {
+                revision: table.routes.revision,
+                site,
+                slot,
+            }),
+            Decision::Tunnel(site) => Some(Home {
+                revision: table.routes.revision,
+                slot: site.first_slot,
+                site,
+            }),
             Decision::Answer | Decision::Refuse(_) => None,
         }
     }
@@ -191,7 +214,11 @@ impl Visit {
             Kind::Tls => self.home(table).is_some(),
             Kind::Plain => table.routes.socket(self.socket).is_some(),
         };
-        if is_served { Outlook::Stays } else { Outlook::Finishes }
+        if is_served {
+            Outlook::Stays
+        } else {
+            Outlook::Finishes
+        }
     }
 }
 
@@ -216,7 +243,11 @@ impl Leave {
     /// For a driver of this visit.
     #[must_use]
     pub fn of(visit: &Visit) -> Self {
-        Self { deadline: visit.context.wheel.deadline(), drain: visit.context.table().drain, told: false }
+        Self {
+            deadline: visit.context.wheel.deadline(),
+            drain: visit.context.table().drain,
+            told: false,
+        }
     }
 
     /// The next step; the task is woken when it changes.

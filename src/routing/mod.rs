@@ -51,7 +51,10 @@ pub enum Decision {
     /// The hello is a CA's TLS-ALPN-01 question (RFC 8737), which is answered by itself.
     Answer,
     /// TLS ends here.
-    Serve { site: Arc<Site>, slot: u32 },
+    Serve {
+        site: Arc<Site>,
+        slot: u32,
+    },
     /// The bytes are carried to the site's target unopened.
     Tunnel(Arc<Site>),
     Refuse(Refusal),
@@ -81,14 +84,25 @@ pub struct Asked<'a> {
 impl Routes {
     /// Builds all tables. `port_of` tells the actual port of a socket that asked for port 0.
     #[must_use]
-    pub fn compile(config: &Config, revision: u64, loopback: Loopback, port_of: &dyn Fn(u16) -> u16) -> Self {
+    pub fn compile(
+        config: &Config,
+        revision: u64,
+        loopback: Loopback,
+        port_of: &dyn Fn(u16) -> u16,
+    ) -> Self {
         let mut sites = Vec::with_capacity(config.sites.len());
         let mut slot = 0_u32;
         for site in &config.sites {
             sites.push(Arc::new(Site {
-                name: site.names.first().map_or_else(String::new, ToString::to_string).into(),
+                name: site
+                    .names
+                    .first()
+                    .map_or_else(String::new, ToString::to_string)
+                    .into(),
                 service: site.service.clone(),
-                https_port: is_secure(&site.service).then(|| https_port(&site.listen, port_of)).flatten(),
+                https_port: is_secure(&site.service)
+                    .then(|| https_port(&site.listen, port_of))
+                    .flatten(),
                 first_slot: slot,
             }));
             slot = slot.saturating_add(u32::try_from(site.names.len()).unwrap_or(u32::MAX));
@@ -101,7 +115,12 @@ impl Routes {
             }),
         };
         let sockets = sockets::compile(config, &sites, loopback);
-        Self { revision, sites: sites.into(), sockets, unknown }
+        Self {
+            revision,
+            sites: sites.into(),
+            sockets,
+            unknown,
+        }
     }
 
     /// The sockets, in the order of [`sockets_of`] for the same configuration.
@@ -144,12 +163,19 @@ impl Routes {
             Some(name) => self.find(socket, local, name.as_str()),
             None => self.find(socket, local, HostName::from_ip(local).as_str()),
         };
-        let refusal = if asked.name.is_some() { Refusal::UnknownName } else { Refusal::NoName };
+        let refusal = if asked.name.is_some() {
+            Refusal::UnknownName
+        } else {
+            Refusal::NoName
+        };
         let Some((entry, site)) = found.and_then(|entry| Some((entry, self.site(entry)?))) else {
             return Decision::Refuse(refusal);
         };
         match &site.service {
-            Service::Secure(..) | Service::Tcp(..) => Decision::Serve { site: site.clone(), slot: entry.slot },
+            Service::Secure(..) | Service::Tcp(..) => Decision::Serve {
+                site: site.clone(),
+                slot: entry.slot,
+            },
             Service::Passthrough(_) => Decision::Tunnel(site.clone()),
             Service::Plain(_) => Decision::Refuse(refusal),
         }
@@ -172,7 +198,13 @@ fn is_secure(service: &Service) -> bool {
 }
 
 /// 443 if the site is there, else its first port.
-fn https_port(listen: &[crate::config::listen::Listen], port_of: &dyn Fn(u16) -> u16) -> Option<u16> {
+fn https_port(
+    listen: &[crate::config::listen::Listen],
+    port_of: &dyn Fn(u16) -> u16,
+) -> Option<u16> {
     let ports = || listen.iter().map(|entry| entry.port);
-    ports().find(|port| *port == 443).or_else(|| ports().next()).map(port_of)
+    ports()
+        .find(|port| *port == 443)
+        .or_else(|| ports().next())
+        .map(port_of)
 }

@@ -59,7 +59,10 @@ mod tests {
     fn table(patterns: &[&str]) -> NameTable {
         let mut table = NameTable::default();
         for (site, pattern) in (0..).zip(patterns) {
-            table.insert(&HostPattern::parse(pattern).unwrap(), Entry { site, slot: site });
+            table.insert(
+                &HostPattern::parse(pattern).unwrap(),
+                Entry { site, slot: site },
+            );
         }
         table
     }
@@ -67,7 +70,10 @@ mod tests {
     #[test]
     fn a_wildcard_stands_for_one_label() {
         let table = table(&["*.dev.test"]);
-        assert_eq!(table.wildcard("a.dev.test").map(|entry| entry.site), Some(0));
+        assert_eq!(
+            table.wildcard("a.dev.test").map(|entry| entry.site),
+            Some(0)
+        );
         assert_eq!(table.wildcard("a.b.dev.test"), None);
         assert_eq!(table.wildcard("dev.test"), None);
     }

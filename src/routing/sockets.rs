@@ -54,7 +54,12 @@ impl Socket {
     /// Exact names of all layers first, then wildcards, then catch-alls; `unknown` is not looked at.
     #[must_use]
     pub fn find(&self, local: IpAddr, name: &str) -> Option<Entry> {
-        let layers = || self.layers.iter().filter(|layer| layer.admits(local)).map(|layer| &layer.names);
+        let layers = || {
+            self.layers
+                .iter()
+                .filter(|layer| layer.admits(local))
+                .map(|layer| &layer.names)
+        };
         layers()
             .find_map(|names| names.exact(name))
             .or_else(|| layers().find_map(|names| names.wildcard(name)))
@@ -79,7 +84,14 @@ impl Layer {
 pub fn sockets_of(config: &Config, loopback: Loopback) -> Vec<SocketSpec> {
     let mut wanted: Vec<SocketSpec> = Vec::new();
     for (listen, kind) in listens(config) {
-        wanted.extend(places(listen, loopback).into_iter().map(|place| SocketSpec { address: place.address, kind }));
+        wanted.extend(
+            places(listen, loopback)
+                .into_iter()
+                .map(|place| SocketSpec {
+                    address: place.address,
+                    kind,
+                }),
+        );
     }
     wanted.sort_unstable();
     wanted.dedup();
@@ -94,22 +106,40 @@ pub(super) fn compile(config: &Config, sites: &[Arc<Site>], loopback: Loopback) 
         let mut layers: Vec<Layer> = Vec::new();
         for ((listen, kind), names) in &tables {
             for place in places(*listen, loopback) {
-                let own = SocketSpec { address: place.address, kind: *kind };
+                let own = SocketSpec {
+                    address: place.address,
+                    kind: *kind,
+                };
                 if own == spec || covers(spec, own) {
-                    let only = place.only.or_else(|| (own != spec).then(|| own.address.ip()));
-                    layers.push(Layer { only, names: names.clone() });
+                    let only = place
+                        .only
+                        .or_else(|| (own != spec).then(|| own.address.ip()));
+                    layers.push(Layer {
+                        only,
+                        names: names.clone(),
+                    });
                 }
             }
         }
         layers.sort_by_key(|layer| layer.only.is_none());
-        Socket { spec, layers: layers.into() }
+        Socket {
+            spec,
+            layers: layers.into(),
+        }
     };
-    sockets_of(config, loopback).into_iter().map(socket).collect()
+    sockets_of(config, loopback)
+        .into_iter()
+        .map(socket)
+        .collect()
 }
 
 /// Every distinct `listen` entry with what is spoken there, whether or not a site uses it.
 fn listens(config: &Config) -> Vec<(Listen, Kind)> {
-    let mut all: Vec<(Listen, Kind)> = config.http.iter().map(|listen| (*listen, Kind::Plain)).collect();
+    let mut all: Vec<(Listen, Kind)> = config
+        .http
+        .iter()
+        .map(|listen| (*listen, Kind::Plain))
+        .collect();
     for site in &config.sites {
         let kind = kind_of(&site.service);
         all.extend(site.listen.iter().map(|listen| (*listen, kind)));
@@ -125,12 +155,17 @@ fn listens(config: &Config) -> Vec<(Listen, Kind)> {
 
 /// The names of every `listen` entry. Plain sockets also know the names of TLS sites, to send their clients to `https`.
 fn tables(config: &Config, sites: &[Arc<Site>]) -> BTreeMap<(Listen, Kind), Arc<NameTable>> {
-    let mut tables: BTreeMap<(Listen, Kind), NameTable> =
-        config.http.iter().map(|listen| ((*listen, Kind::Plain), NameTable::default())).collect();
+    let mut tables: BTreeMap<(Listen, Kind), NameTable> = config
+        .http
+        .iter()
+        .map(|listen| ((*listen, Kind::Plain), NameTable::default()))
+        .collect();
     for ((number, site), compiled) in (0_u32..).zip(&config.sites).zip(sites) {
         let entries = || {
             let slots = compiled.first_slot..;
-            slots.zip(&site.names).map(|(slot, pattern)| (pattern, Entry { site: number, slot }))
+            slots
+                .zip(&site.names)
+                .map(|(slot, pattern)| (pattern, Entry { site: number, slot }))
         };
         let kind = kind_of(&site.service);
         for listen in site.listen.iter() {
@@ -144,7 +179,10 @@ fn tables(config: &Config, sites: &[Arc<Site>]) -> BTreeMap<(Listen, Kind), Arc<
             }
         }
     }
-    tables.into_iter().map(|(key, table)| (key, Arc::new(table))).collect()
+    tables
+        .into_iter()
+        .map(|(key, table)| (key, Arc::new(table)))
+        .collect()
 }
 
 fn kind_of(service: &Service) -> Kind {
@@ -161,15 +199,26 @@ struct Place {
 }
 
 fn places(listen: Listen, loopback: Loopback) -> Vec<Place> {
-    const ANY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let at = |ip: IpAddr, only| Place { address: SocketAddr::new(ip, listen.port), only };
+    const ANY: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
+    const LOCAL: [IpAddr; 2] = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    let at = |ip: IpAddr, only| Place {
+        address: SocketAddr::new(ip, listen.port),
+        only,
+    };
     match (listen.host, loopback) {
         (ListenHost::Any, _) => ANY.map(|ip| at(ip, None)).into(),
         (ListenHost::Loopback, Loopback::Direct) => LOCAL.map(|ip| at(ip, None)).into(),
-        (ListenHost::Loopback, Loopback::Guarded) => {
-            ANY.into_iter().zip(LOCAL).map(|(any, local)| at(any, Some(local))).collect()
-        }
+        (ListenHost::Loopback, Loopback::Guarded) => ANY
+            .into_iter()
+            .zip(LOCAL)
+            .map(|(any, local)| at(any, Some(local)))
+            .collect(),
         (ListenHost::Address(ip), _) => vec![at(ip, None)],
     }
 }

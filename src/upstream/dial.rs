@@ -38,13 +38,17 @@ pub enum Protocol {
 ///
 /// # Errors
 /// [`UpstreamError::Unreachable`], [`UpstreamError::Unresolved`], [`UpstreamError::Tls`].
-pub async fn dial(target: &Target, client: Option<&Arc<ClientConfig>>) -> Result<(Stream, Protocol), UpstreamError> {
+pub async fn dial(
+    target: &Target,
+    client: Option<&Arc<ClientConfig>>,
+) -> Result<(Stream, Protocol), UpstreamError> {
     let stream = open(&target.address).await?;
     match (&target.scheme, client, stream) {
         (Scheme::Http, _, stream) => Ok((stream, Protocol::Http1)),
         (Scheme::H2c, _, stream) => Ok((stream, Protocol::Http2)),
         (Scheme::Https(tls), Some(client), Stream::Tcp(tcp)) => {
-            let name = server_name(&target.address, tls.sni.as_deref()).map_err(UpstreamError::Tls)?;
+            let name =
+                server_name(&target.address, tls.sni.as_deref()).map_err(UpstreamError::Tls)?;
             secure(tcp, name, client.clone()).await
         }
         (Scheme::Https(_), _, _) => Err(UpstreamError::Tls(io::ErrorKind::Unsupported.into())),
@@ -58,27 +62,36 @@ pub async fn dial(target: &Target, client: Option<&Arc<ClientConfig>>) -> Result
 pub async fn open(address: &Address) -> Result<Stream, UpstreamError> {
     match address {
         Address::Loopback { port } => {
-            let addresses =
-                [SocketAddr::from((Ipv4Addr::LOCALHOST, *port)), SocketAddr::from((Ipv6Addr::LOCALHOST, *port))];
+            let addresses = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, *port)),
+            ];
             first_that_answers(addresses).await
         }
         Address::Ip(address) => first_that_answers([*address]).await,
         Address::Name { host, port } => {
-            let found = tokio::net::lookup_host((&**host, *port)).await.map_err(UpstreamError::Unresolved)?;
+            let found = tokio::net::lookup_host((&**host, *port))
+                .await
+                .map_err(UpstreamError::Unresolved)?;
             first_that_answers(found.take(ADDRESSES_MAX)).await
         }
-        Address::Unix(path) => {
-            UnixStream::connect(path).await.map(Stream::Unix).map_err(UpstreamError::Unreachable)
-        }
+        Address::Unix(path) => UnixStream::connect(path)
+            .await
+            .map(Stream::Unix)
+            .map_err(UpstreamError::Unreachable),
     }
 }
 
-async fn first_that_answers(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Stream, UpstreamError> {
+async fn first_that_answers(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+) -> Result<Stream, UpstreamError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                stream.set_nodelay(true).map_err(UpstreamError::Unreachable)?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(UpstreamError::Unreachable)?;
                 return Ok(Stream::Tcp(stream));
             }
             Err(error) => last = error,
@@ -106,7 +119,10 @@ async fn secure(
     name: ServerName<'static>,
     client: Arc<ClientConfig>,
 ) -> Result<(Stream, Protocol), UpstreamError> {
-    let stream = TlsConnector::from(client).connect(name, tcp).await.map_err(UpstreamError::Tls)?;
+    let stream = TlsConnector::from(client)
+        .connect(name, tcp)
+        .await
+        .map_err(UpstreamError::Tls)?;
     let protocol = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
         Some(_) | None => Protocol::Http1,
@@ -115,7 +131,11 @@ async fn secure(
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
@@ -125,7 +145,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),

@@ -36,14 +36,22 @@ impl UpstreamError {
         if let Some(body) = body_error(&error) {
             return Self::ClientBody(body);
         }
-        if error.is_parse() { Self::Malformed(error) } else { Self::Closed(error) }
+        if error.is_parse() {
+            Self::Malformed(error)
+        } else {
+            Self::Closed(error)
+        }
     }
 
     /// Whether nothing was sent and another target may be tried.
     #[must_use]
     pub fn is_before_sending(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unresolved(_) | Self::ConnectTimedOut | Self::Tls(_) | Self::Handshake(_) => true,
+            Self::Unreachable(_)
+            | Self::Unresolved(_)
+            | Self::ConnectTimedOut
+            | Self::Tls(_)
+            | Self::Handshake(_) => true,
             Self::Closed(_)
             | Self::Malformed(_)
             | Self::ResponseTimedOut
@@ -76,7 +84,9 @@ impl fmt::Display for UpstreamError {
             Self::Malformed(_) => f.write_str("the upstream's answer is not HTTP"),
             Self::ResponseTimedOut => f.write_str("the upstream did not answer in time"),
             Self::ClientBody(_) => f.write_str("the request's body cannot be passed on"),
-            Self::Unfit(_) => f.write_str("the request has no form in the protocol that the upstream speaks"),
+            Self::Unfit(_) => {
+                f.write_str("the request has no form in the protocol that the upstream speaks")
+            }
         }
     }
 }

@@ -75,12 +75,23 @@ impl Progress {
     /// Disarmed: arm it with the first thing that is waited for.
     #[must_use]
     pub fn new(deadline: Deadline, idle: Duration, response: Duration) -> Self {
-        Self { deadline, received: Cell::new(0), uploaded: Cell::new(false), idle: Cell::new(idle), response, answered: Cell::new(false) }
+        Self {
+            deadline,
+            received: Cell::new(0),
+            uploaded: Cell::new(false),
+            idle: Cell::new(idle),
+            response,
+            answered: Cell::new(false),
+        }
     }
 
     /// The request is on its way: what is waited for is the body or, without one, the answer.
     pub fn sending(&self) {
-        self.deadline.arm(if self.uploaded.get() { self.response } else { self.idle.get() });
+        self.deadline.arm(if self.uploaded.get() {
+            self.response
+        } else {
+            self.idle.get()
+        });
     }
 
     /// A body moved.
@@ -102,7 +113,11 @@ impl Progress {
 
     fn upload_ended(&self) {
         self.uploaded.set(true);
-        if self.answered.get() { self.moved() } else { self.deadline.arm(self.response) }
+        if self.answered.get() {
+            self.moved()
+        } else {
+            self.deadline.arm(self.response)
+        }
     }
 }
 
@@ -110,7 +125,10 @@ impl Gate {
     /// Closed until opened or `patience` expires.
     #[must_use]
     pub fn new(patience: Deadline) -> Self {
-        Self { opener: Opener::default(), patience }
+        Self {
+            opener: Opener::default(),
+            patience,
+        }
     }
 
     /// What opens this gate.
@@ -150,15 +168,27 @@ impl Opener {
 impl Upload {
     /// At most `limit` octets of `body`, none before `gate` opens.
     #[must_use]
-    pub fn new(body: Incoming, limit: Option<u64>, progress: Rc<Progress>, gate: Option<Gate>) -> Self {
-        Self { body, left: limit.unwrap_or(u64::MAX), progress, gate }
+    pub fn new(
+        body: Incoming,
+        limit: Option<u64>,
+        progress: Rc<Progress>,
+        gate: Option<Gate>,
+    ) -> Self {
+        Self {
+            body,
+            left: limit.unwrap_or(u64::MAX),
+            progress,
+            gate,
+        }
     }
 
     fn pass(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
         self.progress.moved();
         let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.left = self.left.checked_sub(octets).ok_or(BodyError::TooLarge)?;
-        self.progress.received.set(self.progress.received.get() + octets);
+        self.progress
+            .received
+            .set(self.progress.received.get() + octets);
         Ok(())
     }
 }
@@ -167,7 +197,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self::Streamed(upload) = &mut *self else {
             return Poll::Ready(None);
         };

@@ -67,7 +67,10 @@ impl Upstreams {
     /// No connections yet.
     #[must_use]
     pub fn new(wheel: Wheel) -> Self {
-        Self { pools: RefCell::default(), wheel }
+        Self {
+            pools: RefCell::default(),
+            wheel,
+        }
     }
 
     pub(super) fn pool(&self, target: &Arc<Target>) -> Rc<Pool> {
@@ -108,7 +111,9 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| !idle.connection.sender.is_closed());
-        let ready = idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
+        let ready = idle
+            .iter()
+            .rposition(|idle| idle.connection.sender.is_ready())?;
         Some(Connection::Http1(idle.remove(ready).connection))
     }
 
@@ -130,15 +135,23 @@ impl Pool {
     fn keep(&self, connection: Http1) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX && !connection.sender.is_closed() {
-            idle.push(Idle { connection, since: self.wheel.elapsed() });
+            idle.push(Idle {
+                connection,
+                since: self.wheel.elapsed(),
+            });
         }
     }
 
     fn sweep(&self, now: Duration) {
         let is_old = |since: Duration| now.saturating_sub(since) > IDLE_TIME;
-        self.idle.borrow_mut().retain(|idle| !is_old(idle.since) && !idle.connection.sender.is_closed());
+        self.idle
+            .borrow_mut()
+            .retain(|idle| !is_old(idle.since) && !idle.connection.sender.is_closed());
         let mut shared = self.shared.borrow_mut();
-        if shared.as_ref().is_some_and(|shared| is_old(shared.used.get()) || shared.sender.is_closed()) {
+        if shared
+            .as_ref()
+            .is_some_and(|shared| is_old(shared.used.get()) || shared.sender.is_closed())
+        {
             *shared = None;
         }
     }
@@ -150,7 +163,9 @@ impl Pool {
 
 impl Lease {
     pub(super) fn of_http1(connection: Http1, pool: Rc<Pool>) -> Self {
-        Self { held: Some((connection, pool)) }
+        Self {
+            held: Some((connection, pool)),
+        }
     }
 
     pub(super) fn of_http2() -> Self {
@@ -183,12 +198,16 @@ impl Drop for Lease {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("idle", &self.idle.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("idle", &self.idle.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("http1", &self.held.is_some()).finish()
+        f.debug_struct("Lease")
+            .field("http1", &self.held.is_some())
+            .finish()
     }
 }

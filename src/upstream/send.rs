@@ -107,7 +107,9 @@ impl Upstreams {
             Err(Lost::Failed(error)) => Err(error),
             Err(Lost::Unsent(unsent)) => {
                 *request = Some(*unsent);
-                Err(UpstreamError::Unreachable(std::io::ErrorKind::ConnectionReset.into()))
+                Err(UpstreamError::Unreachable(
+                    std::io::ErrorKind::ConnectionReset.into(),
+                ))
             }
         }
     }
@@ -142,7 +144,10 @@ async fn http1_connection(stream: Stream) -> Result<Http1, UpstreamError> {
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Http1 { sender, task: task.abort_handle() })
+    Ok(Http1 {
+        sender,
+        task: task.abort_handle(),
+    })
 }
 
 async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>, UpstreamError> {
@@ -177,18 +182,28 @@ async fn transmit(
             let answered = progress.deadline.within(sending).await;
             // From here on the connection is closed unless the answer is read to its end.
             let lease = Lease::of_http1(connection, pool.clone());
-            Ok(Answer { response: outcome(answered)?, lease })
+            Ok(Answer {
+                response: outcome(answered)?,
+                lease,
+            })
         }
         Connection::Http2(mut sender) => {
             let request = shaped(request, Protocol::Http2, job)?;
             let sending = sender.try_send_request(request);
             let answered = progress.deadline.within(sending).await;
-            Ok(Answer { response: outcome(answered)?, lease: Lease::of_http2() })
+            Ok(Answer {
+                response: outcome(answered)?,
+                lease: Lease::of_http2(),
+            })
         }
     }
 }
 
-fn shaped(request: Request<Outgoing>, protocol: Protocol, job: &Job<'_>) -> Result<Request<Outgoing>, Lost> {
+fn shaped(
+    request: Request<Outgoing>,
+    protocol: Protocol,
+    job: &Job<'_>,
+) -> Result<Request<Outgoing>, Lost> {
     let (mut parts, body) = request.into_parts();
     restore(&mut parts);
     match (job.shape)(protocol, &mut parts) {
@@ -242,4 +257,3 @@ where
         tokio::task::spawn_local(future);
     }
 }
-

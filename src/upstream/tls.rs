@@ -39,7 +39,10 @@ pub enum Offer {
 #[derive(Debug)]
 pub enum TlsClientError {
     /// The file cannot be read as PEM, or holds nothing of the kind.
-    Pem { path: PathBuf, error: rustls_pki_types::pem::Error },
+    Pem {
+        path: PathBuf,
+        error: rustls_pki_types::pem::Error,
+    },
     /// The certificate or key is not usable.
     Unusable { path: PathBuf, error: rustls::Error },
     /// The system has no root certificates.
@@ -51,7 +54,9 @@ impl TlsClients {
     ///
     /// # Errors
     /// The first file that cannot be used.
-    pub fn build<'a>(wanted: impl IntoIterator<Item = &'a Arc<UpstreamTls>>) -> Result<Self, TlsClientError> {
+    pub fn build<'a>(
+        wanted: impl IntoIterator<Item = &'a Arc<UpstreamTls>>,
+    ) -> Result<Self, TlsClientError> {
         let mut built = Self::default();
         let mut system: Option<Arc<RootCertStore>> = None;
         for options in wanted {
@@ -74,32 +79,49 @@ impl TlsClients {
     }
 }
 
-fn client(options: &UpstreamTls, system: &mut Option<Arc<RootCertStore>>) -> Result<Client, TlsClientError> {
+fn client(
+    options: &UpstreamTls,
+    system: &mut Option<Arc<RootCertStore>>,
+) -> Result<Client, TlsClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsClientError::Unusable { path: PathBuf::new(), error })?;
+        .map_err(|error| TlsClientError::Unusable {
+            path: PathBuf::new(),
+            error,
+        })?;
     let builder = match options.verification {
-        Verification::Skipped => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        Verification::Skipped => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+        Verification::Required => {
+            builder.with_root_certificates(roots(options.ca.as_deref(), system)?)
         }
-        Verification::Required => builder.with_root_certificates(roots(options.ca.as_deref(), system)?),
     };
     let mut any = match &options.identity {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
             let chain = certificates(cert)?;
-            let key_der = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| TlsClientError::Pem { path: key.clone(), error })?;
+            let key_der =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| TlsClientError::Pem {
+                    path: key.clone(),
+                    error,
+                })?;
             builder
                 .with_client_auth_cert(chain, key_der)
-                .map_err(|error| TlsClientError::Unusable { path: cert.clone(), error })?
+                .map_err(|error| TlsClientError::Unusable {
+                    path: cert.clone(),
+                    error,
+                })?
         }
     };
     any.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut http1 = any.clone();
     http1.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Client { any: Arc::new(any), http1: Arc::new(http1) })
+    Ok(Client {
+        any: Arc::new(any),
+        http1: Arc::new(http1),
+    })
 }
 
 fn roots(
@@ -114,7 +136,12 @@ fn roots(
     };
     let mut store = RootCertStore::empty();
     for certificate in certificates(path)? {
-        store.add(certificate).map_err(|error| TlsClientError::Unusable { path: path.into(), error })?;
+        store
+            .add(certificate)
+            .map_err(|error| TlsClientError::Unusable {
+                path: path.into(),
+                error,
+            })?;
     }
     Ok(Arc::new(store))
 }
@@ -131,9 +158,19 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsClientError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsClientError> {
-    let bad = |error| TlsClientError::Pem { path: path.into(), error };
-    let found = CertificateDer::pem_file_iter(path).map_err(bad)?.collect::<Result<Vec<_>, _>>().map_err(bad)?;
-    if found.is_empty() { Err(bad(rustls_pki_types::pem::Error::NoItemsFound)) } else { Ok(found) }
+    let bad = |error| TlsClientError::Pem {
+        path: path.into(),
+        error,
+    };
+    let found = CertificateDer::pem_file_iter(path)
+        .map_err(bad)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(bad)?;
+    if found.is_empty() {
+        Err(bad(rustls_pki_types::pem::Error::NoItemsFound))
+    } else {
+        Ok(found)
+    }
 }
 
 impl fmt::Display for TlsClientError {
@@ -180,7 +217,12 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -189,7 +231,12 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

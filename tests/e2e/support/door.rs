@@ -1,0 +1,206 @@
+//! A running onedoor in a folder of its own, on ports that the system chooses; gone when dropped.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{PATIENCE, eventually};
+
+/// A onedoor that serves.
+pub(crate) struct Door {
+    child: Child,
+    home: Home,
+}
+
+/// The folder with the configuration, the storage, the control socket and what the process said.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    pub(crate) fn new(config: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let control = folder.path().join("control");
+        fs::create_dir(&control).unwrap();
+        fs::set_permissions(&control, fs::Permissions::from_mode(0o700)).unwrap();
+        let home = Self(folder);
+        home.write("proxy.toml", config);
+        home
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Replaces a file of this folder at once, as editors do.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let place = self.path().join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let fresh = self
+            .path()
+            .join(format!("{}.fresh", name.replace('/', "-")));
+        File::create(&fresh)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        fs::rename(fresh, place).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    /// onedoor with this folder as its whole world.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onedoor"));
+        command
+            .current_dir(self.path())
+            .env("ONEDOOR_STORAGE", self.path().join("storage"))
+            .env("ONEDOOR_CONTROL", self.path().join("control"))
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("XDG_RUNTIME_DIR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a verb to its end: exit code, standard output, standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command().args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (
+            output.status.code().unwrap_or(-1),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+}
+
+impl Door {
+    /// `onedoor up` with this configuration; returns once it says that it is ready.
+    #[track_caller]
+    pub(crate) fn up(config: &str) -> Self {
+        Self::up_in(Home::new(config), &["up"])
+    }
+
+    /// The same in a folder that is there already.
+    #[track_caller]
+    pub(crate) fn up_in(home: Home, arguments: &[&str]) -> Self {
+        let socket = home.path().join("notify");
+        let told = UnixDatagram::bind(&socket).unwrap();
+        told.set_read_timeout(Some(PATIENCE)).unwrap();
+        let file = |name: &str| File::create(home.path().join(name)).unwrap();
+        let child = home
+            .command()
+            .args(arguments)
+            .env("NOTIFY_SOCKET", &socket)
+            .stdout(file("out"))
+            .stderr(file("err"))
+            .spawn()
+            .unwrap();
+        let mut door = Self { child, home };
+        let mut words = [0; 1024];
+        loop {
+            let Ok(heard) = told.recv(&mut words) else {
+                panic!(
+                    "not ready:\n{}{}",
+                    door.home.read("out"),
+                    door.home.read("err")
+                );
+            };
+            if String::from_utf8_lossy(&words[..heard]).contains("READY=1") {
+                return door;
+            }
+            if let Some(status) = door.child.try_wait().unwrap() {
+                panic!("ended with {status}:\n{}", door.home.read("err"));
+            }
+        }
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the control socket says of `/v1/health`.
+    pub(crate) fn health(&self) -> serde_json::Value {
+        let mut stream =
+            UnixStream::connect(self.home.path().join("control/control.sock")).unwrap();
+        stream
+            .write_all(b"GET /v1/health HTTP/1.1\r\nHost: onedoor\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// All listeners of a kind, `tls` or `plain`.
+    pub(crate) fn listeners(&self, kind: &str) -> Vec<SocketAddr> {
+        let health = self.health();
+        let listeners = health["listeners"].as_array().unwrap().iter();
+        listeners
+            .filter(|listener| listener["kind"] == kind)
+            .map(|listener| listener["address"].as_str().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// The first TLS listener.
+    pub(crate) fn tls(&self) -> SocketAddr {
+        self.listeners("tls")[0]
+    }
+
+    /// The first plain listener.
+    pub(crate) fn plain(&self) -> SocketAddr {
+        self.listeners("plain")[0]
+    }
+
+    /// The local CA's root certificate.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.home.path().join("storage/local-ca/root.pem")
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.health()["revision"].as_u64().unwrap()
+    }
+
+    /// Replaces the configuration and waits until it is in service.
+    #[track_caller]
+    pub(crate) fn reload(&self, config: &str) {
+        let before = self.revision();
+        self.home.write("proxy.toml", config);
+        self.signal(Signal::HUP);
+        eventually("the reload", || (self.revision() > before).then_some(()));
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        eventually("the end of the process", || self.child.try_wait().unwrap())
+    }
+
+    /// What it said so far on standard output and standard error.
+    pub(crate) fn said(&self) -> String {
+        self.home.read("out") + &self.home.read("err")
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- onedoor said:\n{}", self.said());
+        }
+    }
+}
