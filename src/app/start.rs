@@ -7,11 +7,12 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::App;
+use super::banner::counted;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
 use super::source::Source;
 use super::watch::FileWatch;
+use super::{App, Signals};
 use crate::certs::resolver::Resolver;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
@@ -106,6 +107,7 @@ impl App {
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
+        let signals = Signals::new().map_err(StartError::System)?;
         let shutdown = Shutdown::new();
         let socket = claim.listen().map_err(StartError::Control)?;
         server::start(socket, seen, &shutdown).map_err(StartError::System)?;
@@ -124,6 +126,7 @@ impl App {
             access,
             health,
             files,
+            signals,
             shutdown,
             claim,
         };
@@ -149,7 +152,10 @@ impl App {
                 })
                 .collect();
         });
-        let summary = format!("serving {} sites", self.loaded.config.sites.len());
+        let summary = format!(
+            "serving {}",
+            counted(self.loaded.config.sites.len(), "site")
+        );
         if let Err(error) = readiness::ready(&summary) {
             tracing::warn!(%error, "the service manager was not told");
         }
