@@ -1,6 +1,7 @@
 //! onedoor as a process, over real sockets, with real clients and upstreams. One binary, a file a theme.
 
 mod basics;
+mod lifecycle;
 mod ports;
 mod reload;
 mod support;
