@@ -25,7 +25,7 @@ use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
 use listeners::Listeners;
 use source::Source;
-pub use start::{Setup, StartError, wall_clock};
+pub use start::{LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.

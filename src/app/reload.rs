@@ -188,5 +188,5 @@ fn tell(problems: &[Problem], sources: &Sources) {
     reason = "a snippet is no event, and the terminal is where it is read"
 )]
 fn tell_text(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", text.trim_end());
 }

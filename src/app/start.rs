@@ -1,5 +1,6 @@
 //! Starting: everything is read and bound before anything is promised.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -37,6 +38,9 @@ const DESCRIPTORS_KEPT: u64 = 64;
 /// A connection has one descriptor of its client's and mostly one of an upstream's.
 const DESCRIPTORS_EACH: u64 = 2;
 
+/// Fewer than this deserve a word.
+const CONNECTIONS_FEW: usize = 1000;
+
 /// What is needed to start.
 #[derive(Debug)]
 pub struct Setup {
@@ -56,11 +60,36 @@ pub enum StartError {
     Ports(PortProblem),
     Control(ClaimProblem),
     /// The access log cannot be opened.
-    Log(std::io::Error),
+    Log(LogProblem),
     /// The crypto library has no randomness.
     Tls(rustls::Error),
     /// The system gives no thread, socket or signal.
     System(std::io::Error),
+}
+
+/// An access log that cannot be opened.
+#[derive(Debug)]
+pub struct LogProblem {
+    destination: access::Destination,
+    source: std::io::Error,
+}
+
+impl fmt::Display for LogProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.destination {
+            access::Destination::File(path) => {
+                write!(f, "cannot open the access log {}", path.display())
+            }
+            access::Destination::Stdout => f.write_str("cannot log to standard output"),
+            access::Destination::Stderr => f.write_str("cannot log to standard error"),
+        }
+    }
+}
+
+impl std::error::Error for LogProblem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
 }
 
 /// How `localhost:` is bound on this system.
@@ -98,6 +127,12 @@ impl App {
         let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
         let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
+        if connections_max < CONNECTIONS_FEW.min(loaded.config.limits.connections) {
+            tracing::warn!(
+                connections = connections_max,
+                "the limit on open files (`ulimit -n`) allows few connections"
+            );
+        }
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
         let options = Options {
@@ -226,7 +261,7 @@ fn connections_max(descriptors: Option<u64>) -> usize {
     usize::try_from(each).unwrap_or(usize::MAX).max(1)
 }
 
-fn access_log(config: &Config) -> std::io::Result<Option<Arc<AccessLog>>> {
+fn access_log(config: &Config) -> Result<Option<Arc<AccessLog>>, LogProblem> {
     let destination = match &config.log.access {
         Destination::Off => return Ok(None),
         Destination::Stdout => access::Destination::Stdout,
@@ -238,7 +273,13 @@ fn access_log(config: &Config) -> std::io::Result<Option<Arc<AccessLog>>> {
         LogFormat::Json => Format::Json,
         LogFormat::Combined => Format::Combined,
     };
-    AccessLog::open(destination, format).map(|log| Some(Arc::new(log)))
+    match AccessLog::open(destination.clone(), format) {
+        Ok(log) => Ok(Some(Arc::new(log))),
+        Err(source) => Err(LogProblem {
+            destination,
+            source,
+        }),
+    }
 }
 
 type Workers = (Arc<[Handle]>, Vec<std::thread::JoinHandle<()>>);
