@@ -204,6 +204,7 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) -> io::Result<Option<Arrival>> {
+        self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
