@@ -1,5 +1,6 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,15 @@ pub enum Unfit {
     Head,
 }
 
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("target", &self.target)
+            .field("offer", &self.offer)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Upstreams {
     /// Sends a request. A failure before anything was sent leaves the request in place for another target.
     ///
@@ -96,7 +106,8 @@ impl Upstreams {
             }
         }
         job.progress.deadline.arm(job.connect);
-        let connecting = self.connect(&pool, &job);
+        // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
+        let connecting = Box::pin(self.connect(&pool, &job));
         let connected = job.progress.deadline.within(connecting).await;
         let connection = connected.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
         let Some(fresh) = request.take() else {
