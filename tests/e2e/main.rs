@@ -7,4 +7,5 @@
 )]
 
 mod basics;
+mod framing;
 mod support;
