@@ -8,4 +8,5 @@
 
 mod basics;
 mod framing;
+mod limits;
 mod support;
