@@ -7,6 +7,8 @@
 )]
 
 mod basics;
+mod bodies;
+mod forwarding;
 mod framing;
 mod limits;
 mod support;
