@@ -135,8 +135,9 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
         )
         .closing();
     }
+    let is_target_too_long = status == 414 || (status == 431 && !message.contains(&b'\n'));
     let (status, code, words) = match status {
-        414 => (
+        _ if is_target_too_long => (
             StatusCode::URI_TOO_LONG,
             "target-too-long",
             "the request target is too long",
@@ -155,14 +156,13 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
     Reply::new(status, code, words).closing()
 }
 
-/// Whether the first line ends in no version, or in one that is neither 1.0 nor 1.1.
+/// Whether the first line is whole and ends in no version, or in one that is neither 1.0 nor 1.1.
 fn has_foreign_version(message: &[u8]) -> bool {
-    let line = message
-        .trim_ascii_start()
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let message = message.trim_ascii_start();
+    let Some(end) = message.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let line = message[..end].trim_ascii_end();
     let Some(last) = line
         .rsplit(|byte| *byte == b' ')
         .next()

@@ -7,7 +7,11 @@
 )]
 
 mod basics;
+mod bodies;
+mod forwarding;
+mod framing;
 mod lifecycle;
+mod limits;
 mod ports;
 mod reload;
 mod support;

@@ -5,6 +5,7 @@ pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
