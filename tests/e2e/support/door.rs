@@ -183,6 +183,26 @@ impl Door {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Octets of memory that the process occupies.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        kibibytes << 10
+    }
+
+    /// Descriptors that the process holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        folder.unwrap().count()
+    }
+
     /// Waits for the process to end by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         eventually("the end of the process", || self.child.try_wait().unwrap())
