@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import queue
 import sys
 
 import grpc
@@ -76,26 +77,14 @@ def streams(client):
 
 def ping_pong(client):
     """Each message is sent when the answer to the one before has come: a single held back byte would stop everything."""
-    answers = []
-
-    def messages():
-        for number in range(200):
-            yield number.to_bytes(2, "big")
-            while len(answers) <= number:
-                answers.append(next(call))
-
-    call = client.both(Reentrant(messages()))
-    # The generator above reads the call; what is left here is its end.
-    rest = list(call)
-    return {"answers": len(answers), "rest": len(rest)}
-
-
-class Reentrant:
-    def __init__(self, inner):
-        self.inner = inner
-
-    def __iter__(self):
-        return self.inner
+    messages = queue.Queue()
+    call = client.both(iter(messages.get, None))
+    answers = 0
+    for number in range(200):
+        messages.put(number.to_bytes(2, "big"))
+        answers += next(call) == number.to_bytes(2, "big")
+    messages.put(None)
+    return {"answers": answers, "rest": len(list(call))}
 
 
 def deadline(client):
