@@ -16,9 +16,6 @@ use super::record::Record;
 use crate::deadline::{Deadline, Wheel};
 use crate::upstream::{Lease, Progress};
 
-/// The longest an HTTP/2 client may leave one piece of an answer untaken.
-const TAKE_TIME: Duration = Duration::from_secs(60);
-
 /// What a client gets behind the head.
 #[derive(Debug)]
 pub struct Body {
@@ -57,14 +54,17 @@ pub enum BrokenBody {
 #[derive(Debug)]
 pub struct Patience {
     deadline: Deadline,
+    /// The longest a client may leave one piece of an answer untaken.
+    take_time: Duration,
 }
 
 impl Patience {
     /// Starts when the first piece of an answer is handed over.
     #[must_use]
-    pub fn new(wheel: &Wheel) -> Self {
+    pub fn new(wheel: &Wheel, take_time: Duration) -> Self {
         Self {
             deadline: wheel.deadline(),
+            take_time,
         }
     }
 
@@ -202,7 +202,7 @@ impl http_body::Body for Body {
             Content::Forwarded(_) => self.poll_forwarded(cx),
         };
         if let (Poll::Ready(Some(Ok(_))), Some(patience)) = (&next, &self.patience) {
-            patience.deadline.arm(TAKE_TIME);
+            patience.deadline.arm(patience.take_time);
         }
         next
     }

@@ -99,7 +99,9 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         UpstreamError::ConnectTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-connect-timeout"),
         UpstreamError::Tls(_) => (StatusCode::BAD_GATEWAY, "upstream-tls"),
         UpstreamError::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream-protocol"),
-        UpstreamError::Closed(_) => (StatusCode::BAD_GATEWAY, "upstream-closed"),
+        UpstreamError::Closed(_) | UpstreamError::Refused(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream-closed")
+        }
         UpstreamError::Malformed(_) => (StatusCode::BAD_GATEWAY, "upstream-malformed"),
         UpstreamError::ResponseTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout"),
         UpstreamError::ClientBody(BodyError::TooLarge) => return body_too_large(),

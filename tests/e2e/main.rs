@@ -6,10 +6,13 @@
     reason = "tests stop at the first surprise, and say what the process said"
 )]
 
+mod abuse;
 mod basics;
 mod bodies;
 mod forwarding;
 mod framing;
+mod grpc;
+mod http2;
 mod lifecycle;
 mod limits;
 mod ports;
