@@ -3,6 +3,8 @@
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
+pub(crate) mod openssl;
+pub(crate) mod pairs;
 
 use std::time::{Duration, Instant};
 
