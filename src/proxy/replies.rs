@@ -14,9 +14,10 @@ use crate::upstream::{BodyError, UpstreamError};
 const NAMES_TOLD_MAX: usize = 8;
 
 /// To an HTTP request in the clear on a TLS socket. Written before anything else is known of the client.
-pub const PLAIN_HTTP_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 90\r\nConnection: close\r\n\r\n\
-    400 Bad Request: plain-http-on-tls\nthis port speaks TLS: use https:// instead of http://    \n";
+pub const PLAIN_HTTP_ON_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 89\r\nConnection: close\r\n\r\n\
+    400 Bad Request: plain-http-on-tls\nthis port speaks TLS: use https:// instead of http://\n";
 
 /// Nobody serves the host.
 #[must_use]

@@ -9,12 +9,17 @@
 mod abuse;
 mod basics;
 mod bodies;
+mod certificates;
 mod forwarding;
 mod framing;
 mod grpc;
+mod handshake;
+mod hellos;
 mod http2;
 mod lifecycle;
 mod limits;
 mod ports;
 mod reload;
+mod scan;
 mod support;
+mod tunnel;

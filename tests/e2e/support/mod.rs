@@ -7,6 +7,8 @@ pub(crate) mod client;
 pub(crate) mod door;
 pub(crate) mod wire;
 pub(crate) mod peer;
+pub(crate) mod openssl;
+pub(crate) mod pairs;
 
 use std::time::{Duration, Instant};
 
