@@ -10,8 +10,7 @@ mod scratch;
 mod upstreams;
 mod websocket;
 
-use std::io;
-
+use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{DemoArguments, Exit, say};
@@ -34,14 +33,17 @@ pub(super) fn run(arguments: &DemoArguments) -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let shown = runtime.and_then(|runtime| runtime.block_on(show(audience)));
+    let shown = match runtime {
+        Ok(runtime) => runtime.block_on(show(audience)),
+        Err(error) => Err(error.into()),
+    };
     shown.unwrap_or_else(|error| {
-        say::error("system", &error);
+        say::error("demo", &*error);
         Exit::Failed
     })
 }
 
-async fn show(audience: Audience) -> io::Result<Exit> {
+async fn show(audience: Audience) -> Result<Exit> {
     let stop = told_to_stop()?;
     let scratch = Scratch::make()?;
     let shutdown = Shutdown::new();
@@ -60,7 +62,7 @@ async fn show(audience: Audience) -> io::Result<Exit> {
 }
 
 /// From this call on the signals that end the process end the demo in order, so that its folder goes with it.
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -73,11 +75,7 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn serve(
-    opened: Opened,
-    scratch: &Scratch,
-    stop: impl Future<Output = ()>,
-) -> io::Result<Exit> {
+async fn serve(opened: Opened, scratch: &Scratch, stop: impl Future<Output = ()>) -> Result<Exit> {
     say::out(&guide::text(&opened, scratch.folder()));
     opened.app.run(stop).await?;
     Ok(Exit::Fine)
@@ -87,7 +85,7 @@ async fn try_out(
     opened: Opened,
     shutdown: &Shutdown,
     stop: impl Future<Output = ()>,
-) -> io::Result<Exit> {
+) -> Result<Exit> {
     let Opened {
         app,
         door,

@@ -1,9 +1,10 @@
 //! The demo's own folder: storage and control socket, so that no other onedoor is disturbed.
 
 use std::fs::DirBuilder;
-use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 
 use crate::control::place::{Place, Wishes};
 use crate::storage::files::Storage;
@@ -16,10 +17,13 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// Makes it under a name that nobody can guess: a folder that is there already is not used.
-    pub(super) fn make() -> io::Result<Self> {
+    pub(super) fn make() -> Result<Self> {
         let name = format!("onedoor-demo-{:08x}", fastrand::u32(..));
         let folder = std::env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&folder)?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Self { folder })
     }
 
