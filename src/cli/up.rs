@@ -1,6 +1,6 @@
 //! `onedoor up`: serve until told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, UpArguments, place, say};
 use crate::app::source::Source;
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
     say::problems(&loaded.isolated, &loaded.sources);
     say::problems(&loaded.warnings, &loaded.sources);
     listen_to_events(&loaded.config);
-    let setup = match setup(source, loaded, control, passed) {
+    let setup = match setup(source, loaded, control.as_deref(), passed) {
         Ok(setup) => setup,
         Err(exit) => return exit,
     };
@@ -80,14 +80,14 @@ pub(super) fn listen_to_events(config: &Config) {
 fn setup(
     source: Source,
     loaded: Loaded,
-    control: Option<PathBuf>,
+    control: Option<&Path>,
     passed: Passed,
 ) -> Result<Setup, Exit> {
     let folder = place::storage(&loaded.config).map_err(|no_place| {
         say::error("storage", &no_place);
         Exit::Configuration
     })?;
-    let control = place::control(control.as_deref(), &folder);
+    let control = place::control(control, &folder);
     Ok(Setup {
         source,
         loaded,

@@ -16,6 +16,7 @@ pub(super) const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 pub(super) const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// Reads a hello from pieces of any size.
+#[derive(Default)]
 pub struct HelloReader {
     acceptor: Acceptor,
     kept: Vec<u8>,
@@ -46,15 +47,6 @@ pub enum NotHello {
     },
     /// More than [`HELLO_BYTES_MAX`].
     TooLarge,
-}
-
-impl Default for HelloReader {
-    fn default() -> Self {
-        Self {
-            acceptor: Acceptor::default(),
-            kept: Vec::new(),
-        }
-    }
 }
 
 impl HelloReader {

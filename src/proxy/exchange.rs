@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
-use super::context::Table;
+use super::context::{Held, Table};
 use super::forward::{Forwarding, forward};
 use super::headers::{self, Facts, Received, Refusal, inbound};
 use super::record::Record;
@@ -25,7 +25,7 @@ use crate::routing::{Entry, Site};
 /// A request on its way, apart from its head.
 pub(super) struct Asked {
     pub(super) visit: Rc<Visit>,
-    pub(super) table: Rc<Arc<Table>>,
+    pub(super) table: Held<Table>,
     pub(super) received: Received,
     /// Taken when it is sent on.
     pub(super) body: Option<Incoming>,

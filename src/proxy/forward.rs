@@ -223,9 +223,12 @@ fn shape(
         Protocol::Http1 => to_http1(parts, received, &rule.host, &own_name),
         Protocol::Http2 => to_http2(parts, received, &rule.host, &own_name, scheme),
     };
-    shaped.map_err(|refusal| match refusal {
-        Refusal::UpgradeNotCarried => Unfit::Upgrade,
-        _ => Unfit::Head,
+    shaped.map_err(|refusal| {
+        if refusal == Refusal::UpgradeNotCarried {
+            Unfit::Upgrade
+        } else {
+            Unfit::Head
+        }
     })
 }
 
@@ -245,9 +248,11 @@ fn tell(record: &Record, target: &Target, error: &UpstreamError) {
 }
 
 fn fault_of(error: &UpstreamError, target: &Target) -> Fault {
-    match error {
-        UpstreamError::Unfit(Unfit::Upgrade) => Fault::Refused(Refusal::UpgradeNotCarried),
-        UpstreamError::Unfit(Unfit::Head) => Fault::Refused(Refusal::BadTarget),
-        error => Fault::Reply(replies::upstream(error, target)),
-    }
+    let UpstreamError::Unfit(unfit) = error else {
+        return Fault::Reply(replies::upstream(error, target));
+    };
+    Fault::Refused(match unfit {
+        Unfit::Upgrade => Refusal::UpgradeNotCarried,
+        Unfit::Head => Refusal::BadTarget,
+    })
 }

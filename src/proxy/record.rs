@@ -155,7 +155,7 @@ impl Record {
             target: self
                 .uri
                 .path_and_query()
-                .map_or(self.uri.path(), http::uri::PathAndQuery::as_str)
+                .map_or_else(|| self.uri.path(), http::uri::PathAndQuery::as_str)
                 .as_bytes(),
             version: version(self.version),
             status: self.status.as_u16(),

@@ -1,5 +1,6 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,15 @@ pub enum Unfit {
     Upgrade,
     /// Its target cannot be written.
     Head,
+}
+
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("target", &self.target)
+            .field("offer", &self.offer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Upstreams {
