@@ -10,6 +10,7 @@ mod abuse;
 mod basics;
 mod bodies;
 mod certificates;
+mod demo;
 mod forwarding;
 mod framing;
 mod grpc;
