@@ -77,7 +77,7 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
 
 async fn serve(opened: Opened, scratch: &Scratch, stop: impl Future<Output = ()>) -> Result<Exit> {
     say::out(&guide::text(&opened, scratch.folder()));
-    opened.app.run(stop).await?;
+    opened.app.run(stop).await;
     Ok(Exit::Fine)
 }
 
@@ -100,6 +100,6 @@ async fn try_out(
             () = stop => say::err("stopped before the end\n"),
         }
     };
-    app.run(tried).await?;
+    app.run(tried).await;
     Ok(exit)
 }
