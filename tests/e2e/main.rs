@@ -7,7 +7,9 @@
 )]
 
 mod basics;
+mod cli;
 mod lifecycle;
+mod log;
 mod ports;
 mod reload;
 mod support;
