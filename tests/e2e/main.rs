@@ -10,7 +10,7 @@ mod abuse;
 mod basics;
 mod bodies;
 mod certificates;
-mod demo;
+mod faults;
 mod forwarding;
 mod framing;
 mod grpc;
