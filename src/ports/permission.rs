@@ -196,8 +196,7 @@ fn every_address(port: u16) -> Way {
 }
 
 /// As a shell takes it.
-#[must_use]
-pub fn quoted(path: &Path) -> String {
+fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
     if text.bytes().all(plain) {

@@ -166,7 +166,8 @@ async fn send(
 
 fn resend(received: &Received) -> Resend {
     // Nothing of a body could be sent a second time.
-    if received.framing != Framing::Empty || received.upgrade.is_some() {
+    let has_body = !matches!(received.framing, Framing::Empty | Framing::Length(0));
+    if has_body || received.upgrade.is_some() {
         Resend::Forbidden
     } else if received.method.is_idempotent() {
         Resend::Allowed

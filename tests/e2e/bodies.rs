@@ -323,6 +323,9 @@ fn an_upstream_that_closes_idle_connections_at_once_fails_nobody() {
     for number in 0..200 {
         let answer = wire.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
         assert_eq!(answer.text(), "empty", "{number}: {}", answer.head);
+        let post = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody";
+        let answer = wire.ask(post);
+        assert_eq!(answer.text(), "full", "{number}: {}", answer.head);
     }
-    assert_eq!(*served.lock().unwrap(), 200);
+    assert_eq!(*served.lock().unwrap(), 400);
 }

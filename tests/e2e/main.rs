@@ -12,6 +12,7 @@ mod bodies;
 mod certificates;
 mod cli;
 mod demo;
+mod faults;
 mod forwarding;
 mod framing;
 mod grpc;

@@ -103,6 +103,13 @@ impl Wire {
         self.answer()
     }
 
+    /// Sends, and takes what comes of it.
+    #[track_caller]
+    pub(crate) fn try_answer_to(&mut self, bytes: &str) -> Result<Answer, Cut> {
+        self.send(bytes);
+        self.try_answer()
+    }
+
     pub(crate) fn try_answer(&mut self) -> Result<Answer, Cut> {
         let mut answer = self.head()?;
         answer.body = self.body_of(&answer)?;
