@@ -6,6 +6,7 @@ use super::{Exit, UpArguments, place, say};
 use crate::app::source::Source;
 use crate::app::{App, Setup, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
+use crate::control::claim::ClaimProblem;
 use crate::observe::events::{self, Style};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
@@ -114,13 +115,14 @@ fn serve(setup: Setup) -> Exit {
             Err(error) => return not_started(&error),
         };
         say::out(&app.banner());
-        match app.run(std::future::pending()).await {
-            Ok(()) => Exit::Fine,
-            Err(error) => {
-                say::error("system", &error);
-                Exit::Failed
-            }
+        if let Some(root) = app.local_ca_path() {
+            say::out(&format!(
+                "clients must trust the local CA: {}\n",
+                root.display()
+            ));
         }
+        app.run(std::future::pending()).await;
+        Exit::Fine
     })
 }
 
@@ -142,6 +144,9 @@ pub(super) fn not_started(error: &StartError) -> Exit {
         }
         StartError::Control(problem) => {
             say::error("control", problem);
+            if let ClaimProblem::Held { pid, .. } = problem {
+                say::err(&ways_beside(*pid));
+            }
             Exit::Failed
         }
         StartError::Log(error) => {
@@ -157,4 +162,15 @@ pub(super) fn not_started(error: &StartError) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// What to do about a onedoor that is there already.
+fn ways_beside(pid: Option<u32>) -> String {
+    let mut text =
+        "  note: put these sites into its file: it reads it again by itself\n".to_owned();
+    if let Some(pid) = pid {
+        text.push_str(&format!("  try:  kill {pid}                  stops it\n"));
+    }
+    text.push_str("  try:  onedoor up --control DIR   serves beside it, on other ports\n");
+    text
 }

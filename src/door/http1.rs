@@ -70,10 +70,14 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         match ended {
             Ended::Quiet => {}
             Ended::Closed => return,
-            Ended::Upgraded => return tunnel(stream, ahead, &visit, &deadline).await,
-            Ended::SlowHead => return refuse(&mut stream, &visit, replies::slow_head()).await,
+            // Rare, and large: boxed, they do not swell every idle connection.
+            Ended::Upgraded => return Box::pin(tunnel(stream, ahead, &visit, &deadline)).await,
+            Ended::SlowHead => {
+                return Box::pin(refuse(&mut stream, &visit, replies::slow_head())).await;
+            }
             Ended::Refused(status) => {
-                return refuse(&mut stream, &visit, replies::unreadable(status, &ahead)).await;
+                let reply = replies::unreadable(status, &ahead);
+                return Box::pin(refuse(&mut stream, &visit, reply)).await;
             }
         }
     }
@@ -259,4 +263,30 @@ async fn tunnel(stream: Stream, ahead: Bytes, visit: &Rc<Visit>, deadline: &Dead
     )
     .await;
     tunnel.record.tunnelled(carried, ending);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection costs its task, so nobody makes the task large without noticing.
+    const TASK_OCTETS_MAX: usize = 2048;
+
+    fn future_size<A, B, C, F>(_make: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(
+            future_size(serve) <= TASK_OCTETS_MAX,
+            "{}",
+            future_size(serve)
+        );
+        assert!(
+            future_size(super::super::http2::serve) <= 2 * TASK_OCTETS_MAX,
+            "{}",
+            future_size(super::super::http2::serve)
+        );
+    }
 }

@@ -106,7 +106,8 @@ impl Upstreams {
             }
         }
         job.progress.deadline.arm(job.connect);
-        let connecting = self.connect(&pool, &job);
+        // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
+        let connecting = Box::pin(self.connect(&pool, &job));
         let connected = job.progress.deadline.within(connecting).await;
         let connection = connected.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
         let Some(fresh) = request.take() else {

@@ -8,4 +8,7 @@
 
 mod basics;
 mod demo;
+mod lifecycle;
+mod ports;
+mod reload;
 mod support;

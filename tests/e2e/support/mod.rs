@@ -1,5 +1,7 @@
 //! What every theme needs: a running onedoor, upstreams, and clients.
 
+pub(crate) mod answer;
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
