@@ -344,7 +344,7 @@ mod tests {
         let waking = async {
             tokio::time::sleep(TICK * 3 * 1024).await;
             wheel.wake_all();
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         };
         let outcome = async {
             tokio::select! {

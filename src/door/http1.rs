@@ -31,8 +31,10 @@ const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
 /// How hyper's part of a connection ended.
 enum Ended {
-    /// By the rules, or by the client's fault; nothing more to say.
+    /// By the rules: the last answer was said.
     Closed,
+    /// In the middle of something, or on the client's side.
+    Cut,
     /// Nothing under way for a while: hyper and its buffers may go.
     Quiet,
     /// The head did not come in time.
@@ -69,7 +71,8 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         (stream, ahead) = (wire.stream, joined(parts.read_buf, wire.ahead));
         match ended {
             Ended::Quiet => {}
-            Ended::Closed => return,
+            Ended::Closed => return linger(&mut stream, &visit).await,
+            Ended::Cut => return,
             // Rare, and large: boxed, they do not swell every idle connection.
             Ended::Upgraded => return Box::pin(tunnel(stream, ahead, &visit, &deadline)).await,
             Ended::SlowHead => {
@@ -164,11 +167,11 @@ where
             match leave.poll(cx, visit) {
                 Step::Stay => break,
                 Step::Finish => Pin::new(&mut *connection).graceful_shutdown(),
-                Step::End => return Poll::Ready(Ended::Closed),
+                Step::End => return Poll::Ready(Ended::Cut),
             }
         }
         if watch.poll_stalled(cx).is_ready() {
-            return Poll::Ready(Ended::Closed);
+            return Poll::Ready(Ended::Cut);
         }
         let phase = visit.phase.get();
         if timed != Some(phase) {
@@ -184,10 +187,10 @@ fn ending(clean: bool, visit: &Visit, watch: &Watch) -> Ended {
     if let Some(status) = watch.refused.get() {
         return Ended::Refused(status);
     }
-    if clean && visit.has_tunnel() {
-        Ended::Upgraded
-    } else {
-        Ended::Closed
+    match clean {
+        true if visit.has_tunnel() => Ended::Upgraded,
+        true => Ended::Closed,
+        false => Ended::Cut,
     }
 }
 
@@ -207,12 +210,12 @@ fn poll_overdue(cx: &Context<'_>, deadline: &Deadline, phase: Phase) -> Poll<End
     }
 }
 
-/// Says why, closes the sending side, and gives the client a moment to read it: closing at once could reset what was said.
+/// Says why, and closes.
 async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
     let bytes = replies::in_bytes(&reply, visit);
     if stream.write_all(&bytes).await.is_ok() {
         farewell(stream).await;
-        linger(stream, &visit.context.wheel.deadline_in(FAREWELL_TIME)).await;
+        linger(stream, visit).await;
     }
 }
 
@@ -221,7 +224,9 @@ async fn farewell(stream: &mut Stream) {
     let _closed = stream.shutdown().await;
 }
 
-async fn linger(stream: &mut Stream, deadline: &Deadline) {
+/// Gives the client a moment to hear the last words: closing while it still sends would reset them.
+async fn linger(stream: &mut Stream, visit: &Visit) {
+    let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     let drained = poll_fn(|cx| {
         let mut space = [0; FIRST_READ];
         loop {

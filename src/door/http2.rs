@@ -30,6 +30,7 @@ const SEND_BUFFER: usize = 64 << 10;
 /// Resets that a connection may cause, of streams nobody looked at and by its own errors (CVE-2023-44487, CVE-2025-8671).
 const RESETS_PENDING_MAX: usize = 50;
 const RESETS_PROVOKED_MAX: usize = 200;
+
 /// Serves a connection to its end. `ahead` was read of it before.
 pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
@@ -48,7 +49,7 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     let streams = Streams::default();
     let next = streams.next.clone();
     let service = service_fn(|request| {
-        let patience = Rc::new(Patience::new(&visit.context.wheel));
+        let patience = Rc::new(Patience::new(&visit.context.wheel, stall_time(&visit)));
         *next.borrow_mut() = Some(patience.clone());
         exchange(visit.clone(), request, Some(patience))
     });

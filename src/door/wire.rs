@@ -54,7 +54,9 @@ pub(super) struct Watch {
     pub refused: Cell<Option<u16>>,
     /// Whether everything written has left.
     flushed: Cell<bool>,
-    /// Runs while the client does not take what is written.
+    /// Whether something waits for the client to take it.
+    waiting: Cell<bool>,
+    /// Runs while something waits.
     stalled: Deadline,
     stall_time: Duration,
     sent_when_stalled: Cell<u64>,
@@ -71,6 +73,7 @@ impl Watch {
             sent: Cell::new(0),
             refused: Cell::new(None),
             flushed: Cell::new(true),
+            waiting: Cell::new(false),
             stalled,
             stall_time,
             sent_when_stalled: Cell::new(0),
@@ -79,7 +82,7 @@ impl Watch {
 
     /// Ready when the client has not been reading for too long.
     pub(super) fn poll_stalled(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.flushed.get() || self.stalled.poll_expired(cx).is_pending() {
+        if !self.waiting.get() || self.stalled.poll_expired(cx).is_pending() {
             return Poll::Pending;
         }
         if self.sent.get() - self.sent_when_stalled.get() < TAKEN_OCTETS_MIN {
@@ -87,6 +90,14 @@ impl Watch {
         }
         self.start_stall();
         self.stalled.poll_expired(cx)
+    }
+
+    /// The client takes nothing at the moment.
+    fn waits(&self) {
+        self.flushed.set(false);
+        if !self.waiting.replace(true) {
+            self.start_stall();
+        }
     }
 
     fn start_stall(&self) {
@@ -102,6 +113,7 @@ impl Watch {
 
     fn everything_left(&self) {
         self.flushed.set(true);
+        self.waiting.set(false);
         if self.protocol == Protocol::Http1
             && self.visit.phase.get() == Phase::Busy
             && self.visit.exchanges() == 0
@@ -112,11 +124,13 @@ impl Watch {
 
     fn written(&self, outcome: &Poll<io::Result<usize>>) {
         match outcome {
-            Poll::Ready(Ok(octets)) => self.sent.set(self.sent.get() + *octets as u64),
-            Poll::Pending if self.flushed.get() => self.start_stall(),
-            Poll::Ready(Err(_)) | Poll::Pending => {}
+            Poll::Ready(Ok(octets)) => {
+                self.sent.set(self.sent.get() + *octets as u64);
+                self.flushed.set(false);
+            }
+            Poll::Pending => self.waits(),
+            Poll::Ready(Err(_)) => {}
         }
-        self.flushed.set(false);
     }
 }
 
@@ -240,11 +254,8 @@ impl AsyncWrite for Wire {
         let outcome = Pin::new(&mut wire.stream).poll_flush(cx);
         match &outcome {
             Poll::Ready(Ok(())) => wire.watch.everything_left(),
-            Poll::Pending if wire.watch.flushed.get() => {
-                wire.watch.start_stall();
-                wire.watch.flushed.set(false);
-            }
-            Poll::Ready(Err(_)) | Poll::Pending => {}
+            Poll::Pending => wire.watch.waits(),
+            Poll::Ready(Err(_)) => {}
         }
         outcome
     }

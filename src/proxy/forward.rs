@@ -165,14 +165,13 @@ async fn send(
 }
 
 fn resend(received: &Received) -> Resend {
-    // RFC 9110 section 9.2.2; nothing of a body could be sent a second time.
-    let again = received.method.is_idempotent()
-        && received.framing == Framing::Empty
-        && received.upgrade.is_none();
-    if again {
+    // Nothing of a body could be sent a second time.
+    if received.framing != Framing::Empty || received.upgrade.is_some() {
+        Resend::Forbidden
+    } else if received.method.is_idempotent() {
         Resend::Allowed
     } else {
-        Resend::Forbidden
+        Resend::IfRefused
     }
 }
 

@@ -14,9 +14,10 @@ use crate::upstream::{BodyError, UpstreamError};
 const NAMES_TOLD_MAX: usize = 8;
 
 /// To an HTTP request in the clear on a TLS socket. Written before anything else is known of the client.
-pub const PLAIN_HTTP_ON_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 90\r\nConnection: close\r\n\r\n\
-    400 Bad Request: plain-http-on-tls\nthis port speaks TLS: use https:// instead of http://    \n";
+pub const PLAIN_HTTP_ON_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 89\r\nConnection: close\r\n\r\n\
+    400 Bad Request: plain-http-on-tls\nthis port speaks TLS: use https:// instead of http://\n";
 
 /// Nobody serves the host.
 #[must_use]
@@ -99,7 +100,9 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         UpstreamError::ConnectTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-connect-timeout"),
         UpstreamError::Tls(_) => (StatusCode::BAD_GATEWAY, "upstream-tls"),
         UpstreamError::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream-protocol"),
-        UpstreamError::Closed(_) => (StatusCode::BAD_GATEWAY, "upstream-closed"),
+        UpstreamError::Closed(_) | UpstreamError::Refused(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream-closed")
+        }
         UpstreamError::Malformed(_) => (StatusCode::BAD_GATEWAY, "upstream-malformed"),
         UpstreamError::ResponseTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout"),
         UpstreamError::ClientBody(BodyError::TooLarge) => return body_too_large(),
@@ -135,8 +138,9 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
         )
         .closing();
     }
+    let is_target_too_long = status == 414 || (status == 431 && !message.contains(&b'\n'));
     let (status, code, words) = match status {
-        414 => (
+        _ if is_target_too_long => (
             StatusCode::URI_TOO_LONG,
             "target-too-long",
             "the request target is too long",
@@ -155,14 +159,13 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
     Reply::new(status, code, words).closing()
 }
 
-/// Whether the first line ends in no version, or in one that is neither 1.0 nor 1.1.
+/// Whether the first line is whole and ends in no version, or in one that is neither 1.0 nor 1.1.
 fn has_foreign_version(message: &[u8]) -> bool {
-    let line = message
-        .trim_ascii_start()
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let message = message.trim_ascii_start();
+    let Some(end) = message.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let line = message[..end].trim_ascii_end();
     let Some(last) = line
         .rsplit(|byte| *byte == b' ')
         .next()

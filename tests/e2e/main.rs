@@ -6,9 +6,21 @@
     reason = "tests stop at the first surprise, and say what the process said"
 )]
 
+mod abuse;
 mod basics;
+mod bodies;
+mod certificates;
 mod demo;
+mod forwarding;
+mod framing;
+mod grpc;
+mod handshake;
+mod hellos;
+mod http2;
 mod lifecycle;
+mod limits;
 mod ports;
 mod reload;
+mod scan;
 mod support;
+mod tunnel;
