@@ -5,10 +5,10 @@ pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
-pub(crate) mod wire;
-pub(crate) mod peer;
 pub(crate) mod openssl;
 pub(crate) mod pairs;
+pub(crate) mod peer;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
