@@ -53,8 +53,8 @@ async fn show(audience: Audience) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let exit = match audience {
-        Audience::People => serve(opened, &scratch, stop).await?,
-        Audience::Itself => Box::pin(try_out(opened, &shutdown, stop)).await?,
+        Audience::People => serve(opened, &scratch, stop).await,
+        Audience::Itself => Box::pin(try_out(opened, &shutdown, stop)).await,
     };
     shutdown.cut_off();
     shutdown.all_gone().await;
@@ -72,20 +72,18 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
             _some = terminate.recv() => {}
             _some = hangup.recv() => {}
         }
+        // What `app` hears by itself is its own to answer; this is for what came before it listened, and for a closed terminal.
+        tokio::task::yield_now().await;
     })
 }
 
-async fn serve(opened: Opened, scratch: &Scratch, stop: impl Future<Output = ()>) -> Result<Exit> {
+async fn serve(opened: Opened, scratch: &Scratch, stop: impl Future<Output = ()>) -> Exit {
     say::out(&guide::text(&opened, scratch.folder()));
     opened.app.run(stop).await;
-    Ok(Exit::Fine)
+    Exit::Fine
 }
 
-async fn try_out(
-    opened: Opened,
-    shutdown: &Shutdown,
-    stop: impl Future<Output = ()>,
-) -> Result<Exit> {
+async fn try_out(opened: Opened, shutdown: &Shutdown, stop: impl Future<Output = ()>) -> Exit {
     let Opened {
         app,
         door,
@@ -101,5 +99,5 @@ async fn try_out(
         }
     };
     app.run(tried).await;
-    Ok(exit)
+    exit
 }
