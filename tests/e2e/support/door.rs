@@ -114,6 +114,7 @@ impl Home {
             .current_dir(self.path())
             .env("ONEDOOR_STORAGE", self.path().join("storage"))
             .env("ONEDOOR_CONTROL", self.path().join("control"))
+            .env("TMPDIR", self.path())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null());
