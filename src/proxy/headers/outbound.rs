@@ -121,6 +121,8 @@ fn strip(headers: &mut HeaderMap, received: &Received) {
         });
     } else {
         headers.reserve(ROOM);
+    } else {
+        headers.reserve(ROOM);
     }
     if let Some(authority) = &received.authority {
         headers.insert(HOST, authority.field().clone());
