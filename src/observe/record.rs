@@ -1,6 +1,5 @@
 //! One request as the access log tells it, and the three forms it may take. Nothing here allocates in steady state.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::stamp::Stamp;
