@@ -170,7 +170,7 @@ fn a_handshake_that_takes_too_long_is_closed_without_a_word() {
         wire.closes();
     }
     // Others are not disturbed.
-    let mut stream = tls(&door, "a.test", &[]);
+    let stream = tls(&door, "a.test", &[]);
     stream.sock.set_nodelay(true).unwrap();
     let mut wire = Wire::over(stream);
     assert_eq!(

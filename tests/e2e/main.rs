@@ -10,6 +10,7 @@ mod abuse;
 mod basics;
 mod bodies;
 mod certificates;
+mod corpus;
 mod faults;
 mod forwarding;
 mod framing;
