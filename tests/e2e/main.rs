@@ -5,3 +5,5 @@ mod basics;
 mod grpc;
 mod http2;
 mod support;
+mod volume;
+mod websocket;
