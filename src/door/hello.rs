@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use rustls::PeerMisbehaved;
 use rustls::server::{Accepted, Acceptor};
 
 use crate::hostname::HostName;
 
-/// The first bytes that may be read before a hello must be complete. Hellos of 16 KB are legal; post-quantum ones have about 2 KB.
+/// The octets within which a hello must be complete, with the heads of its records. Hellos of 16 KB are legal; post-quantum ones have about 2 KB.
 pub const HELLO_BYTES_MAX: usize = 20 << 10;
-/// How much of a connection is looked at to tell TLS from plain HTTP.
+/// The content type of a handshake record (RFC 8446 section 5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 /// `unrecognized_name` as a fatal alert record (RFC 6066 section 3, RFC 8446 section 6).
 pub(super) const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -16,6 +17,7 @@ pub(super) const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 pub(super) const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// Reads a hello from pieces of any size.
+#[derive(Default)]
 pub struct HelloReader {
     acceptor: Acceptor,
     kept: Vec<u8>,
@@ -44,37 +46,28 @@ pub enum NotHello {
         error: rustls::Error,
         alert: Vec<u8>,
     },
-    /// More than [`HELLO_BYTES_MAX`].
+    /// No hello within [`HELLO_BYTES_MAX`].
     TooLarge,
-}
-
-impl Default for HelloReader {
-    fn default() -> Self {
-        Self {
-            acceptor: Acceptor::default(),
-            kept: Vec::new(),
-        }
-    }
 }
 
 impl HelloReader {
     /// Takes the next bytes. `None`: more are needed.
     ///
     /// # Errors
-    /// As soon as the bytes cannot become a hello.
+    /// As soon as the bytes cannot become a hello, however they were cut into pieces.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<Hello>, NotHello> {
         if let (true, Some(first)) = (self.kept.is_empty(), bytes.first()) {
             recognise(*first)?;
         }
+        let room = HELLO_BYTES_MAX.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(bytes);
-        let mut left = bytes;
+        let mut left = &bytes[..room.min(bytes.len())];
         while !left.is_empty() {
             self.acceptor
                 .read_tls(&mut left)
                 .map_err(|_full| NotHello::TooLarge)?;
             match self.acceptor.accept() {
-                Ok(Some(accepted)) => return Ok(Some(self.hello(accepted))),
-                Ok(None) if self.kept.len() > HELLO_BYTES_MAX => return Err(NotHello::TooLarge),
+                Ok(Some(accepted)) => return self.hello(accepted).map(Some),
                 Ok(None) => {}
                 Err((error, mut alert)) => {
                     let mut said = Vec::new();
@@ -84,16 +77,26 @@ impl HelloReader {
                 }
             }
         }
+        if self.kept.len() >= HELLO_BYTES_MAX {
+            return Err(NotHello::TooLarge);
+        }
         Ok(None)
     }
 
-    fn hello(&mut self, accepted: Accepted) -> Hello {
+    fn hello(&mut self, accepted: Accepted) -> Result<Hello, NotHello> {
         // Bytes behind the hello (there are none before the server has spoken, but for early data) stay inside `accepted`.
         let hello = accepted.client_hello();
-        let name = hello
-            .server_name()
-            .and_then(|name| HostName::parse(name).ok())
-            .filter(|name| name.ip().is_none());
+        let name = match hello.server_name().map(HostName::parse) {
+            Some(Ok(name)) => Some(name).filter(|name| name.ip().is_none()),
+            // rustls refuses most of these by itself; a name that is none must not pass for no name.
+            Some(Err(_invalid)) => {
+                return Err(NotHello::Refused {
+                    error: PeerMisbehaved::ServerNameMustContainOneHostName.into(),
+                    alert: UNRECOGNIZED_NAME.into(),
+                });
+            }
+            None => None,
+        };
         let only_protocol =
             hello
                 .alpn()
@@ -101,12 +104,12 @@ impl HelloReader {
                     (Some(only), None) => Some(Box::from(only)),
                     (Some(_) | None, _) => None,
                 });
-        Hello {
+        Ok(Hello {
             name,
             only_protocol,
             accepted,
             kept: std::mem::take(&mut self.kept),
-        }
+        })
     }
 }
 
@@ -148,3 +151,7 @@ impl fmt::Debug for NotHello {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hello_tests.rs"]
+mod tests;

@@ -64,17 +64,21 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     };
     poll_fn(|cx| {
         loop {
-            if Pin::new(&mut connection).poll(cx).is_ready() || watch.poll_stalled(cx).is_ready() {
+            if watch
+                .gathering(|| Pin::new(&mut connection).poll(cx))
+                .is_ready()
+                || watch.poll_stalled(cx).is_ready()
+            {
                 return Poll::Ready(());
             }
-            match leave.poll(cx, &visit) {
-                Step::End => return Poll::Ready(()),
+            let step = match leave.poll(cx, &visit) {
+                Step::Stay => rest.poll(cx, visit.exchanges()),
+                step @ (Step::Finish | Step::End) => step,
+            };
+            match step {
+                Step::Stay => return Poll::Pending,
                 Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                Step::Stay => match rest.poll(cx, visit.exchanges()) {
-                    Step::Stay => return Poll::Pending,
-                    Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                    Step::End => return Poll::Ready(()),
-                },
+                Step::End => return Poll::Ready(()),
             }
         }
     })
@@ -95,8 +99,8 @@ fn builder(streams: Streams, limits: &Limits) -> http2::Builder<Streams> {
     builder
 }
 
-/// Ends a connection without exchanges: a request to finish after the idle time, and the end after another one. What is left then
-/// are answers that the client leaves untaken.
+/// Ends a connection without streams after the idle time, and for good if that does not help: a client that opens no window for
+/// the rest of an answer would keep it for ever.
 struct Rest {
     deadline: Deadline,
     idle: Duration,
@@ -106,7 +110,6 @@ struct Rest {
 }
 
 impl Rest {
-    /// The next step; the task is woken when it changes.
     fn poll(&mut self, cx: &Context<'_>, exchanges: u32) -> Step {
         let resting = exchanges == 0;
         if self.resting.replace(resting) != Some(resting) {
@@ -119,12 +122,12 @@ impl Rest {
         if self.deadline.poll_expired(cx).is_pending() {
             return Step::Stay;
         }
-        if self.told {
-            return Step::End;
-        }
-        self.told = true;
         self.deadline.arm(self.idle);
-        Step::Finish
+        if std::mem::replace(&mut self.told, true) {
+            Step::End
+        } else {
+            Step::Finish
+        }
     }
 }
 

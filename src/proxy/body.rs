@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -26,6 +27,8 @@ pub struct Body {
 #[derive(Debug)]
 enum Content {
     Empty,
+    /// Nothing, of a length that the head tells: hyper drops the length of a 304 that it knows to be empty.
+    Told,
     Full(Bytes),
     Forwarded(Box<Forwarded>),
 }
@@ -102,7 +105,10 @@ impl Body {
         });
         let content = if http_body::Body::is_end_stream(&forwarded.incoming) {
             forwarded.finish();
-            Content::Empty
+            match (record.status, record.version) {
+                (StatusCode::NOT_MODIFIED, Version::HTTP_10 | Version::HTTP_11) => Content::Told,
+                _ => Content::Empty,
+            }
         } else {
             Content::Forwarded(forwarded)
         };
@@ -186,7 +192,7 @@ impl http_body::Body for Body {
             patience.deadline.disarm();
         }
         let next = match &mut self.content {
-            Content::Empty => Poll::Ready(None),
+            Content::Empty | Content::Told => Poll::Ready(None),
             Content::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.content = Content::Empty;
@@ -205,7 +211,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
-            Content::Forwarded(_) => false,
+            Content::Told | Content::Forwarded(_) => false,
         }
     }
 
@@ -213,6 +219,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Told => SizeHint::default(),
             Content::Forwarded(forwarded) => forwarded.incoming.size_hint(),
         }
     }

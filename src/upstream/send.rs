@@ -1,5 +1,6 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,15 @@ pub enum Unfit {
     Head,
 }
 
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("target", &self.target)
+            .field("offer", &self.offer)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Whether a connection served requests before: only then its end may be none of the request's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Age {
@@ -144,7 +154,8 @@ impl Upstreams {
 
     async fn fresh(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
         job.progress.deadline.arm(job.connect);
-        let connecting = self.connect(pool, job);
+        // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
+        let connecting = Box::pin(self.connect(pool, job));
         let connected = job.progress.deadline.within(connecting).await;
         connected.map_err(|_expired| UpstreamError::ConnectTimedOut)?
     }

@@ -1,9 +1,14 @@
 //! What every theme needs: a running onedoor, upstreams, and clients.
 
+pub(crate) mod answer;
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
+pub(crate) mod openssl;
+pub(crate) mod pairs;
 pub(crate) mod peer;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,76 @@
+//! Certificates that an operator would bring along.
+
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A CA that only the test trusts.
+pub(crate) struct Authority {
+    root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A leaf with its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap();
+        Self {
+            root: root.der().clone(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// Valid from yesterday for a month.
+    pub(crate) fn pair(&self, names: &[&str]) -> Pair {
+        let now = SystemTime::now();
+        self.pair_valid(names, now - DAY, now + 30 * DAY)
+    }
+
+    /// Valid until an hour ago.
+    pub(crate) fn expired(&self, names: &[&str]) -> Pair {
+        let ended = SystemTime::now() - Duration::from_secs(3600);
+        self.pair_valid(names, ended - 30 * DAY, ended)
+    }
+
+    fn pair_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Pair {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = from.into();
+        params.not_after = until.into();
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        Pair {
+            certificate: leaf.der().clone(),
+            certificate_pem: leaf.pem(),
+            key_pem: key.serialize_pem(),
+        }
+    }
+
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        roots
+    }
+}
+
+impl Pair {
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        use rustls_pki_types::pem::PemObject as _;
+        PrivatePkcs8KeyDer::from_pem_slice(self.key_pem.as_bytes())
+            .unwrap()
+            .into()
+    }
+}
