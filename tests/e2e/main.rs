@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "tests stop at the first surprise, say what the process said, and do what users do"
 )]
@@ -29,3 +30,5 @@ mod reload;
 mod scan;
 mod support;
 mod tunnel;
+mod volume;
+mod websocket;
