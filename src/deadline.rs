@@ -141,7 +141,8 @@ impl Wheel {
                 if let Some(waker) = entry.waker.borrow_mut().take() {
                     waker.wake();
                 }
-            } else if at != NEVER {
+            } else if at != NEVER || entry.waker.borrow().is_some() {
+                // Disarmed, but somebody waits: it must stay where `wake_all` finds it.
                 self.register(entry, at);
             }
         }
@@ -324,6 +325,35 @@ mod tests {
             Err(Expired)
         );
         assert!(started.elapsed() >= Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_found_however_long_ago_the_wait_began() {
+        let wheel = Wheel::new();
+        let deadline = wheel.deadline();
+        let woken = Cell::new(0);
+        let waiting = poll_fn(|cx| {
+            woken.set(woken.get() + 1);
+            let _never = deadline.poll_expired(cx);
+            if woken.get() > 1 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let waking = async {
+            tokio::time::sleep(TICK * 3 * 1024).await;
+            wheel.wake_all();
+            pending::<()>().await;
+        };
+        let outcome = async {
+            tokio::select! {
+                () = waiting => {}
+                () = waking => {}
+            }
+        };
+        beside_turning(&wheel, outcome).await;
+        assert_eq!(woken.get(), 2);
     }
 
     #[tokio::test(start_paused = true)]

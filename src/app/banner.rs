@@ -49,6 +49,13 @@ pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) ->
     text
 }
 
+/// A number with its noun.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Tls => "tls",

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::door::Handle;
 use crate::door::accept::{Acceptor, Capacity};
-use crate::ports::bind::{self, Bound, Note};
+use crate::ports::bind::{self, Bound, Note, Origin};
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
+use crate::ports::strict;
 use crate::routing::{Kind, SocketSpec};
 
 /// Sockets that are bound, and accepted on once started.
@@ -21,6 +22,7 @@ pub(super) struct Listeners {
 #[derive(Debug)]
 struct Listening {
     address: SocketAddr,
+    origin: Origin,
     listener: Arc<TcpListener>,
     acceptor: Option<Acceptor>,
 }
@@ -49,12 +51,15 @@ impl Listeners {
                 .find(|spec| !open.contains_key(*spec) && stands_for(&bound, spec))
             {
                 let Bound {
-                    listener, address, ..
+                    listener,
+                    address,
+                    origin,
                 } = bound;
                 open.insert(
                     *spec,
                     Listening {
                         address,
+                        origin,
                         listener: Arc::new(listener),
                         acceptor: None,
                     },
@@ -62,6 +67,58 @@ impl Listeners {
             }
         }
         Ok((Self { open }, opened.notes))
+    }
+
+    /// As [`Self::bind`], where a socket that is not wanted any more may stand in the way of a wanted one: it is closed first, for no
+    /// system lets `0.0.0.0` in beside `127.0.0.1`.
+    ///
+    /// # Errors
+    /// What was closed is bound again then, and accepted on after the next [`Self::accept`].
+    pub(super) fn bind_instead(
+        &mut self,
+        wanted: &[SocketSpec],
+    ) -> Result<(Self, Vec<Note>), PortProblem> {
+        let closed = self.make_room(wanted);
+        self.bind(wanted, Passed::none()).inspect_err(|_problem| {
+            for (spec, address) in closed {
+                match bind::bind(&[address]) {
+                    Ok(opened) => self.put_back(spec, opened.sockets),
+                    Err(lost) => tracing::error!(%lost, "the old socket is gone"),
+                }
+            }
+        })
+    }
+
+    fn make_room(&mut self, wanted: &[SocketSpec]) -> Vec<(SocketSpec, SocketAddr)> {
+        let missing: Vec<SocketAddr> = wanted
+            .iter()
+            .filter(|spec| !self.open.contains_key(spec))
+            .map(|spec| spec.address)
+            .collect();
+        let in_the_way = |spec: &SocketSpec, listening: &Listening| {
+            let overlaps = |new: &SocketAddr| strict::overlaps(listening.address, *new);
+            !wanted.contains(spec)
+                && listening.origin == Origin::Bound
+                && missing.iter().any(overlaps)
+        };
+        let closing = self
+            .open
+            .extract_if(.., |spec, listening| in_the_way(spec, listening));
+        closing
+            .map(|(spec, listening)| (spec, listening.address))
+            .collect()
+    }
+
+    fn put_back(&mut self, spec: SocketSpec, sockets: Vec<Bound>) {
+        for bound in sockets {
+            let listening = Listening {
+                address: bound.address,
+                origin: bound.origin,
+                listener: Arc::new(bound.listener),
+                acceptor: None,
+            };
+            self.open.insert(spec, listening);
+        }
     }
 
     /// Takes over what another set bound.
@@ -128,7 +185,7 @@ impl Listeners {
 fn stands_for(bound: &Bound, spec: &SocketSpec) -> bool {
     let (have, want) = (bound.address, spec.address);
     let same_port = want.port() == 0 || want.port() == have.port();
-    let dual = matches!(bound.origin, bind::Origin::Passed { .. })
-        && have.ip() == IpAddr::from([0_u16; 8]);
+    let dual =
+        matches!(bound.origin, Origin::Passed { .. }) && have.ip() == IpAddr::from([0_u16; 8]);
     same_port && (have.ip() == want.ip() || (dual && want.ip().is_unspecified()))
 }

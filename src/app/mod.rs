@@ -25,7 +25,7 @@ use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
 use listeners::Listeners;
 use source::Source;
-pub use start::{Setup, StartError, wall_clock};
+pub use start::{LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.
@@ -44,24 +44,40 @@ pub struct App {
     access: Option<Arc<AccessLog>>,
     health: Sender<Health>,
     files: FileWatch,
+    signals: Signals,
     shutdown: Shutdown,
     claim: Claim,
 }
 
+/// The signals that are heard. Until they are, each of them ends the process.
+#[derive(Debug)]
+struct Signals {
+    reload: Signal,
+    reopen: Signal,
+    farewell: Farewell,
+}
+
 /// The signals that say we should go.
+#[derive(Debug)]
 struct Farewell {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Farewell {
+impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            farewell: Farewell {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
         })
     }
+}
 
+impl Farewell {
     async fn said(&mut self) {
         tokio::select! {
             _some = self.terminate.recv() => {}
@@ -80,15 +96,14 @@ enum Wake {
 
 impl App {
     /// Serves until it is told to stop by a signal or `until` ends; then drains.
-    ///
-    /// # Errors
-    /// When signals cannot be listened to.
-    pub async fn run(mut self, until: impl Future<Output = ()>) -> std::io::Result<()> {
-        let mut reload = signal(SignalKind::hangup())?;
-        let mut reopen = signal(SignalKind::user_defined1())?;
-        let mut farewell = Farewell::new()?;
+    pub async fn run(mut self, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         loop {
+            let Signals {
+                reload,
+                reopen,
+                farewell,
+            } = &mut self.signals;
             let wake = tokio::select! {
                 _some = reload.recv() => Wake::Reload,
                 _some = reopen.recv() => Wake::Reopen,
@@ -103,8 +118,7 @@ impl App {
                 Wake::Stop => break,
             }
         }
-        self.stop(farewell.said()).await;
-        Ok(())
+        self.stop().await;
     }
 
     /// What is served, in words, for the person at the terminal.

@@ -5,11 +5,10 @@ use super::prepare::{Prepared, prepare};
 use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
 use crate::config::Config;
 use crate::config::problem::{Color, render};
-use crate::config::problem::{Problem, Severity, Sources};
+use crate::config::problem::{Problem, Sources};
 use crate::config::{Loaded, Refused};
 use crate::control::readiness;
 use crate::door::Order;
-use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
 use crate::routing::sockets_of;
 
@@ -87,10 +86,13 @@ impl App {
 
     async fn adopt(&mut self, prepared: Prepared) -> Result<(), NotReloaded> {
         let wanted = sockets_of(&prepared.loaded.config, LOOPBACK);
-        let (fresh, notes) = self
-            .listeners
-            .bind(&wanted, Passed::none())
-            .map_err(NotReloaded::Ports)?;
+        let bound = self.listeners.bind_instead(&wanted);
+        if bound.is_err() {
+            self.listeners
+                .accept(&self.workers, &self.capacity)
+                .map_err(NotReloaded::System)?;
+        }
+        let (fresh, notes) = bound.map_err(NotReloaded::Ports)?;
         for note in notes {
             tracing::info!("{note}");
         }
@@ -168,6 +170,9 @@ pub(super) fn tell_problems(loaded: &Loaded) {
         .cloned()
         .collect();
     tell(&all, &loaded.sources);
+    if !loaded.isolated.is_empty() {
+        tracing::error!("included files refused: their sites stay as they were");
+    }
 }
 
 fn tell(problems: &[Problem], sources: &Sources) {
@@ -175,12 +180,6 @@ fn tell(problems: &[Problem], sources: &Sources) {
         return;
     }
     tell_text(&render(problems, sources, Color::Never));
-    if problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error)
-    {
-        tracing::error!(problems = problems.len(), "see above");
-    }
 }
 
 /// Snippets have several lines and belong to people: they go to standard error as they are.
@@ -189,5 +188,5 @@ fn tell(problems: &[Problem], sources: &Sources) {
     reason = "a snippet is no event, and the terminal is where it is read"
 )]
 fn tell_text(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", text.trim_end());
 }

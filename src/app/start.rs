@@ -1,5 +1,6 @@
 //! Starting: everything is read and bound before anything is promised.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,11 +8,12 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::App;
+use super::banner::counted;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
 use super::source::Source;
 use super::watch::FileWatch;
+use super::{App, Signals};
 use crate::certs::resolver::Resolver;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
@@ -36,6 +38,9 @@ const DESCRIPTORS_KEPT: u64 = 64;
 /// A connection has one descriptor of its client's and mostly one of an upstream's.
 const DESCRIPTORS_EACH: u64 = 2;
 
+/// Fewer than this deserve a word.
+const CONNECTIONS_FEW: usize = 1000;
+
 /// What is needed to start.
 #[derive(Debug)]
 pub struct Setup {
@@ -55,11 +60,36 @@ pub enum StartError {
     Ports(PortProblem),
     Control(ClaimProblem),
     /// The access log cannot be opened.
-    Log(std::io::Error),
+    Log(LogProblem),
     /// The crypto library has no randomness.
     Tls(rustls::Error),
     /// The system gives no thread, socket or signal.
     System(std::io::Error),
+}
+
+/// An access log that cannot be opened.
+#[derive(Debug)]
+pub struct LogProblem {
+    destination: access::Destination,
+    source: std::io::Error,
+}
+
+impl fmt::Display for LogProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.destination {
+            access::Destination::File(path) => {
+                write!(f, "cannot open the access log {}", path.display())
+            }
+            access::Destination::Stdout => f.write_str("cannot log to standard output"),
+            access::Destination::Stderr => f.write_str("cannot log to standard error"),
+        }
+    }
+}
+
+impl std::error::Error for LogProblem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
 }
 
 /// How `localhost:` is bound on this system.
@@ -97,6 +127,12 @@ impl App {
         let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
         let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
+        if connections_max < CONNECTIONS_FEW.min(loaded.config.limits.connections) {
+            tracing::warn!(
+                connections = connections_max,
+                "the limit on open files (`ulimit -n`) allows few connections"
+            );
+        }
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
         let options = Options {
@@ -106,6 +142,7 @@ impl App {
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
+        let signals = Signals::new().map_err(StartError::System)?;
         let shutdown = Shutdown::new();
         let socket = claim.listen().map_err(StartError::Control)?;
         server::start(socket, seen, &shutdown).map_err(StartError::System)?;
@@ -124,6 +161,7 @@ impl App {
             access,
             health,
             files,
+            signals,
             shutdown,
             claim,
         };
@@ -149,7 +187,10 @@ impl App {
                 })
                 .collect();
         });
-        let summary = format!("serving {} sites", self.loaded.config.sites.len());
+        let summary = format!(
+            "serving {}",
+            counted(self.loaded.config.sites.len(), "site")
+        );
         if let Err(error) = readiness::ready(&summary) {
             tracing::warn!(%error, "the service manager was not told");
         }
@@ -220,7 +261,7 @@ fn connections_max(descriptors: Option<u64>) -> usize {
     usize::try_from(each).unwrap_or(usize::MAX).max(1)
 }
 
-fn access_log(config: &Config) -> std::io::Result<Option<Arc<AccessLog>>> {
+fn access_log(config: &Config) -> Result<Option<Arc<AccessLog>>, LogProblem> {
     let destination = match &config.log.access {
         Destination::Off => return Ok(None),
         Destination::Stdout => access::Destination::Stdout,
@@ -232,7 +273,13 @@ fn access_log(config: &Config) -> std::io::Result<Option<Arc<AccessLog>>> {
         LogFormat::Json => Format::Json,
         LogFormat::Combined => Format::Combined,
     };
-    AccessLog::open(destination, format).map(|log| Some(Arc::new(log)))
+    match AccessLog::open(destination.clone(), format) {
+        Ok(log) => Ok(Some(Arc::new(log))),
+        Err(source) => Err(LogProblem {
+            destination,
+            source,
+        }),
+    }
 }
 
 type Workers = (Arc<[Handle]>, Vec<std::thread::JoinHandle<()>>);

@@ -14,8 +14,8 @@ const COUNT_EVERY: Duration = Duration::from_millis(20);
 const LOG_TIME: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Drains, cuts, and says how many were cut. `sooner` ends the draining early.
-    pub(super) async fn stop(self, sooner: impl Future<Output = ()>) {
+    /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
+    pub(super) async fn stop(self) {
         let Self {
             mut listeners,
             workers,
@@ -26,6 +26,7 @@ impl App {
             shutdown,
             claim,
             current,
+            mut signals,
             ..
         } = self;
         let drain = current.table.drain;
@@ -48,7 +49,7 @@ impl App {
         tokio::select! {
             () = empty => {}
             () = tokio::time::sleep(drain) => {}
-            () = sooner => {}
+            () = signals.farewell.said() => {}
         }
         let cut = capacity.open();
         tell_all(&workers, Stage::Cut).await;

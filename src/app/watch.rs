@@ -13,6 +13,8 @@ use crate::config::site::{Certificate, Service};
 
 /// Editors write a file in several steps; certificates come as two files.
 const SETTLE_TIME: Duration = Duration::from_millis(250);
+/// Files that never come to rest are read all the same.
+const RESTLESS_TIME: Duration = Duration::from_secs(5);
 /// Changes that wait to be looked at; more say nothing new.
 const CHANGES_MAX: usize = 64;
 
@@ -93,15 +95,26 @@ impl FileWatch {
 
     /// Returns when something that counts has changed and then been quiet.
     pub(super) async fn changed(&mut self) {
+        self.change_that_counts().await;
+        // Others write into these folders too, perhaps all the time: a log beside the configuration.
+        let rest = async {
+            while tokio::time::timeout(SETTLE_TIME, self.change_that_counts())
+                .await
+                .is_ok()
+            {}
+        };
+        let _restless = tokio::time::timeout(RESTLESS_TIME, rest).await;
+    }
+
+    async fn change_that_counts(&mut self) {
         loop {
             let Some(paths) = self.changes.recv().await else {
                 return std::future::pending().await;
             };
             if paths.iter().any(|path| self.counts(path)) {
-                break;
+                return;
             }
         }
-        while let Ok(Some(_more)) = tokio::time::timeout(SETTLE_TIME, self.changes.recv()).await {}
     }
 
     fn counts(&self, path: &Path) -> bool {

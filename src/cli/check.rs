@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CheckArguments, CheckFormat, Exit, place, say};
+use crate::app::banner::counted;
 use crate::app::prepare::{Prepared, prepare};
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
@@ -51,13 +52,9 @@ fn told(format: CheckFormat, loaded: &Loaded, remarks: &[String]) -> Exit {
         return Exit::Configuration;
     }
     if format == CheckFormat::Text {
-        let sites = loaded.config.sites.len();
-        let warnings = problems.len();
-        say::out(&format!(
-            "fine: {sites} {}, {warnings} {}\n",
-            plural(sites, "site"),
-            plural(warnings, "warning")
-        ));
+        let sites = counted(loaded.config.sites.len(), "site");
+        let warnings = counted(problems.len(), "warning");
+        say::out(&format!("fine: {sites}, {warnings}\n"));
     }
     Exit::Fine
 }
@@ -66,14 +63,6 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
     match format {
         CheckFormat::Text => say::problems(problems, sources),
         CheckFormat::Json => say::out(&format!("{:#}\n", to_json(problems, sources))),
-    }
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 {
-        word.to_owned()
-    } else {
-        format!("{word}s")
     }
 }
 

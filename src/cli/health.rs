@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Exit, HealthArguments, place, say};
+use crate::app::banner::counted;
 use crate::control::client::{self, Unhealthy};
 use crate::storage;
 
@@ -34,8 +35,10 @@ pub(super) fn run(arguments: &HealthArguments) -> Exit {
                 serde_json::to_string_pretty(&health).unwrap_or_default()
             } else {
                 format!(
-                    "ready: pid {}, {} sites, revision {}",
-                    health.pid, health.sites, health.revision
+                    "ready: pid {}, {}, revision {}",
+                    health.pid,
+                    counted(health.sites, "site"),
+                    health.revision
                 )
             };
             say::out(&format!("{text}\n"));

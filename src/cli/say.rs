@@ -31,7 +31,7 @@ pub(super) fn error(code: &str, error: &dyn std::error::Error) {
 /// Snippets of what is wrong.
 pub(super) fn problems(problems: &[Problem], sources: &Sources) {
     if !problems.is_empty() {
-        err(&render(problems, sources, color()));
+        err(render(problems, sources, color()).trim_end());
         err("\n");
     }
 }

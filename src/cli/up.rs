@@ -1,11 +1,12 @@
 //! `onedoor up`: serve until told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, UpArguments, place, say};
 use crate::app::source::Source;
 use crate::app::{App, Setup, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
+use crate::control::claim::ClaimProblem;
 use crate::observe::events::{self, Style};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
     say::problems(&loaded.isolated, &loaded.sources);
     say::problems(&loaded.warnings, &loaded.sources);
     listen_to_events(&loaded.config);
-    let setup = match setup(source, loaded, control, passed) {
+    let setup = match setup(source, loaded, control.as_deref(), passed) {
         Ok(setup) => setup,
         Err(exit) => return exit,
     };
@@ -80,14 +81,14 @@ pub(super) fn listen_to_events(config: &Config) {
 fn setup(
     source: Source,
     loaded: Loaded,
-    control: Option<PathBuf>,
+    control: Option<&Path>,
     passed: Passed,
 ) -> Result<Setup, Exit> {
     let folder = place::storage(&loaded.config).map_err(|no_place| {
         say::error("storage", &no_place);
         Exit::Configuration
     })?;
-    let control = place::control(control.as_deref(), &folder);
+    let control = place::control(control, &folder);
     Ok(Setup {
         source,
         loaded,
@@ -114,13 +115,14 @@ fn serve(setup: Setup) -> Exit {
             Err(error) => return not_started(&error),
         };
         say::out(&app.banner());
-        match app.run(std::future::pending()).await {
-            Ok(()) => Exit::Fine,
-            Err(error) => {
-                say::error("system", &error);
-                Exit::Failed
-            }
+        if let Some(root) = app.local_ca_path() {
+            say::out(&format!(
+                "clients must trust the local CA: {}\n",
+                root.display()
+            ));
         }
+        app.run(std::future::pending()).await;
+        Exit::Fine
     })
 }
 
@@ -142,6 +144,9 @@ pub(super) fn not_started(error: &StartError) -> Exit {
         }
         StartError::Control(problem) => {
             say::error("control", problem);
+            if let ClaimProblem::Held { pid, .. } = problem {
+                say::err(&ways_beside(*pid));
+            }
             Exit::Failed
         }
         StartError::Log(error) => {
@@ -157,4 +162,23 @@ pub(super) fn not_started(error: &StartError) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// What to do about a onedoor that is there already.
+fn ways_beside(pid: Option<u32>) -> String {
+    let mut text =
+        "  note: to serve these sites too, put them into its file: it reads it again by itself\n"
+            .to_owned();
+    let beside = "onedoor up --control DIR";
+    let mut label = "try:";
+    if let Some(pid) = pid {
+        let stop = format!("kill {pid}");
+        let width = beside.len();
+        text.push_str(&format!("  try:  {stop:width$}   stops it\n"));
+        label = "";
+    }
+    text.push_str(&format!(
+        "  {label:5} {beside}   serves beside it, on other ports\n"
+    ));
+    text
 }

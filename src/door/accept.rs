@@ -3,7 +3,7 @@
 //! An acceptor is a thread that does nothing else: what it accepts was never registered with a runtime before its worker has it.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,8 +11,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
 
 use super::worker::{Handle, Order};
+use crate::observe::counters::Counters;
 use crate::routing::SocketSpec;
 
 /// The pause when the system has no descriptor or memory left: long enough not to spin, short enough not to be felt.
@@ -35,7 +37,7 @@ pub struct Capacity {
 #[derive(Debug)]
 pub struct Permit {
     capacity: Arc<Capacity>,
-    worker: Option<Arc<AtomicUsize>>,
+    worker: Option<(Arc<AtomicUsize>, Arc<Counters>)>,
 }
 
 impl Capacity {
@@ -84,17 +86,19 @@ impl Capacity {
 }
 
 impl Permit {
-    fn at(mut self, load: &Arc<AtomicUsize>) -> Self {
-        load.fetch_add(1, Ordering::Relaxed);
-        self.worker = Some(load.clone());
+    fn at(mut self, worker: &Handle) -> Self {
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        self.worker = Some((worker.load.clone(), worker.counters.clone()));
         self
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(load) = &self.worker {
+        if let Some((load, counters)) = &self.worker {
             load.fetch_sub(1, Ordering::Relaxed);
+            // Dropped by the worker that has the connection: nobody else writes its counters.
+            counters.connection_closed();
         }
         self.capacity.open.fetch_sub(1, Ordering::AcqRel);
         if self.capacity.waiting.load(Ordering::Acquire) > 0 {
@@ -166,17 +170,25 @@ enum Next {
 
 impl Accepting {
     fn run(&self) {
+        let mut exhausted = false;
         while let Ok(Next::Accept) = self.wait() {
             match self.capacity.permit() {
                 None => self.capacity.wait(),
                 Some(permit) => match self.listener.accept() {
-                    Ok((stream, peer)) => self.hand_over(permit, |permit| Order::Serve {
-                        stream,
-                        peer,
-                        socket: self.socket,
-                        permit,
-                    }),
-                    Err(error) => self.mishap(&error),
+                    Ok((stream, peer)) => {
+                        exhausted = false;
+                        self.hand_over(permit, stream, peer);
+                    }
+                    Err(error) if is_exhaustion(&error) => {
+                        if !std::mem::replace(&mut exhausted, true) {
+                            tracing::warn!(listener = %self.socket.address, %error, "cannot accept, clients wait");
+                        }
+                        std::thread::sleep(EXHAUSTED_PAUSE);
+                    }
+                    // Another thread was faster, or the client gave up between SYN and accept.
+                    Err(error) => {
+                        tracing::trace!(listener = %self.socket.address, %error, "arrival lost")
+                    }
                 },
             }
         }
@@ -188,7 +200,7 @@ impl Accepting {
             PollFd::new(&self.stopped, PollFlags::IN),
         ];
         match rustix::event::poll(&mut watched, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(if watched[1].revents().is_empty() {
@@ -198,28 +210,28 @@ impl Accepting {
         })
     }
 
-    fn hand_over(&self, permit: Permit, order: impl FnOnce(Permit) -> Order) {
+    fn hand_over(&self, permit: Permit, stream: TcpStream, peer: SocketAddr) {
         let least = self
             .workers
             .iter()
             .min_by_key(|worker| worker.load.load(Ordering::Relaxed));
         if let Some(worker) = least {
-            let order = order(permit.at(&worker.load));
+            let (socket, permit) = (self.socket, permit.at(worker));
             // A worker that is gone has told why; its connection closes here.
-            let _gone = worker.orders.blocking_send(order);
+            let _gone = worker.orders.blocking_send(Order::Serve {
+                stream,
+                peer,
+                socket,
+                permit,
+            });
         }
     }
+}
 
-    fn mishap(&self, error: &io::Error) {
-        use rustix::io::Errno;
-        match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::AGAIN | Errno::INTR) => {}
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                tracing::warn!(listener = %self.socket.address, %error, "cannot accept, clients wait");
-                std::thread::sleep(EXHAUSTED_PAUSE);
-            }
-            // The client gave up between SYN and accept.
-            _ => tracing::debug!(listener = %self.socket.address, %error, "arrival lost"),
-        }
-    }
+/// Whether the system has no descriptor or memory left.
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
 }

@@ -11,6 +11,8 @@ const IDLE_FRAMES_MAX: u32 = 1000;
 /// What one useful frame earns, and one second.
 const EARNED_BY_USEFUL: u32 = 4;
 const EARNED_BY_SECOND: u32 = 10;
+/// What one frame costs that continues a head.
+const CONTINUATION_COST: u32 = 2;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -68,7 +70,9 @@ impl FrameMeter {
         self.gathered = 0;
         self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         match kind {
-            DATA | HEADERS | CONTINUATION => self.idle = self.idle.saturating_sub(EARNED_BY_USEFUL),
+            DATA | HEADERS => self.idle = self.idle.saturating_sub(EARNED_BY_USEFUL),
+            // Only heads near or beyond the limit need more than a few; those earn less than they cost.
+            CONTINUATION => self.idle += CONTINUATION_COST,
             // Our own DATA provokes these: one for each frame that was read, and streams and connection apart.
             WINDOW_UPDATE => {}
             _ => self.idle += 1,
@@ -126,6 +130,19 @@ mod tests {
             assert!(!meter.floods(&frame(1, 3), NOW));
             assert!(!meter.floods(&frame(6, 8), NOW));
         }
+    }
+
+    #[test]
+    fn heads_beyond_the_limit_are_a_flood_and_long_ones_are_none() {
+        let floods = |continued: usize| {
+            let mut meter = meter();
+            (0..10 * IDLE_FRAMES_MAX).any(|_| {
+                meter.floods(&frame(1, 3), NOW)
+                    || (0..continued).any(|_| meter.floods(&frame(9, 3), NOW))
+            })
+        };
+        assert!(!floods(2));
+        assert!(floods(4));
     }
 
     #[test]

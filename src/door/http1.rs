@@ -17,9 +17,9 @@ use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proxy::exchange::exchange;
-use crate::proxy::replies;
 use crate::proxy::reply::Reply;
 use crate::proxy::visit::{Leave, Outlook, Phase, Step, Visit};
+use crate::proxy::{record, replies};
 use crate::relay::relay;
 
 /// How long a quiet connection keeps hyper's buffers.
@@ -31,8 +31,10 @@ const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
 /// How hyper's part of a connection ended.
 enum Ended {
-    /// By the rules, or by the client's fault; nothing more to say.
+    /// By the rules: the last answer was said.
     Closed,
+    /// In the middle of something, or on the client's side.
+    Cut,
     /// Nothing under way for a while: hyper and its buffers may go.
     Quiet,
     /// The head did not come in time.
@@ -69,11 +71,16 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         (stream, ahead) = (wire.stream, joined(parts.read_buf, wire.ahead));
         match ended {
             Ended::Quiet => {}
-            Ended::Closed => return,
-            Ended::Upgraded => return tunnel(stream, ahead, &visit, &deadline).await,
-            Ended::SlowHead => return refuse(&mut stream, &visit, replies::slow_head()).await,
+            Ended::Closed => return linger(&mut stream, &visit).await,
+            Ended::Cut => return,
+            // Rare, and large: boxed, they do not swell every idle connection.
+            Ended::Upgraded => return Box::pin(tunnel(stream, ahead, &visit, &deadline)).await,
+            Ended::SlowHead => {
+                return Box::pin(refuse(&mut stream, &visit, replies::slow_head())).await;
+            }
             Ended::Refused(status) => {
-                return refuse(&mut stream, &visit, replies::unreadable(status, &ahead)).await;
+                let reply = replies::unreadable(status, &ahead);
+                return Box::pin(refuse(&mut stream, &visit, reply)).await;
             }
         }
     }
@@ -160,11 +167,11 @@ where
             match leave.poll(cx, visit) {
                 Step::Stay => break,
                 Step::Finish => Pin::new(&mut *connection).graceful_shutdown(),
-                Step::End => return Poll::Ready(Ended::Closed),
+                Step::End => return Poll::Ready(Ended::Cut),
             }
         }
         if watch.poll_stalled(cx).is_ready() {
-            return Poll::Ready(Ended::Closed);
+            return Poll::Ready(Ended::Cut);
         }
         let phase = visit.phase.get();
         if timed != Some(phase) {
@@ -180,10 +187,10 @@ fn ending(clean: bool, visit: &Visit, watch: &Watch) -> Ended {
     if let Some(status) = watch.refused.get() {
         return Ended::Refused(status);
     }
-    if clean && visit.has_tunnel() {
-        Ended::Upgraded
-    } else {
-        Ended::Closed
+    match clean {
+        true if visit.has_tunnel() => Ended::Upgraded,
+        true => Ended::Closed,
+        false => Ended::Cut,
     }
 }
 
@@ -203,12 +210,13 @@ fn poll_overdue(cx: &Context<'_>, deadline: &Deadline, phase: Phase) -> Poll<End
     }
 }
 
-/// Says why, closes the sending side, and gives the client a moment to read it: closing at once could reset what was said.
+/// Says why, and closes.
 async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
-    let bytes = replies::in_bytes(&reply, visit);
-    if stream.write_all(&bytes).await.is_ok() {
+    let words = replies::last_words(&reply, visit);
+    record::unreadable(visit, &reply, &words);
+    if stream.write_all(&words.bytes).await.is_ok() {
         farewell(stream).await;
-        linger(stream, &visit.context.wheel.deadline_in(FAREWELL_TIME)).await;
+        linger(stream, visit).await;
     }
 }
 
@@ -217,7 +225,9 @@ async fn farewell(stream: &mut Stream) {
     let _closed = stream.shutdown().await;
 }
 
-async fn linger(stream: &mut Stream, deadline: &Deadline) {
+/// Gives the client a moment to hear the last words: closing while it still sends would reset them.
+async fn linger(stream: &mut Stream, visit: &Visit) {
+    let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     let drained = poll_fn(|cx| {
         let mut space = [0; FIRST_READ];
         loop {
@@ -259,4 +269,30 @@ async fn tunnel(stream: Stream, ahead: Bytes, visit: &Rc<Visit>, deadline: &Dead
     )
     .await;
     tunnel.record.tunnelled(carried, ending);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection costs its task, so nobody makes the task large without noticing.
+    const TASK_OCTETS_MAX: usize = 2048;
+
+    fn future_size<A, B, C, F>(_make: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(
+            future_size(serve) <= TASK_OCTETS_MAX,
+            "{}",
+            future_size(serve)
+        );
+        assert!(
+            future_size(super::super::http2::serve) <= 2 * TASK_OCTETS_MAX,
+            "{}",
+            future_size(super::super::http2::serve)
+        );
+    }
 }

@@ -30,6 +30,7 @@ const SEND_BUFFER: usize = 64 << 10;
 /// Resets that a connection may cause, of streams nobody looked at and by its own errors (CVE-2023-44487, CVE-2025-8671).
 const RESETS_PENDING_MAX: usize = 50;
 const RESETS_PROVOKED_MAX: usize = 200;
+
 /// Serves a connection to its end. `ahead` was read of it before.
 pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
@@ -48,7 +49,7 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     let streams = Streams::default();
     let next = streams.next.clone();
     let service = service_fn(|request| {
-        let patience = Rc::new(Patience::new(&visit.context.wheel));
+        let patience = Rc::new(Patience::new(&visit.context.wheel, stall_time(&visit)));
         *next.borrow_mut() = Some(patience.clone());
         exchange(visit.clone(), request, Some(patience))
     });
@@ -59,19 +60,25 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         deadline,
         idle: limits.idle,
         resting: None,
+        told: false,
     };
     poll_fn(|cx| {
         loop {
-            if Pin::new(&mut connection).poll(cx).is_ready() || watch.poll_stalled(cx).is_ready() {
+            if watch
+                .gathering(|| Pin::new(&mut connection).poll(cx))
+                .is_ready()
+                || watch.poll_stalled(cx).is_ready()
+            {
                 return Poll::Ready(());
             }
-            match leave.poll(cx, &visit) {
-                Step::End => return Poll::Ready(()),
-                Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                Step::Stay if rest.poll_over(cx, visit.exchanges()).is_ready() => {
-                    Pin::new(&mut connection).graceful_shutdown();
-                }
+            let step = match leave.poll(cx, &visit) {
+                Step::Stay => rest.poll(cx, visit.exchanges()),
+                step @ (Step::Finish | Step::End) => step,
+            };
+            match step {
                 Step::Stay => return Poll::Pending,
+                Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
+                Step::End => return Poll::Ready(()),
             }
         }
     })
@@ -92,17 +99,18 @@ fn builder(streams: Streams, limits: &Limits) -> http2::Builder<Streams> {
     builder
 }
 
-/// Ends a connection without streams after the idle time.
+/// Ends a connection without streams after the idle time, and for good if that does not help: a client that opens no window for
+/// the rest of an answer would keep it for ever.
 struct Rest {
     deadline: Deadline,
     idle: Duration,
     /// None before the first look.
     resting: Option<bool>,
+    told: bool,
 }
 
 impl Rest {
-    /// Ready once each time the idle time is over.
-    fn poll_over(&mut self, cx: &Context<'_>, exchanges: u32) -> Poll<()> {
+    fn poll(&mut self, cx: &Context<'_>, exchanges: u32) -> Step {
         let resting = exchanges == 0;
         if self.resting.replace(resting) != Some(resting) {
             if resting {
@@ -111,11 +119,15 @@ impl Rest {
                 self.deadline.disarm()
             }
         }
-        let over = self.deadline.poll_expired(cx);
-        if over.is_ready() {
-            self.deadline.disarm();
+        if self.deadline.poll_expired(cx).is_pending() {
+            return Step::Stay;
         }
-        over
+        self.deadline.arm(self.idle);
+        if std::mem::replace(&mut self.told, true) {
+            Step::End
+        } else {
+            Step::Finish
+        }
     }
 }
 

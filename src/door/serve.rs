@@ -254,7 +254,7 @@ fn opened(
         });
         return;
     }
-    speak(Stream::Secure(stream), protocol, visit, permit);
+    speak(Stream::Secure(Box::new(stream)), protocol, visit, permit);
 }
 
 async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault) {

@@ -12,7 +12,8 @@ use tokio_rustls::server::TlsStream;
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
-    Secure(TlsStream<TcpStream>),
+    /// Large: in a box, it is moved between the owners of a connection for the price of a pointer.
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 impl AsyncRead for Stream {

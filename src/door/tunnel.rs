@@ -23,9 +23,8 @@ pub(super) async fn passthrough(
     let Some(mut upstream) = reach(&visit.context, to, &deadline).await else {
         return;
     };
-    match deadline.within(upstream.write_all(&kept)).await {
-        Ok(Ok(())) => carry(client, upstream, to, visit, &deadline).await,
-        Ok(Err(_)) | Err(_) => {}
+    if let Ok(Ok(())) = deadline.within(upstream.write_all(&kept)).await {
+        carry(client, upstream, to, visit, &deadline).await;
     }
 }
 

@@ -21,7 +21,7 @@ use crate::deadline::Wheel;
 use crate::hostname::HostName;
 use crate::observe::access::AccessLog;
 use crate::observe::counters::Counters;
-use crate::proxy::context::{Context, Stage, Table};
+use crate::proxy::context::{Context, Held, Stage, Table};
 use crate::routing::SocketSpec;
 
 /// Orders that wait for a worker; an acceptor waits when there are more.
@@ -72,7 +72,7 @@ pub struct Options {
 pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
-    current: RefCell<Rc<Arc<Current>>>,
+    current: RefCell<Held<Current>>,
 }
 
 /// Starts the worker with this number. Its thread ends after the order to cut, or when its handle is gone.
@@ -124,7 +124,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
     let worker = Rc::new(Worker {
         context: context.clone(),
         policies,
-        current: RefCell::new(Rc::new(current)),
+        current: RefCell::new(Held::new(current)),
     });
     let ticking = context.clone();
     tokio::task::spawn_local(async move {
@@ -161,7 +161,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
 impl Worker {
     /// The newest generation.
     #[must_use]
-    pub(super) fn current(&self) -> Rc<Arc<Current>> {
+    pub(super) fn current(&self) -> Held<Current> {
         self.current.borrow().clone()
     }
 
@@ -176,7 +176,7 @@ impl Worker {
 
     fn adopt(&self, current: Arc<Current>) {
         let table = current.table.clone();
-        *self.current.borrow_mut() = Rc::new(current);
+        *self.current.borrow_mut() = Held::new(current);
         self.context.adopt(table);
     }
 
@@ -204,6 +204,7 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) -> io::Result<Option<Arrival>> {
+        self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;

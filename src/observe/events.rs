@@ -48,8 +48,8 @@ pub enum InitError {
     AlreadyDone,
 }
 
-/// Sends the events of the whole process to standard error. Without `directives`, our own events from `level` up and warnings of the
-/// libraries; else exactly what they say (`info,onedoor::door=debug`).
+/// Sends the events of the whole process to standard error. Without `directives`, our own events from `level` up and errors of the
+/// libraries, whose warnings are of peers' faults; else exactly what they say (`info,onedoor::door=debug`).
 ///
 /// # Errors
 /// When the directives cannot be read, and on the second call.
@@ -62,7 +62,7 @@ pub fn init(level: Level, directives: Option<&str>, style: Style) -> Result<(), 
 fn filter(level: Level, directives: Option<&str>) -> Result<EnvFilter, ParseError> {
     match directives {
         Some(directives) => EnvFilter::try_new(directives),
-        None => EnvFilter::try_new(format!("{},onedoor={level}", level.min(Level::WARN))),
+        None => EnvFilter::try_new(format!("{},onedoor={level}", level.min(Level::ERROR))),
     }
 }
 
@@ -317,10 +317,11 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_heard_from_warnings_up() {
+    fn libraries_are_heard_from_errors_up() {
         let tell = || {
+            tracing::warn!(target: "h2", "chatter");
             tracing::info!(target: "hyper", "chatter");
-            tracing::warn!(target: "hyper", "trouble");
+            tracing::error!(target: "hyper", "trouble");
             tracing::debug!("detail");
         };
         let usual = told(Style::Plain, None, tell);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -14,9 +15,6 @@ use super::headers;
 use super::record::Record;
 use crate::deadline::{Deadline, Wheel};
 use crate::upstream::{Lease, Progress};
-
-/// The longest an HTTP/2 client may leave one piece of an answer untaken.
-const TAKE_TIME: Duration = Duration::from_secs(60);
 
 /// What a client gets behind the head.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ pub struct Body {
 #[derive(Debug)]
 enum Content {
     Empty,
+    /// Nothing, of a length that the head tells: hyper drops the length of a 304 that it knows to be empty.
+    Told,
     Full(Bytes),
     Forwarded(Box<Forwarded>),
 }
@@ -54,14 +54,17 @@ pub enum BrokenBody {
 #[derive(Debug)]
 pub struct Patience {
     deadline: Deadline,
+    /// The longest a client may leave one piece of an answer untaken.
+    take_time: Duration,
 }
 
 impl Patience {
     /// Starts when the first piece of an answer is handed over.
     #[must_use]
-    pub fn new(wheel: &Wheel) -> Self {
+    pub fn new(wheel: &Wheel, take_time: Duration) -> Self {
         Self {
             deadline: wheel.deadline(),
+            take_time,
         }
     }
 
@@ -102,7 +105,10 @@ impl Body {
         });
         let content = if http_body::Body::is_end_stream(&forwarded.incoming) {
             forwarded.finish();
-            Content::Empty
+            match (record.status, record.version) {
+                (StatusCode::NOT_MODIFIED, Version::HTTP_10 | Version::HTTP_11) => Content::Told,
+                _ => Content::Empty,
+            }
         } else {
             Content::Forwarded(forwarded)
         };
@@ -186,7 +192,7 @@ impl http_body::Body for Body {
             patience.deadline.disarm();
         }
         let next = match &mut self.content {
-            Content::Empty => Poll::Ready(None),
+            Content::Empty | Content::Told => Poll::Ready(None),
             Content::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.content = Content::Empty;
@@ -196,7 +202,7 @@ impl http_body::Body for Body {
             Content::Forwarded(_) => self.poll_forwarded(cx),
         };
         if let (Poll::Ready(Some(Ok(_))), Some(patience)) = (&next, &self.patience) {
-            patience.deadline.arm(TAKE_TIME);
+            patience.deadline.arm(patience.take_time);
         }
         next
     }
@@ -205,7 +211,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
-            Content::Forwarded(_) => false,
+            Content::Told | Content::Forwarded(_) => false,
         }
     }
 
@@ -213,6 +219,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Told => SizeHint::default(),
             Content::Forwarded(forwarded) => forwarded.incoming.size_hint(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +31,35 @@ pub struct Table {
     pub identities: Box<[u32]>,
 }
 
+/// Something shared between threads, held by many on this one: they count among themselves, so that no core waits for another.
+#[derive(Debug)]
+pub struct Held<T>(Rc<OfAll<T>>);
+
+#[derive(Debug)]
+struct OfAll<T>(Arc<T>);
+
+impl<T> Held<T> {
+    /// The one count that this thread has among all.
+    #[must_use]
+    pub fn new(shared: Arc<T>) -> Self {
+        Self(Rc::new(OfAll(shared)))
+    }
+}
+
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
 /// How far the process is in leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -43,7 +73,7 @@ pub enum Stage {
 /// A worker's side of proxying. Lives on one thread.
 #[derive(Debug)]
 pub struct Context {
-    table: RefCell<Rc<Arc<Table>>>,
+    table: RefCell<Held<Table>>,
     pub stage: Cell<Stage>,
     pub upstreams: Upstreams,
     pub wheel: Wheel,
@@ -67,7 +97,7 @@ impl Context {
         counters: Arc<Counters>,
     ) -> Self {
         let context = Self {
-            table: RefCell::new(Rc::new(table)),
+            table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),
             upstreams: Upstreams::new(wheel.clone()),
             wheel,
@@ -145,13 +175,13 @@ impl Context {
 
     /// The newest table; whoever holds it keeps its generation.
     #[must_use]
-    pub fn table(&self) -> Rc<Arc<Table>> {
+    pub fn table(&self) -> Held<Table> {
         self.table.borrow().clone()
     }
 
     /// Takes over a new table and wakes every connection to look at it.
     pub fn adopt(&self, table: Arc<Table>) {
-        *self.table.borrow_mut() = Rc::new(table);
+        *self.table.borrow_mut() = Held::new(table);
         self.turns.borrow_mut().clear();
         self.wheel.wake_all();
     }

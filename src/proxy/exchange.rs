@@ -1,17 +1,21 @@
 //! One request's journey: judged, routed, answered by an upstream or by ourselves.
 
 use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
-use super::context::Table;
-use super::forward::{Forwarding, forward};
+use super::context::{Held, Table};
+use super::forward::forward;
 use super::headers::{self, Facts, Received, Refusal, inbound};
 use super::record::Record;
 use super::redirect;
@@ -25,7 +29,7 @@ use crate::routing::{Entry, Site};
 /// A request on its way, apart from its head.
 pub(super) struct Asked {
     pub(super) visit: Rc<Visit>,
-    pub(super) table: Rc<Arc<Table>>,
+    pub(super) table: Held<Table>,
     pub(super) received: Received,
     /// Taken when it is sent on.
     pub(super) body: Option<Incoming>,
@@ -39,76 +43,101 @@ pub(super) enum Fault {
     Reply(Reply),
 }
 
-/// Answers a request. Its end, good or bad, is one line in the access log.
-///
-/// # Errors
-/// Never: whatever happens becomes an answer, or the end of the connection by the body.
-pub async fn exchange(
+/// A request being answered. What needs nobody else is decided at once; only the way to an upstream and back is a future, in a box
+/// of its own, so that the many that hyper moves about are small.
+#[derive(Debug)]
+pub struct Exchange {
+    state: State,
+    patience: Option<Rc<Patience>>,
+}
+
+enum State {
+    Answered(Option<Response<Body>>),
+    Forwarding(Pin<Box<dyn Future<Output = Response<Body>>>>),
+}
+
+/// Answers a request. Its end, good or bad, is one line in the access log. Whatever happens becomes an answer, or the end of the
+/// connection by the body.
+#[must_use]
+pub fn exchange(
     visit: Rc<Visit>,
     mut request: Request<Incoming>,
     patience: Option<Rc<Patience>>,
-) -> Result<Response<Body>, Infallible> {
+) -> Exchange {
     let is_switch = request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
     let switch = is_switch.then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let record = Record::begin(visit.clone(), &parts);
     let table = visit.context.table();
-    let follows = if hyper::body::Body::is_end_stream(&body) {
+    let follows = if body.is_end_stream() {
         headers::Body::Absent
     } else {
         headers::Body::Follows
     };
-    let response = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
+    let state = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
         Ok(received) => {
-            respond(
-                Asked {
-                    visit,
-                    table,
-                    received,
-                    body: Some(body),
-                    switch,
-                },
-                parts,
-                record,
-            )
-            .await
+            let asked = Box::new(Asked {
+                visit,
+                table,
+                received,
+                body: Some(body),
+                switch,
+            });
+            respond(asked, parts, record)
         }
-        Err(refusal) => own_reply(record, Fault::Refused(refusal)),
+        Err(refusal) => State::Answered(Some(own_reply(record, Fault::Refused(refusal)))),
     };
-    Ok(response.map(|body| body.watched_by(patience)))
+    Exchange { state, patience }
 }
 
-async fn respond(asked: Asked, parts: Parts, mut record: Box<Record>) -> Response<Body> {
+impl Future for Exchange {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match &mut self.state {
+            State::Forwarding(forwarding) => ready!(forwarding.as_mut().poll(cx)),
+            State::Answered(response) => match response.take() {
+                Some(response) => response,
+                None => return Poll::Pending,
+            },
+        };
+        let patience = self.patience.take();
+        Poll::Ready(Ok(response.map(|body| body.watched_by(patience))))
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answered(_) => "Answered",
+            Self::Forwarding(_) => "Forwarding",
+        })
+    }
+}
+
+fn respond(asked: Box<Asked>, parts: Parts, mut record: Box<Record>) -> State {
+    let answered = |response| State::Answered(Some(response));
     let site = match site_of(&asked) {
         Ok(site) => site,
-        Err(fault) => return own_reply(record, fault),
+        Err(fault) => return answered(own_reply(record, fault)),
     };
     record.site = Some(site.clone());
     let rule = match rule_of(&asked, &site, &parts) {
         Ok(Routed::Rule(rule)) => rule,
-        Ok(Routed::ToHttps(response)) => return own_answer(record, response),
-        Err(fault) => return own_reply(record, fault),
+        Ok(Routed::ToHttps(response)) => return answered(own_answer(record, response)),
+        Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = rule.log;
     match &rule.action {
-        Action::Forward(targets) => {
-            let (asked, forwarding) = (
-                Box::new(asked),
-                Forwarding {
-                    rule: &rule,
-                    targets,
-                },
-            );
-            forward(asked, parts, forwarding, record).await
-        }
+        Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, parts, rule, record))),
         Action::Redirect(redirect) => {
             let answer = redirect::redirect(redirect, parts.uri.path_and_query());
-            match answer {
+            answered(match answer {
                 Some(answer) => ruled_answer(&asked, &rule, record, answer),
                 None => own_reply(record, Fault::Reply(replies::no_location())),
-            }
+            })
         }
-        Action::Respond(respond) => ruled_answer(&asked, &rule, record, fixed(respond)),
+        Action::Respond(respond) => answered(ruled_answer(&asked, &rule, record, fixed(respond))),
     }
 }
 

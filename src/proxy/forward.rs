@@ -13,7 +13,7 @@ use super::exchange::{Asked, Fault, facts_of, own_reply};
 use super::headers::{self, Framing, Received, Refusal, inbound, outbound, to_http1, to_http2};
 use super::record::Record;
 use super::{replies, switch};
-use crate::config::site::{HostField, Rule};
+use crate::config::site::{Action, HostField, Rule};
 use crate::config::target::{Scheme, Target};
 use crate::upstream::dial::Protocol;
 use crate::upstream::tls::Offer;
@@ -24,20 +24,14 @@ use crate::upstream::{
 /// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where to, and by which rule.
-pub(super) struct Forwarding<'a> {
-    pub(super) rule: &'a Rule,
-    pub(super) targets: &'a [Arc<Target>],
-}
-
-/// Forwards a request and returns the answer that the client gets.
+/// Forwards a request by a rule that forwards, and returns the answer that the client gets.
 pub(super) async fn forward(
     mut asked: Box<Asked>,
     mut parts: Parts,
-    to: Forwarding<'_>,
+    rule: Arc<Rule>,
     mut record: Box<Record>,
 ) -> Response<Body> {
-    let rule = to.rule;
+    let rule = &*rule;
     if let (Some(limit), Framing::Length(length)) = (rule.max_body, asked.received.framing)
         && length > limit
     {
@@ -52,10 +46,10 @@ pub(super) async fn forward(
     if let Err(refusal) = edited {
         return own_reply(record, Fault::Refused(refusal));
     }
-    let key = switch::translate(&mut asked.received, &mut parts, to.targets);
+    let key = switch::translate(&mut asked.received, &mut parts, targets(rule));
     let progress = progress_of(&asked, rule, &parts.headers);
     record.progress = Some(progress.clone());
-    let answered = send(&mut asked, parts, &to, &progress, &mut record).await;
+    let answered = send(&mut asked, parts, rule, &progress, &mut record).await;
     let answer = match answered {
         Ok(answer) => answer,
         Err(fault) => return own_reply(record, fault),
@@ -78,7 +72,7 @@ pub(super) async fn forward(
         lease: answer.lease,
     };
     if switch::is_switch(&asked.received, answer.response.status()) {
-        return switch::switch(*asked, answer, rule, key, record).await;
+        return Box::pin(switch::switch(*asked, answer, rule, key, record)).await;
     }
     if is_stream(answer.response.headers()) {
         progress.set_idle(rule.timeouts.tunnel_idle);
@@ -86,6 +80,13 @@ pub(super) async fn forward(
     record.status = answer.response.status();
     let Answer { response, lease } = answer;
     response.map(|incoming| Body::forwarded(incoming, lease, progress, record))
+}
+
+fn targets(rule: &Rule) -> &[Arc<Target>] {
+    match &rule.action {
+        Action::Forward(targets) => targets,
+        Action::Redirect(_) | Action::Respond(_) => &[],
+    }
 }
 
 fn progress_of(asked: &Asked, rule: &Rule, headers: &HeaderMap) -> Rc<Progress> {
@@ -124,18 +125,18 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 async fn send(
     asked: &mut Asked,
     parts: Parts,
-    to: &Forwarding<'_>,
+    rule: &Rule,
     progress: &Rc<Progress>,
     record: &mut Record,
 ) -> Result<Answer, Fault> {
     let context = asked.visit.context.clone();
     let table = asked.table.clone();
-    let mut request = Some(outgoing(asked, parts, to.rule, progress)?);
+    let mut request = Some(outgoing(asked, parts, rule, progress)?);
     let received = &asked.received;
     let mut fault = Fault::Reply(replies::no_target());
-    for target in context.in_turn(to.targets) {
+    for target in context.in_turn(targets(rule)) {
         record.target = Some(target.clone());
-        let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, to.rule, target);
+        let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, rule, target);
         let job = Job {
             target,
             clients: &table.clients,
@@ -145,7 +146,7 @@ async fn send(
                 Offer::Any
             },
             progress,
-            connect: to.rule.timeouts.connect,
+            connect: rule.timeouts.connect,
             resend: resend(received),
             shape: &shape,
         };
@@ -164,14 +165,14 @@ async fn send(
 }
 
 fn resend(received: &Received) -> Resend {
-    // RFC 9110 section 9.2.2; nothing of a body could be sent a second time.
-    let again = received.method.is_idempotent()
-        && received.framing == Framing::Empty
-        && received.upgrade.is_none();
-    if again {
+    // Nothing of a body could be sent a second time.
+    let has_body = !matches!(received.framing, Framing::Empty | Framing::Length(0));
+    if has_body || received.upgrade.is_some() {
+        Resend::Forbidden
+    } else if received.method.is_idempotent() {
         Resend::Allowed
     } else {
-        Resend::Forbidden
+        Resend::IfRefused
     }
 }
 
@@ -223,9 +224,12 @@ fn shape(
         Protocol::Http1 => to_http1(parts, received, &rule.host, &own_name),
         Protocol::Http2 => to_http2(parts, received, &rule.host, &own_name, scheme),
     };
-    shaped.map_err(|refusal| match refusal {
-        Refusal::UpgradeNotCarried => Unfit::Upgrade,
-        _ => Unfit::Head,
+    shaped.map_err(|refusal| {
+        if refusal == Refusal::UpgradeNotCarried {
+            Unfit::Upgrade
+        } else {
+            Unfit::Head
+        }
     })
 }
 
@@ -245,9 +249,11 @@ fn tell(record: &Record, target: &Target, error: &UpstreamError) {
 }
 
 fn fault_of(error: &UpstreamError, target: &Target) -> Fault {
-    match error {
-        UpstreamError::Unfit(Unfit::Upgrade) => Fault::Refused(Refusal::UpgradeNotCarried),
-        UpstreamError::Unfit(Unfit::Head) => Fault::Refused(Refusal::BadTarget),
-        error => Fault::Reply(replies::upstream(error, target)),
-    }
+    let UpstreamError::Unfit(unfit) = error else {
+        return Fault::Reply(replies::upstream(error, target));
+    };
+    Fault::Refused(match unfit {
+        Unfit::Upgrade => Refusal::UpgradeNotCarried,
+        Unfit::Head => Refusal::BadTarget,
+    })
 }

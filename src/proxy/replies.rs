@@ -100,7 +100,9 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         UpstreamError::ConnectTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-connect-timeout"),
         UpstreamError::Tls(_) => (StatusCode::BAD_GATEWAY, "upstream-tls"),
         UpstreamError::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream-protocol"),
-        UpstreamError::Closed(_) => (StatusCode::BAD_GATEWAY, "upstream-closed"),
+        UpstreamError::Closed(_) | UpstreamError::Refused(_) => {
+            (StatusCode::BAD_GATEWAY, "upstream-closed")
+        }
         UpstreamError::Malformed(_) => (StatusCode::BAD_GATEWAY, "upstream-malformed"),
         UpstreamError::ResponseTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout"),
         UpstreamError::ClientBody(BodyError::TooLarge) => return body_too_large(),
@@ -136,8 +138,9 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
         )
         .closing();
     }
+    let is_target_too_long = status == 414 || (status == 431 && !message.contains(&b'\n'));
     let (status, code, words) = match status {
-        414 => (
+        _ if is_target_too_long => (
             StatusCode::URI_TOO_LONG,
             "target-too-long",
             "the request target is too long",
@@ -156,14 +159,13 @@ pub fn unreadable(status: u16, message: &[u8]) -> Reply {
     Reply::new(status, code, words).closing()
 }
 
-/// Whether the first line ends in no version, or in one that is neither 1.0 nor 1.1.
+/// Whether the first line is whole and ends in no version, or in one that is neither 1.0 nor 1.1.
 fn has_foreign_version(message: &[u8]) -> bool {
-    let line = message
-        .trim_ascii_start()
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let message = message.trim_ascii_start();
+    let Some(end) = message.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let line = message[..end].trim_ascii_end();
     let Some(last) = line
         .rsplit(|byte| *byte == b' ')
         .next()
@@ -180,9 +182,18 @@ fn has_foreign_version(message: &[u8]) -> bool {
     }
 }
 
-/// A reply as the bytes of an HTTP/1.1 message after which the connection closes.
+/// A reply as an HTTP/1.1 message, after which the connection closes.
+#[derive(Debug)]
+pub struct LastWords {
+    pub bytes: Vec<u8>,
+    /// Octets of its body.
+    pub body: usize,
+    pub id: HeaderValue,
+}
+
+/// A reply to a client whose message could not be read, so nothing is known of what it would like.
 #[must_use]
-pub fn in_bytes(reply: &Reply, visit: &Visit) -> Vec<u8> {
+pub fn last_words(reply: &Reply, visit: &Visit) -> LastWords {
     let audience = if visit.is_local() {
         Audience::Local
     } else {
@@ -210,5 +221,6 @@ pub fn in_bytes(reply: &Reply, visit: &Visit) -> Vec<u8> {
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(response.body());
-    bytes
+    let body = response.body().len();
+    LastWords { bytes, body, id }
 }

@@ -178,6 +178,13 @@ impl Visit {
         Some(fresh)
     }
 
+    /// Whether the table is the one that the connection's site was last found in. The common case, and without a count.
+    fn is_at_home(&self, table: &Table) -> bool {
+        let home = self.home.borrow();
+        home.as_ref()
+            .is_some_and(|home| home.revision == table.routes.revision)
+    }
+
     fn find_home(&self, table: &Table) -> Option<Home> {
         let socket = table.routes.socket(self.socket)?;
         let asked = Asked {
@@ -211,7 +218,7 @@ impl Visit {
 
     fn outlook_in(&self, table: &Table) -> Outlook {
         let is_served = match self.socket.kind {
-            Kind::Tls => self.home(table).is_some(),
+            Kind::Tls => self.is_at_home(table) || self.home(table).is_some(),
             Kind::Plain => table.routes.socket(self.socket).is_some(),
         };
         if is_served {

@@ -21,6 +21,8 @@ pub enum UpstreamError {
     Handshake(hyper::Error),
     /// The connection ended before an answer began.
     Closed(hyper::Error),
+    /// The upstream said that it did not begin with the request (RFC 9113 section 8.7).
+    Refused(hyper::Error),
     /// The answer is no HTTP.
     Malformed(hyper::Error),
     /// The answer did not begin in time.
@@ -36,7 +38,9 @@ impl UpstreamError {
         if let Some(body) = body_error(&error) {
             return Self::ClientBody(body);
         }
-        if error.is_parse() {
+        if was_refused(&error) {
+            Self::Refused(error)
+        } else if error.is_parse() {
             Self::Malformed(error)
         } else {
             Self::Closed(error)
@@ -53,6 +57,7 @@ impl UpstreamError {
             | Self::Tls(_)
             | Self::Handshake(_) => true,
             Self::Closed(_)
+            | Self::Refused(_)
             | Self::Malformed(_)
             | Self::ResponseTimedOut
             | Self::ClientBody(_)
@@ -72,6 +77,17 @@ fn body_error(error: &hyper::Error) -> Option<BodyError> {
     None
 }
 
+/// Whether the stream was refused, or lies beyond the last one that a GOAWAY names.
+fn was_refused(error: &hyper::Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let refuses = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+        cause.is_remote() && (refuses || cause.is_go_away())
+    })
+}
+
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,6 +97,7 @@ impl fmt::Display for UpstreamError {
             Self::Tls(_) => f.write_str("the TLS handshake with the upstream failed"),
             Self::Handshake(_) => f.write_str("the upstream does not speak the protocol"),
             Self::Closed(_) => f.write_str("the upstream closed the connection before it answered"),
+            Self::Refused(_) => f.write_str("the upstream refused to begin with the request"),
             Self::Malformed(_) => f.write_str("the upstream's answer is not HTTP"),
             Self::ResponseTimedOut => f.write_str("the upstream did not answer in time"),
             Self::ClientBody(_) => f.write_str("the request's body cannot be passed on"),
@@ -95,7 +112,10 @@ impl std::error::Error for UpstreamError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreachable(error) | Self::Unresolved(error) | Self::Tls(error) => Some(error),
-            Self::Handshake(error) | Self::Closed(error) | Self::Malformed(error) => Some(error),
+            Self::Handshake(error)
+            | Self::Closed(error)
+            | Self::Refused(error)
+            | Self::Malformed(error) => Some(error),
             Self::ClientBody(error) => Some(error),
             Self::ConnectTimedOut | Self::ResponseTimedOut | Self::Unfit(_) => None,
         }

@@ -1,5 +1,6 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +37,13 @@ pub struct Answer {
     pub lease: Lease,
 }
 
-/// Whether a request that may have reached the upstream may be sent again (RFC 9110 section 9.2.2).
+/// Whether a request that may have reached the upstream may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resend {
-    /// Idempotent, and without a body.
+    /// Idempotent, and without a body (RFC 9110 section 9.2.2).
     Allowed,
+    /// Without a body: only when the upstream says that it did not begin (RFC 9113 section 8.7).
+    IfRefused,
     Forbidden,
 }
 
@@ -73,6 +76,40 @@ pub enum Unfit {
     Head,
 }
 
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("target", &self.target)
+            .field("offer", &self.offer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a connection served requests before: only then its end may be none of the request's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Kept,
+    Fresh,
+}
+
+impl Job<'_> {
+    fn may_resend(&self, error: &UpstreamError, age: Age) -> bool {
+        match error {
+            UpstreamError::Refused(_) => self.resend != Resend::Forbidden,
+            UpstreamError::Closed(_) => age == Age::Kept && self.resend == Resend::Allowed,
+            UpstreamError::Unreachable(_)
+            | UpstreamError::Unresolved(_)
+            | UpstreamError::ConnectTimedOut
+            | UpstreamError::Tls(_)
+            | UpstreamError::Handshake(_)
+            | UpstreamError::Malformed(_)
+            | UpstreamError::ResponseTimedOut
+            | UpstreamError::ClientBody(_)
+            | UpstreamError::Unfit(_) => false,
+        }
+    }
+}
+
 impl Upstreams {
     /// Sends a request. A failure before anything was sent leaves the request in place for another target.
     ///
@@ -84,34 +121,43 @@ impl Upstreams {
         request: &mut Option<Request<Outgoing>>,
     ) -> Result<Answer, UpstreamError> {
         let pool = self.pool(job.target);
-        if let Some(connection) = pool.take(job.offer)
-            && let Some(first) = request.take()
-        {
-            let again = (job.resend == Resend::Allowed).then(|| copy_of(&first));
+        let mut kept = pool.take(job.offer);
+        let mut resent = false;
+        loop {
+            let (connection, age) = match kept.take() {
+                Some(connection) => (connection, Age::Kept),
+                None => (self.fresh(&pool, &job).await?, Age::Fresh),
+            };
+            let Some(first) = request.take() else {
+                return Err(UpstreamError::ConnectTimedOut);
+            };
+            let may_need_copy = age == Age::Kept || matches!(connection, Connection::Http2(_));
+            let again = (may_need_copy && !resent && job.resend != Resend::Forbidden)
+                .then(|| copy_of(&first));
             match transmit(connection, &pool, &job, first).await {
                 Ok(answer) => return Ok(answer),
-                Err(Lost::Unsent(unsent)) => *request = Some(*unsent),
-                Err(Lost::Failed(UpstreamError::Closed(_))) if again.is_some() => *request = again,
+                Err(Lost::Unsent(unsent)) => {
+                    *request = Some(*unsent);
+                    if age == Age::Fresh {
+                        let cause = std::io::ErrorKind::ConnectionReset;
+                        return Err(UpstreamError::Unreachable(cause.into()));
+                    }
+                }
+                Err(Lost::Failed(error)) if again.is_some() && job.may_resend(&error, age) => {
+                    resent = true;
+                    *request = again;
+                }
                 Err(Lost::Failed(error)) => return Err(error),
             }
         }
+    }
+
+    async fn fresh(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
         job.progress.deadline.arm(job.connect);
-        let connecting = self.connect(&pool, &job);
+        // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
+        let connecting = Box::pin(self.connect(pool, job));
         let connected = job.progress.deadline.within(connecting).await;
-        let connection = connected.map_err(|_expired| UpstreamError::ConnectTimedOut)??;
-        let Some(fresh) = request.take() else {
-            return Err(UpstreamError::ConnectTimedOut);
-        };
-        match transmit(connection, &pool, &job, fresh).await {
-            Ok(answer) => Ok(answer),
-            Err(Lost::Failed(error)) => Err(error),
-            Err(Lost::Unsent(unsent)) => {
-                *request = Some(*unsent);
-                Err(UpstreamError::Unreachable(
-                    std::io::ErrorKind::ConnectionReset.into(),
-                ))
-            }
-        }
+        connected.map_err(|_expired| UpstreamError::ConnectTimedOut)?
     }
 
     async fn connect(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {

@@ -1,9 +1,30 @@
 //! onedoor as a process, over real sockets, with real clients and upstreams. One binary, a file a theme.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, say what the process said, and do what users do"
+)]
+
+mod abuse;
 mod basics;
+mod bodies;
 mod certificates;
+mod cli;
+mod demo;
+mod faults;
+mod forwarding;
+mod framing;
+mod grpc;
 mod handshake;
 mod hellos;
+mod http2;
+mod lifecycle;
+mod limits;
+mod log;
+mod ports;
+mod reload;
 mod scan;
 mod support;
 mod tunnel;

@@ -7,16 +7,53 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{PATIENCE, eventually};
+use super::eventually;
 
 /// A onedoor that serves.
 pub(crate) struct Door {
     child: Child,
     home: Home,
+    manager: Manager,
+}
+
+/// The service manager that onedoor tells how far it is.
+struct Manager {
+    socket: Arc<UnixDatagram>,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Manager {
+    fn at(path: &Path) -> Self {
+        // A door that was in this folder before left its socket.
+        let _none = fs::remove_file(path);
+        let socket = Arc::new(UnixDatagram::bind(path).unwrap());
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (listening, noted) = (socket.clone(), heard.clone());
+        thread::spawn(move || {
+            let mut words = [0; 1024];
+            while let Ok(length) = listening.recv(&mut words)
+                && length > 0
+            {
+                let words = String::from_utf8_lossy(&words[..length]).into_owned();
+                noted.lock().unwrap().push(words);
+            }
+        });
+        Self { socket, heard }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // Wakes the thread; it ends with the test process at the latest.
+        let _ended = self.socket.shutdown(std::net::Shutdown::Both);
+    }
 }
 
 /// The folder with the configuration, the storage, the control socket and what the process said.
@@ -57,11 +94,27 @@ impl Home {
 
     /// onedoor with this folder as its whole world.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onedoor"));
+        self.surrounded(Command::new(env!("CARGO_BIN_EXE_onedoor")))
+    }
+
+    /// Another program that executes onedoor, by the path it is given behind `arguments`.
+    pub(crate) fn command_by(&self, program: &str, arguments: &[&str]) -> Command {
+        self.command_of(program, arguments, env!("CARGO_BIN_EXE_onedoor").as_ref())
+    }
+
+    /// The same for a copy of onedoor.
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str], onedoor: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(onedoor);
+        self.surrounded(command)
+    }
+
+    fn surrounded(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path())
             .env("ONEDOOR_STORAGE", self.path().join("storage"))
             .env("ONEDOOR_CONTROL", self.path().join("control"))
+            .env("TMPDIR", self.path())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null());
@@ -70,7 +123,12 @@ impl Home {
 
     /// Runs a verb to its end: exit code, standard output, standard error.
     pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = self.command().args(arguments).output().unwrap();
+        Self::end_of(self.command().args(arguments))
+    }
+
+    /// The same for any command.
+    pub(crate) fn end_of(command: &mut Command) -> (i32, String, String) {
+        let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (
             output.status.code().unwrap_or(-1),
@@ -90,35 +148,50 @@ impl Door {
     /// The same in a folder that is there already.
     #[track_caller]
     pub(crate) fn up_in(home: Home, arguments: &[&str]) -> Self {
+        let mut command = home.command();
+        command.args(arguments);
+        Self::up_by(home, command)
+    }
+
+    /// The same by a command of the folder.
+    #[track_caller]
+    pub(crate) fn up_by(home: Home, mut command: Command) -> Self {
         let socket = home.path().join("notify");
-        let told = UnixDatagram::bind(&socket).unwrap();
-        told.set_read_timeout(Some(PATIENCE)).unwrap();
+        let manager = Manager::at(&socket);
         let file = |name: &str| File::create(home.path().join(name)).unwrap();
-        let child = home
-            .command()
-            .args(arguments)
+        let child = command
             .env("NOTIFY_SOCKET", &socket)
             .stdout(file("out"))
             .stderr(file("err"))
             .spawn()
             .unwrap();
-        let mut door = Self { child, home };
-        let mut words = [0; 1024];
-        loop {
-            let Ok(heard) = told.recv(&mut words) else {
-                panic!(
-                    "not ready:\n{}{}",
-                    door.home.read("out"),
-                    door.home.read("err")
-                );
-            };
-            if String::from_utf8_lossy(&words[..heard]).contains("READY=1") {
-                return door;
-            }
+        let mut door = Self {
+            child,
+            home,
+            manager,
+        };
+        eventually("READY=1", || {
             if let Some(status) = door.child.try_wait().unwrap() {
                 panic!("ended with {status}:\n{}", door.home.read("err"));
             }
-        }
+            door.told("READY=1").then_some(())
+        });
+        door
+    }
+
+    /// Whether the service manager was told this, ever.
+    pub(crate) fn told(&self, word: &str) -> bool {
+        let heard = self.manager.heard.lock().unwrap();
+        heard
+            .iter()
+            .any(|words| words.lines().any(|line| line == word))
+    }
+
+    /// Ends it at once and gives the folder back, for another one to be started there.
+    pub(crate) fn leave(mut self) -> Home {
+        self.signal(Signal::TERM);
+        assert!(self.ended().success());
+        std::mem::replace(&mut self.home, Home::new(""))
     }
 
     pub(crate) fn home(&self) -> &Home {
@@ -183,6 +256,35 @@ impl Door {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Octets of memory that the process occupies.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        kibibytes << 10
+    }
+
+    /// Processor time that the process has used.
+    pub(crate) fn worked(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let after_name = stat.rsplit_once(')').unwrap().1;
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Descriptors that the process holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        folder.unwrap().count()
+    }
+
     /// Waits for the process to end by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         eventually("the end of the process", || self.child.try_wait().unwrap())
@@ -199,7 +301,7 @@ impl Drop for Door {
         // It may have ended already.
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("--- onedoor said:\n{}", self.said());
         }
     }

@@ -1,10 +1,14 @@
 //! What every theme needs: a running onedoor, upstreams, and clients.
 
+pub(crate) mod answer;
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
 pub(crate) mod openssl;
 pub(crate) mod pairs;
+pub(crate) mod peer;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -23,4 +27,20 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// How long a number must stay the same to be taken as settled.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// Looks at a number until it no longer changes.
+pub(crate) fn settled(mut look: impl FnMut() -> u64) -> u64 {
+    let (mut seen, mut since) = (look(), Instant::now());
+    while since.elapsed() < QUIET {
+        std::thread::park_timeout(Duration::from_millis(20));
+        let now = look();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    seen
 }

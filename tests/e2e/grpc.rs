@@ -1,0 +1,126 @@
+//! gRPC of all four kinds, from TLS to an upstream in clear HTTP/2.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::door::Door;
+use crate::support::peer::{Peer, run, way_to};
+
+/// A gRPC server, and a door in front of it.
+fn served() -> (Peer, Door) {
+    let (server, address) = Peer::listen("grpc_server.py", &[]);
+    let door = Door::up(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        workers = 1
+        [sites]
+        "grpc.test" = "h2c://{address}"
+        "#
+    ));
+    (server, door)
+}
+
+fn call(door: &Door, scenario: &str) -> Value {
+    let [port, ca] = way_to(door);
+    let arguments = [
+        scenario,
+        "--port",
+        &port,
+        "--ca",
+        &ca,
+        "--name",
+        "grpc.test",
+    ];
+    run("grpc_client.py", &arguments)
+}
+
+fn calling(door: &Door, scenario: &str) -> Peer {
+    let [port, ca] = way_to(door);
+    let arguments = [
+        scenario,
+        "--port",
+        &port,
+        "--ca",
+        &ca,
+        "--name",
+        "grpc.test",
+    ];
+    Peer::start("grpc_client.py", &arguments)
+}
+
+#[test]
+fn unary_calls_keep_messages_and_metadata() {
+    let (_server, door) = served();
+    assert_eq!(
+        call(&door, "unary"),
+        json!({"lengths": [0, 1, 16384, 65536, 8 << 20], "head": "a,b", "binary": true})
+    );
+}
+
+#[test]
+fn a_failure_keeps_its_status_message_and_trailers() {
+    let (_server, door) = served();
+    assert_eq!(
+        call(&door, "failing"),
+        json!({
+            "code": "FAILED_PRECONDITION", "message": "größer als ∞ 100% \n✓", "binary": true,
+            "unknown": "UNIMPLEMENTED"
+        })
+    );
+}
+
+#[test]
+fn streams_of_all_kinds_are_carried() {
+    let (_server, door) = served();
+    assert_eq!(
+        call(&door, "streams"),
+        json!({"down": [1000, 104_000], "large": 16 * ((1 << 20) + 4), "up": [1000, 1_000_000], "empty": [0, 0]})
+    );
+    assert_eq!(call(&door, "ping_pong"), json!({"answers": 200, "rest": 0}));
+}
+
+#[test]
+fn streamed_messages_arrive_one_by_one() {
+    let (mut server, door) = served();
+    let mut client = calling(&door, "arrivals");
+    for number in 0..5 {
+        // The server sends the next message only now, so that this one cannot have waited for it.
+        server.order(&json!("go"));
+        assert_eq!(client.wait("message")["number"], number);
+    }
+    client.wait("end");
+}
+
+#[test]
+fn a_deadline_is_passed_on_and_kept() {
+    let (mut server, door) = served();
+    assert_eq!(
+        call(&door, "deadline"),
+        json!({"code": "DEADLINE_EXCEEDED"})
+    );
+    let begun = server.wait_for("the call", |event| event["call"] == "begun");
+    assert!(begun["left"].as_f64().unwrap() <= 0.5, "{begun}");
+    server.wait_for("the end", |event| event["call"] == "ended");
+}
+
+#[test]
+fn a_cancelled_call_ends_at_the_server() {
+    let (mut server, door) = served();
+    let mut client = calling(&door, "cancel");
+    server.wait_for("the call", |event| event["call"] == "begun");
+    let started = Instant::now();
+    client.order(&json!("cancel"));
+    server.wait_for("the end", |event| event["call"] == "ended");
+    assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    client.wait_for("the outcome", |event| event["cancelled"] == true);
+}
+
+#[test]
+fn two_thousand_cancelled_calls_do_not_end_the_upstream_connection() {
+    let (_server, door) = served();
+    let outcome = call(&door, "cancels");
+    let peers = outcome["peers"].as_array().unwrap();
+    assert_eq!(peers[0], peers[1]);
+}
