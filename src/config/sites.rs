@@ -145,13 +145,15 @@ impl<'a> Walk<'a> {
         let mut redirects = Vec::new();
         let paths = draft.layers.get("paths");
         if action.is_none() && paths.is_none() {
-            self.problems.error(
-                "no-action",
-                "this site does nothing",
-                draft.at,
-                "no `to`, `redirect`, `respond`, `passthrough`, `tcp` or `paths`",
-                "say where it leads: { to = \"localhost:3000\" }",
-            );
+            if !rules::is_misnamed(&draft.layers) {
+                self.problems.error(
+                    "no-action",
+                    "this site does nothing",
+                    draft.at,
+                    "no `to`, `redirect`, `respond`, `passthrough`, `tcp` or `paths`",
+                    "say where it leads: { to = \"localhost:3000\" }",
+                );
+            }
             return None;
         }
         let root = match action {
