@@ -163,6 +163,12 @@ impl Listeners {
             .collect()
     }
 
+    /// Where a socket is that was asked for by itself.
+    #[must_use]
+    pub(super) fn address_of(&self, spec: &SocketSpec) -> Option<SocketAddr> {
+        self.open.get(spec).map(|listening| listening.address)
+    }
+
     /// The actual port of a TLS socket that asked for port 0; any other port is itself.
     #[must_use]
     pub(super) fn port_of(&self, other: &Self, port: u16) -> u16 {
