@@ -1,17 +1,14 @@
 //! Which certificate a client is shown, and what the local CA signs.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::support::authority::{Authority, Pair};
 use crate::support::backend::Backend;
 use crate::support::client::{Tls, ask, curl, tls, try_tls};
 use crate::support::door::{Door, Home};
 use crate::support::openssl::{described, s_client};
-use crate::support::pairs::{Authority, Pair};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -33,7 +30,7 @@ fn pairs_of_a_folder_are_matched_by_their_names() {
         "local.test" = "BACKEND"
         "#,
     );
-    let roots = Arc::new(authority.roots());
+    let roots = authority.roots();
     let shown = |name: &str| {
         let client = try_tls(door.tls(), &roots, name, &[]).unwrap();
         client.conn.peer_certificates().unwrap()[0].clone()
@@ -56,7 +53,7 @@ fn a_sites_own_pair_beats_the_folder() {
         "[tls]\ncert_dir = \"certs\"\n",
         r#""shop.example.com" = { to = "BACKEND", cert = "own.pem", key = "own.key" }"#,
     );
-    let roots = Arc::new(authority.roots());
+    let roots = authority.roots();
     let client = try_tls(door.tls(), &roots, "shop.example.com", &[]).unwrap();
     assert_eq!(client.conn.peer_certificates().unwrap(), [own.certificate]);
 }
@@ -127,7 +124,7 @@ fn a_connection_carries_only_hosts_that_its_certificate_and_policy_cover() {
         );
         answer.split(' ').nth(1).map(str::to_owned)
     };
-    let roots = Arc::new(authority.roots());
+    let roots = authority.roots();
     let shop = || try_tls(door.tls(), &roots, "shop.example.com", &[]).unwrap();
     for (host, expected) in [
         ("shop.example.com", "200"),
@@ -154,9 +151,7 @@ fn up_with(pairs: &[(&str, &Pair)], settings: &str, sites: &str) -> Door {
         "listen = [\"127.0.0.1:0\"]\nhttp = false\n{settings}[sites]\n{sites}"
     ));
     for (name, pair) in pairs {
-        let place = Path::new("certs").join(name);
-        home.write(&format!("{}.pem", place.display()), &pair.certificate_pem);
-        home.write(&format!("{}.key", place.display()), &pair.key_pem);
+        pair.write(&home, &format!("certs/{name}"));
     }
     Door::up_in(home, &["up"])
 }

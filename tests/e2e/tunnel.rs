@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::support::authority::{Authority, Pair};
 use crate::support::backend::Backend;
 use crate::support::client::{ask, get, plain, read_all, tls, try_tls};
 use crate::support::door::Door;
-use crate::support::pairs::{Authority, Pair};
 
 const CHROMIUM: &[u8] = include_bytes!("../hellos/chromium.bin");
 /// The name that it asks for.
@@ -31,7 +31,7 @@ fn the_client_sees_the_certificate_of_the_upstream() {
         "#,
         upstream.address, opened.address
     ));
-    let roots = Arc::new(authority.roots());
+    let roots = authority.roots();
     for name in ["own.example.com", "deep.sub.example.com"] {
         let mut client = try_tls(door.tls(), &roots, name, &["h2"]).unwrap();
         let shown = client.conn.peer_certificates().unwrap();

@@ -1,12 +1,15 @@
-//! An operator's own certificates: a CA of the test that signs pairs.
+//! Certificates that an operator would bring along.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::door::Home;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A CA that only the test trusts.
 pub(crate) struct Authority {
@@ -14,16 +17,61 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// A leaf with its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+}
+
 impl Authority {
     pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let root = params.self_signed(&key).unwrap().der().clone();
+        let root = params.self_signed(&key).unwrap();
         Self {
-            root,
+            root: root.der().clone(),
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// Valid from yesterday for a month.
+    pub(crate) fn pair(&self, names: &[&str]) -> Pair {
+        let now = SystemTime::now();
+        self.pair_valid(names, now - DAY, now + 30 * DAY)
+    }
+
+    /// Valid until an hour ago.
+    pub(crate) fn expired(&self, names: &[&str]) -> Pair {
+        let ended = SystemTime::now() - Duration::from_secs(3600);
+        self.pair_valid(names, ended - 30 * DAY, ended)
+    }
+
+    fn pair_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Pair {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_before = from.into();
+        params.not_after = until.into();
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        Pair {
+            certificate: leaf.der().clone(),
+            certificate_pem: leaf.pem(),
+            key_pem: key.serialize_pem(),
+        }
+    }
+
+    /// Writes a pair into a folder and returns its certificate.
+    pub(crate) fn write_pair(
+        &self,
+        home: &Home,
+        stem: &str,
+        names: &[&str],
+    ) -> CertificateDer<'static> {
+        let pair = self.pair(names);
+        pair.write(home, stem);
+        pair.certificate
     }
 
     /// Trusts this CA alone.
@@ -32,20 +80,19 @@ impl Authority {
         roots.add(self.root.clone()).unwrap();
         Arc::new(roots)
     }
+}
 
-    /// Writes `STEM.pem` and `STEM.key` into a folder, key first; returns the leaf.
-    pub(crate) fn write_pair(
-        &self,
-        home: &Home,
-        stem: &str,
-        names: &[&str],
-    ) -> CertificateDer<'static> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
-        let leaf = params.signed_by(&key, &self.issuer).unwrap();
-        home.write(&format!("{stem}.key"), &key.serialize_pem());
-        home.write(&format!("{stem}.pem"), &leaf.pem());
-        leaf.der().clone()
+impl Pair {
+    /// Writes `STEM.pem` and `STEM.key`, key first.
+    pub(crate) fn write(&self, home: &Home, stem: &str) {
+        home.write(&format!("{stem}.key"), &self.key_pem);
+        home.write(&format!("{stem}.pem"), &self.certificate_pem);
+    }
+
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        use rustls_pki_types::pem::PemObject as _;
+        PrivatePkcs8KeyDer::from_pem_slice(self.key_pem.as_bytes())
+            .unwrap()
+            .into()
     }
 }

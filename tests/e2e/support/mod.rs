@@ -6,7 +6,6 @@ pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod door;
 pub(crate) mod openssl;
-pub(crate) mod pairs;
 pub(crate) mod peer;
 pub(crate) mod wire;
 
