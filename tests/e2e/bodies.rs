@@ -11,19 +11,6 @@ use crate::support::client::curl;
 use crate::support::door::Door;
 use crate::support::wire::Wire;
 
-fn door(backend: &Backend) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        [sites]
-        "a.test" = "{0}"
-        "b.test" = {{ to = "{0}", tls = "off" }}
-        "#,
-        backend.address
-    ))
-}
-
 /// Reads a head off a connection, octet by octet, so that what follows is left.
 fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
@@ -52,7 +39,7 @@ fn the_upstreams_100_lets_the_body_pass() {
             .write_all(&ok(std::str::from_utf8(&body).unwrap()))
             .unwrap();
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     wire.send(EXPECTING);
     assert_eq!(wire.head().unwrap().status(), 100);
@@ -77,7 +64,7 @@ fn a_final_answer_before_the_body_is_passed_on_without_it() {
         drop(stream.read_to_end(&mut rest));
         told.send(rest).unwrap();
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     let answer = wire.ask(EXPECTING);
     assert_eq!((answer.status(), answer.text().as_str()), (403, "no"));
@@ -90,7 +77,7 @@ fn a_final_answer_before_the_body_is_passed_on_without_it() {
 #[test]
 fn a_client_that_does_not_wait_is_served() {
     let backend = Backend::http(|seen| ok(&String::from_utf8_lossy(&seen.body)));
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     // This upstream never says 100: the body goes on after a moment.
     wire.send(format!("{EXPECTING}abc"));
@@ -108,7 +95,7 @@ fn a_client_that_does_not_wait_is_served() {
 #[test]
 fn an_upstream_that_never_says_100_gets_the_body_after_a_moment() {
     let backend = Backend::http(|seen| ok(&String::from_utf8_lossy(&seen.body)));
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     wire.send(EXPECTING);
     assert_eq!(wire.head().unwrap().status(), 100);
@@ -128,7 +115,7 @@ fn interim_answers_do_not_disturb_the_final_one() {
         let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
         [early.as_bytes(), &ok("final")].concat()
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     for mut wire in [Wire::tls(&door, "a.test")] {
         for _ in 0..2 {
             wire.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
@@ -151,7 +138,7 @@ fn a_switch_that_nobody_asked_for_is_502() {
     let backend = Backend::http(|_seen| {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".into()
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let answer = Wire::tls(&door, "a.test").ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     assert_eq!(answer.status(), 502, "{}", answer.text());
     let other = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: y\r\n\r\n";
@@ -165,7 +152,7 @@ fn an_answer_passes_before_the_upload_ends() {
         stream.write_all(&ok("early")).unwrap();
         drop(stream.read_to_end(&mut Vec::new()));
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     for body in [
         "Content-Length: 1000000\r\n\r\nabc",
         "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -193,7 +180,7 @@ fn an_upload_reaches_the_upstream_while_it_is_sent() {
         }
         stream.write_all(&ok("all")).unwrap();
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     wire.send(format!(
         "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\n\r\n",
@@ -232,7 +219,7 @@ fn events_arrive_one_by_one() {
                 stream.write_all(b"0\r\n\r\n").unwrap();
             }
         });
-        let door = door(&backend);
+        let door = Door::before(&backend);
         let mut wire = Wire::tls(&door, "a.test");
         wire.send("GET /events HTTP/1.1\r\nHost: a.test\r\n\r\n");
         let head = wire.head().unwrap();
@@ -260,7 +247,7 @@ fn time_to_cancel(
         drop(std::io::copy(&mut stream, &mut std::io::sink()));
         told.send(Some(Instant::now())).unwrap();
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::plain(&door);
     wire.send(request);
     assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), None);
@@ -318,7 +305,7 @@ fn closing_after_each() -> (Backend, Arc<Mutex<u32>>) {
 #[test]
 fn an_upstream_that_closes_idle_connections_at_once_fails_nobody() {
     let (backend, served) = closing_after_each();
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     for number in 0..200 {
         let answer = wire.ask("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");

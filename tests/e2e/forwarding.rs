@@ -6,20 +6,6 @@ use crate::support::backend::{Backend, ok};
 use crate::support::door::Door;
 use crate::support::wire::{Answer, Wire};
 
-/// `a.test` over TLS, `b.test` in clear text.
-fn door(backend: &Backend) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        [sites]
-        "a.test" = "{0}"
-        "b.test" = {{ to = "{0}", tls = "off" }}
-        "#,
-        backend.address
-    ))
-}
-
 /// An upstream that gives each request the next of these answers.
 fn scripted(answers: &[&str]) -> Backend {
     let answers: Mutex<Vec<Vec<u8>>> = Mutex::new(
@@ -45,7 +31,7 @@ fn what_ends_at_our_hop_is_removed_in_both_directions() {
         Connection: x-also-gone\r\nX-Gone: 1\r\nx-also-gone: 2\r\nKeep-Alive: timeout=9\r\n\
         Proxy-Connection: close\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nTE: x\r\nTrailer: X-Sum\r\nX-Kept: 3\r\n\r\n";
     let backend = scripted(&[answer]);
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     let answer = wire.ask(
         "GET / HTTP/1.1\r\nConnection: Keep-Alive, X-Gone\r\nHost: a.test\r\nx-gone: 1\r\n\
@@ -71,7 +57,7 @@ fn what_ends_at_our_hop_is_removed_in_both_directions() {
 #[test]
 fn only_we_say_who_the_client_is() {
     let backend = Backend::saying("yes");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let lies = "X-Forwarded-For: 1.2.3.4\r\nx-forwarded-for: 5.6.7.8\r\nX_Forwarded_For: 1.2.3.4\r\n\
         X-Forwarded_For: 1.2.3.4\r\nX-FORWARDED-PROTO: ftp\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n\
         X-Forwarded-Prefix: /evil\r\nX-Forwarded-Server: evil\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nX_Real_IP: 1.2.3.4\r\n\
@@ -118,7 +104,7 @@ fn paths_and_values_pass_octet_by_octet() {
     let backend = Backend::http(|_request| {
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Odd: a\xe9\xff\tb \"c\r\n\r\n".to_vec()
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let targets = [
         "/%7Euser/%2F//x/../y/./z;p=1,2/(a)!$&'*+=:@-._~",
         "//double//slash//",
@@ -156,7 +142,7 @@ fn order_and_repeats_are_kept_and_cookies_never_joined() {
     let answer = "HTTP/1.1 200 OK\r\nX-B: 1\r\nSet-Cookie: a=1; Expires=Wed, 01 Jan 2031 00:00:00 GMT\r\nX-A: 2\r\n\
         Set-Cookie: b=2\r\nX-B: 3\r\nServer: theirs\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n";
     let backend = scripted(&[answer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     let request = "GET / HTTP/1.1\r\nX-B: 1\r\nHost: a.test\r\nX-A: 2\r\nX-B: 3\r\nCookie: a=1\r\nAccept: x, y\r\nX-B: 4, 5\r\n\r\n";
     let answer = wire.ask(request);
@@ -192,7 +178,7 @@ fn conditions_ranges_and_codings_pass_untouched() {
     let partial = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nAccept-Ranges: bytes\r\n\
         Content-Encoding: gzip\r\nETag: W/\"a\"\r\nVary: Accept-Encoding\r\nContent-Length: 2\r\n\r\nab";
     let backend = scripted(&[partial]);
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let lines: String = fields
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .concat();
@@ -220,7 +206,7 @@ fn answers_without_a_body_keep_their_length_and_the_connection() {
         "GET /empty HTTP/1.1" => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
         _ => ok("body"),
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let cases = [
         ("HEAD", "/length", 200, Some("12345")),
         ("HEAD", "/chunked", 200, None),
@@ -253,7 +239,7 @@ fn answers_without_a_body_keep_their_length_and_the_connection() {
 #[test]
 fn via_grows_by_us_and_a_loop_is_508() {
     let backend = Backend::saying("yes");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     wire.ask("GET / HTTP/1.1\r\nHost: a.test\r\nVia: 1.0 other\r\n\r\n");
     assert_eq!(backend.only().all("via"), ["1.0 other", "1.1 onedoor"]);
@@ -275,7 +261,7 @@ fn a_door_that_leads_to_itself_is_a_loop() {
         let answer = wire.ask(format!("{}\r\n", seen.head));
         ok(&format!("{} {}", answer.status(), answer.text()))
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     *onward.lock().unwrap() = Some(door.plain());
     let answer = Wire::plain(&door).ask("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n");
     assert!(
@@ -289,7 +275,7 @@ fn a_door_that_leads_to_itself_is_a_loop() {
 #[test]
 fn max_forwards_ends_or_counts_trace_and_options_only() {
     let backend = Backend::saying("yes");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     let mut ask = |method: &str, hops: &str| {
         wire.ask(format!(
@@ -321,7 +307,7 @@ fn upstream_connections_are_used_again() {
             std::io::Write::write_all(&mut writer, &ok("yes")).unwrap();
         }
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     for _ in 0..20 {
         assert_eq!(

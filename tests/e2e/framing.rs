@@ -9,20 +9,6 @@ use crate::support::door::Door;
 use crate::support::eventually;
 use crate::support::wire::Wire;
 
-/// One site over TLS, `a.test`, and one in clear text, `b.test`, with the same upstream.
-fn door(backend: &Backend) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        [sites]
-        "a.test" = "{0}"
-        "b.test" = {{ to = "{0}", tls = "off" }}
-        "#,
-        backend.address
-    ))
-}
-
 /// An upstream that keeps every octet it gets and never answers.
 fn listener() -> (Backend, Arc<Mutex<Vec<u8>>>) {
     let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
@@ -73,7 +59,7 @@ fn refused() -> impl Iterator<Item = (&'static str, &'static str, String)> {
 #[test]
 fn bad_requests_are_refused_and_nothing_reaches_the_upstream() {
     let (backend, heard) = listener();
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut faults = Vec::new();
     for (status, code, request) in refused() {
         // Whatever follows in the same packet must not be served either.
@@ -100,7 +86,7 @@ fn bad_requests_are_refused_and_nothing_reaches_the_upstream() {
 #[test]
 fn a_length_beside_chunks_is_dropped_and_the_connection_closes() {
     let backend = Backend::saying("taken");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let (length, chunked) = ("Content-Length: 30", "Transfer-Encoding: chunked");
     for [first, second] in [[length, chunked], [chunked, length]] {
         for (mut wire, bytes) in both(
@@ -127,7 +113,7 @@ fn a_length_beside_chunks_is_dropped_and_the_connection_closes() {
 #[test]
 fn bare_line_feeds_and_leading_blank_lines_are_read_but_not_passed_on() {
     let (backend, heard) = listener();
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::plain(&door);
     wire.send("\r\n\r\nPOST /x HTTP/1.1\nHost: b.test\nContent-Length: 3\n\nabc");
     let text = eventually("the request", || {
@@ -141,7 +127,7 @@ fn bare_line_feeds_and_leading_blank_lines_are_read_but_not_passed_on() {
 #[test]
 fn targets_have_the_form_that_goes_with_their_method() {
     let backend = Backend::saying("yes");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::tls(&door, "a.test");
     let host = "Host: a.test\r\n\r\n";
     assert_eq!(
@@ -177,7 +163,7 @@ fn bad_chunks_end_the_exchange_on_both_sides() {
         "3;a\nb\r\nabc\r\n0\r\n\r\n",
     ];
     let backend = Backend::saying("taken");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut faults = Vec::new();
     for body in BODIES {
         let head = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -200,7 +186,7 @@ fn bad_chunks_end_the_exchange_on_both_sides() {
 #[test]
 fn chunks_are_framed_anew_and_extensions_are_dropped() {
     let (backend, heard) = listener();
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::plain(&door);
     wire.send(concat!(
         "POST / HTTP/1.1\r\nHost: b.test\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n",
@@ -227,7 +213,7 @@ fn chunks_are_framed_anew_and_extensions_are_dropped() {
 #[test]
 fn extensions_and_trailers_are_bounded() {
     let backend = Backend::saying("taken");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let head = "POST / HTTP/1.1\r\nHost: b.test\r\nTransfer-Encoding: chunked\r\n\r\n";
     let extension = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(64 << 10));
     let trailer = format!("3\r\nabc\r\n0\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
@@ -248,7 +234,7 @@ fn extensions_and_trailers_are_bounded() {
 #[test]
 fn equal_lengths_are_folded_into_one() {
     let backend = Backend::saying("taken");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::plain(&door);
     let request =
         "POST / HTTP/1.1\r\nHost: b.test\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc";
@@ -260,7 +246,7 @@ fn equal_lengths_are_folded_into_one() {
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let backend = Backend::http(|seen| ok(seen.line()));
-    let door = door(&backend);
+    let door = Door::before(&backend);
     for (mut wire, bytes) in both(&door, "GET /N HTTP/1.1\r\nHost: a.test\r\n\r\n") {
         let one = String::from_utf8(bytes).unwrap();
         let all: String = (0..20)
@@ -276,7 +262,7 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn connections_are_kept_or_closed_as_the_version_says() {
     let backend = Backend::saying("yes");
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let closing = [
         "GET / HTTP/1.0\r\nHost: a.test\r\n\r\n",
         "GET / HTTP/1.0\r\nHost: a.test\r\nConnection: close\r\n\r\n",
@@ -306,7 +292,7 @@ fn connections_are_kept_or_closed_as_the_version_says() {
 fn an_answer_without_a_length_ends_with_the_connection_for_http10() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let backend = Backend::http(move |_request| chunked.into());
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let mut wire = Wire::plain(&door);
     let request = "GET / HTTP/1.0\r\nHost: b.test\r\nConnection: keep-alive\r\n\r\n";
     let answer = wire.ask(request);
@@ -338,7 +324,7 @@ fn a_body_that_the_upstream_did_not_read_is_never_the_next_request() {
         drop(stream.write_all(EARLY));
         open.lock().unwrap().push(stream);
     });
-    let door = door(&backend);
+    let door = Door::before(&backend);
     let large = HIDDEN.repeat(50_000);
     for body in [HIDDEN, &large] {
         let mut wire = Wire::plain(&door);

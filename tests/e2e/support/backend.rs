@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::values;
+
 /// A server on a port of its own. Its threads end with the test process.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
@@ -27,15 +29,7 @@ impl Seen {
 
     /// All values of a field, in order.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        let fields = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        fields
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
-            .collect()
+        values(&self.head, name)
     }
 
     /// The first value of a field.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::backend::Backend;
 use super::eventually;
 
 /// A onedoor that serves.
@@ -139,6 +140,20 @@ impl Home {
 }
 
 impl Door {
+    /// `a.test` over TLS and `b.test` in clear text, both with this upstream.
+    pub(crate) fn before(backend: &Backend) -> Self {
+        Self::up(&format!(
+            r#"
+        listen = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        [sites]
+        "a.test" = "{0}"
+        "b.test" = {{ to = "{0}", tls = "off" }}
+        "#,
+            backend.address
+        ))
+    }
+
     /// `onedoor up` with this configuration; returns once it says that it is ready.
     #[track_caller]
     pub(crate) fn up(config: &str) -> Self {

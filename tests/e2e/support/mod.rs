@@ -43,3 +43,12 @@ pub(crate) fn settled(mut look: impl FnMut() -> u64) -> u64 {
     }
     seen
 }
+
+/// All values of a field in the text of a head, in order.
+fn values<'a>(head: &'a str, name: &str) -> Vec<&'a str> {
+    let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    fields
+        .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+        .collect()
+}

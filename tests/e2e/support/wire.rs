@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use super::PATIENCE;
 use super::client::{plain, tls};
 use super::door::Door;
+use super::values;
 
 /// A connection to a door, in clear text or TLS.
 pub(crate) struct Wire {
@@ -42,15 +43,7 @@ impl Answer {
 
     /// All values of a field, in order.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        let fields = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        fields
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
-            .collect()
+        values(&self.head, name)
     }
 
     /// The first value of a field.
