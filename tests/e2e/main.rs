@@ -22,6 +22,8 @@ mod lifecycle;
 mod limits;
 mod ports;
 mod reload;
+mod replies;
 mod scan;
 mod support;
 mod tunnel;
+mod upstreams;
