@@ -94,9 +94,7 @@ impl Ground {
     /// It does not start, ends, or does not answer in time; with the end of what it printed.
     pub(crate) fn start(&self, peer: Peer, program: &Path) -> Result<Proxy> {
         let directory = readable_directory(self.directory.path())?;
-        for name in ["storage"] {
-            fs::create_dir(directory.path().join(name))?;
-        }
+        fs::create_dir(directory.path().join("storage"))?;
         let port = free_port()?;
         let place = Place {
             port,

@@ -18,6 +18,8 @@ const BODY_CONNECTIONS: u32 = 4;
 const WARM_UP_PART: u32 = 10;
 const SETTLE_PAUSE: Duration = Duration::from_millis(200);
 const SETTLE_READS_MAX: u32 = 10;
+/// How long connections rest before their memory is read: what a peer gives back within it belongs to an exchange, not to an idle connection.
+const REST_TIME: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
@@ -143,6 +145,7 @@ fn idle(proxy: &Proxy, protocol: Protocol, count: usize) -> Result<Readings> {
         drop(load::idle(&client, 1).await?);
         let before = settled_memory(proxy.pid()).await?;
         let open = load::idle(&client, count).await?;
+        tokio::time::sleep(REST_TIME).await;
         let after = settled_memory(proxy.pid()).await?;
         let alive = open
             .iter()

@@ -167,10 +167,18 @@ pub(super) fn not_started(error: &StartError) -> Exit {
 /// What to do about a onedoor that is there already.
 fn ways_beside(pid: Option<u32>) -> String {
     let mut text =
-        "  note: put these sites into its file: it reads it again by itself\n".to_owned();
+        "  note: to serve these sites too, put them into its file: it reads it again by itself\n"
+            .to_owned();
+    let beside = "onedoor up --control DIR";
+    let mut label = "try:";
     if let Some(pid) = pid {
-        text.push_str(&format!("  try:  kill {pid}                  stops it\n"));
+        let stop = format!("kill {pid}");
+        let width = beside.len();
+        text.push_str(&format!("  try:  {stop:width$}   stops it\n"));
+        label = "";
     }
-    text.push_str("  try:  onedoor up --control DIR   serves beside it, on other ports\n");
+    text.push_str(&format!(
+        "  {label:5} {beside}   serves beside it, on other ports\n"
+    ));
     text
 }

@@ -17,9 +17,9 @@ use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
 use crate::deadline::Deadline;
 use crate::proxy::exchange::exchange;
-use crate::proxy::replies;
 use crate::proxy::reply::Reply;
 use crate::proxy::visit::{Leave, Outlook, Phase, Step, Visit};
+use crate::proxy::{record, replies};
 use crate::relay::relay;
 
 /// How long a quiet connection keeps hyper's buffers.
@@ -216,8 +216,9 @@ fn poll_overdue(cx: &Context<'_>, deadline: &Deadline, phase: Phase) -> Poll<End
 
 /// Says why, and closes.
 async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
-    let bytes = replies::in_bytes(&reply, visit);
-    if stream.write_all(&bytes).await.is_ok() {
+    let words = replies::last_words(&reply, visit);
+    record::unreadable(visit, &reply, &words);
+    if stream.write_all(&words.bytes).await.is_ok() {
         farewell(stream).await;
         linger(stream, visit).await;
     }

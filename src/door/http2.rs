@@ -64,7 +64,11 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     };
     poll_fn(|cx| {
         loop {
-            if Pin::new(&mut connection).poll(cx).is_ready() || watch.poll_stalled(cx).is_ready() {
+            if watch
+                .gathering(|| Pin::new(&mut connection).poll(cx))
+                .is_ready()
+                || watch.poll_stalled(cx).is_ready()
+            {
                 return Poll::Ready(());
             }
             let step = match leave.poll(cx, &visit) {

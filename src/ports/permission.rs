@@ -196,7 +196,8 @@ fn every_address(port: u16) -> Way {
 }
 
 /// As a shell takes it.
-fn quoted(path: &Path) -> String {
+#[must_use]
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
     if text.bytes().all(plain) {

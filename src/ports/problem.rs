@@ -63,6 +63,13 @@ impl PortProblem {
         &self.refused
     }
 
+    /// Every address with why it was refused, in a few words.
+    pub fn reasons(&self) -> impl Iterator<Item = (SocketAddr, String)> {
+        self.refused
+            .iter()
+            .map(|one| (one.address, report::reason(one, &self.machine)))
+    }
+
     /// What the process ends with.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

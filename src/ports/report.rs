@@ -36,6 +36,26 @@ pub(super) fn write_unused(text: &mut String, unused: &[PassedSocket]) {
     ));
 }
 
+/// Why one address was refused, in a few words.
+pub(super) fn reason(refused: &Refused, machine: &Machine) -> String {
+    match &refused.refusal {
+        Refusal::InUse(holder) | Refusal::Shadowed(holder) => held_by(holder),
+        Refusal::NotPermitted => permission::reason(machine, refused.address),
+        Refusal::AddressMissing => "no interface of this machine has this address".to_owned(),
+        Refusal::FamilyMissing => "this system does not speak IPv6".to_owned(),
+        Refusal::Failed(error) => error.to_string(),
+    }
+}
+
+fn held_by(holder: &Holder) -> String {
+    match holder {
+        Holder::Process(process) => format!("held by  {}", name(process)),
+        Holder::Unseen(Some(user)) => format!("held by  a process of {}", ways::title(user)),
+        Holder::Unseen(None) => "held by  a process of another user".to_owned(),
+        Holder::Nobody(_) => "in use, though nobody listens".to_owned(),
+    }
+}
+
 /// What is said about one port.
 struct Block {
     head: String,
@@ -68,12 +88,13 @@ impl Block {
                 Refusal::InUse(holder) | Refusal::Shadowed(holder) => {
                     block.held(one, holder, others, machine);
                 }
-                Refusal::NotPermitted => block.not_permitted(one.address, machine),
-                Refusal::AddressMissing => {
-                    block.say(one.address, "no interface of this machine has this address");
+                Refusal::NotPermitted => {
+                    block.say(one.address, &reason(one, machine));
+                    block.ways.extend(permission::recipes(machine, one.address));
                 }
-                Refusal::FamilyMissing => block.say(one.address, "this system does not speak IPv6"),
-                Refusal::Failed(error) => block.say(one.address, &error.to_string()),
+                Refusal::AddressMissing | Refusal::FamilyMissing | Refusal::Failed(_) => {
+                    block.say(one.address, &reason(one, machine));
+                }
             }
         }
         if kind == Kind::Missing {
@@ -87,13 +108,7 @@ impl Block {
     }
 
     fn held(&mut self, one: &Refused, holder: &Holder, others: &[&Refused], machine: &Machine) {
-        let by = match holder {
-            Holder::Process(process) => format!("held by  {}", name(process)),
-            Holder::Unseen(Some(user)) => format!("held by  a process of {}", ways::title(user)),
-            Holder::Unseen(None) => "held by  a process of another user".to_owned(),
-            Holder::Nobody(_) => "in use, though nobody listens".to_owned(),
-        };
-        self.say(one.address, &by);
+        self.say(one.address, &reason(one, machine));
         for other in others {
             self.say(other.address, "held by  same process");
         }
@@ -142,11 +157,6 @@ impl Block {
                 format!("unreadable from here; shown by  {command}"),
             ));
         }
-    }
-
-    fn not_permitted(&mut self, address: SocketAddr, machine: &Machine) {
-        self.say(address, &permission::reason(machine, address));
-        self.ways.extend(permission::recipes(machine, address));
     }
 
     fn say(&mut self, address: SocketAddr, what: &str) {

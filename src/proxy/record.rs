@@ -9,8 +9,10 @@ use http::header::{ACCEPT, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use super::visit::Visit;
-use crate::config::site::{AccessLogging, TlsVersion};
+use super::replies::LastWords;
+use super::reply::Reply;
+use super::visit::{Home, Visit};
+use crate::config::site::{AccessLogging, Service, TlsVersion};
 use crate::config::target::Target;
 use crate::observe::record;
 use crate::relay::{Carried, Ending};
@@ -145,14 +147,14 @@ impl Record {
         };
         let mut target = context.text.borrow_mut();
         target.clear();
-        if let Some(known) = &self.target {
+        if let (Some(known), true) = (&self.target, access.format() != record::Format::Combined) {
             // Writing into a string cannot fail.
             let _written = write!(target, "{known}");
         }
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         access.write(&record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            peer: self.visit.peer.ip(),
+            peer: self.visit.client_ip.to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
@@ -192,6 +194,51 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.log();
         self.visit.ended();
+    }
+}
+
+/// The line of a message that never became a request: what is known is the client, the site its connection is for, and our reply.
+pub fn unreadable(visit: &Visit, reply: &Reply, words: &LastWords) {
+    let context = &visit.context;
+    let home = visit.home(&context.table());
+    let sent = words.body as u64;
+    context.counters.sent(sent);
+    let Some(access) = context.access.as_ref().filter(|_log| is_logged(&home)) else {
+        return;
+    };
+    let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    access.write(&record::Record {
+        unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        peer: visit.client_ip.to_str().unwrap_or_default(),
+        site: home.as_ref().map_or("", |home| &home.site.name),
+        method: "-",
+        host: b"",
+        target: b"-",
+        version: record::Version::Http11,
+        status: reply.status.as_u16(),
+        sent,
+        received: 0,
+        duration: Duration::ZERO,
+        target_address: None,
+        request_id: words.id.to_str().unwrap_or_default(),
+        referer: None,
+        user_agent: None,
+        tls: visit.tls.map(tls_name),
+        outcome: Some(reply.code),
+    });
+}
+
+/// Without a path to choose a rule by, the site's own one says.
+fn is_logged(home: &Option<Home>) -> bool {
+    let Some(home) = home else {
+        return true;
+    };
+    match &home.site.service {
+        Service::Plain(http) | Service::Secure(_, http) => http
+            .root
+            .as_ref()
+            .is_none_or(|rule| rule.log == AccessLogging::Kept),
+        Service::Passthrough(_) | Service::Tcp(..) => true,
     }
 }
 

@@ -191,9 +191,18 @@ fn has_foreign_version(message: &[u8]) -> bool {
     }
 }
 
-/// A reply as the bytes of an HTTP/1.1 message after which the connection closes.
+/// A reply as an HTTP/1.1 message, after which the connection closes.
+#[derive(Debug)]
+pub struct LastWords {
+    pub bytes: Vec<u8>,
+    /// Octets of its body.
+    pub body: usize,
+    pub id: HeaderValue,
+}
+
+/// A reply to a client whose message could not be read, so nothing is known of what it would like.
 #[must_use]
-pub fn in_bytes(reply: &Reply, visit: &Visit) -> Vec<u8> {
+pub fn last_words(reply: &Reply, visit: &Visit) -> LastWords {
     let audience = if visit.is_local() {
         Audience::Local
     } else {
@@ -221,5 +230,6 @@ pub fn in_bytes(reply: &Reply, visit: &Visit) -> Vec<u8> {
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(response.body());
-    bytes
+    let body = response.body().len();
+    LastWords { bytes, body, id }
 }

@@ -3,14 +3,18 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "tests stop at the first surprise, and say what the process said"
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, say what the process said, and do what users do"
 )]
 
 mod abuse;
 mod basics;
 mod bodies;
 mod certificates;
+mod cli;
 mod corpus;
+mod demo;
 mod faults;
 mod forwarding;
 mod framing;
@@ -20,6 +24,7 @@ mod hellos;
 mod http2;
 mod lifecycle;
 mod limits;
+mod log;
 mod ports;
 mod reload;
 mod replies;
@@ -27,3 +32,5 @@ mod scan;
 mod support;
 mod tunnel;
 mod upstreams;
+mod volume;
+mod websocket;

@@ -194,6 +194,7 @@ fn a_second_onedoor_in_the_same_control_folder_is_refused() {
     assert_eq!((code, out.as_str()), (1, ""), "{err}");
     let sentence = format!("error[control]: another onedoor (pid {}) ", first.pid());
     assert!(err.contains(&sentence), "{err}");
+    assert!(err.contains("onedoor up --control DIR"), "{err}");
     assert_eq!(first.health()["status"], "ready");
 }
 

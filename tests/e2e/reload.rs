@@ -77,11 +77,10 @@ fn a_changed_file_is_read_without_a_signal() {
     eventually("the reload", || (door.revision() == 2).then_some(()));
     assert_eq!(get(&door, "b.test", "/"), "served");
     // Written in place, as some editors do.
-    fs::write(
-        door.home().path().join("proxy.toml"),
-        config(&[("c.test", &backend)]),
-    )
-    .unwrap();
+    let mut file = fs::File::create(door.home().path().join("proxy.toml")).unwrap();
+    file.write_all(config(&[("c.test", &backend)]).as_bytes())
+        .unwrap();
+    drop(file);
     eventually("the reload", || (door.revision() == 3).then_some(()));
     assert_eq!(get(&door, "c.test", "/"), "served");
 }

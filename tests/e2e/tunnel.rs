@@ -35,7 +35,7 @@ fn the_client_sees_the_certificate_of_the_upstream() {
     for name in ["own.example.com", "deep.sub.example.com"] {
         let mut client = try_tls(door.tls(), &roots, name, &["h2"]).unwrap();
         let shown = client.conn.peer_certificates().unwrap();
-        assert_eq!(shown, [certificate.clone()]);
+        assert_eq!(shown, std::slice::from_ref(&certificate));
         assert_eq!(ask(&mut client, b"ping"), "ping and goodbye");
     }
     assert_eq!(get(&door, "opened.test", "/"), "opened here");
@@ -79,7 +79,7 @@ fn half_close_reaches_the_other_side_of_a_tunnel() {
 
 #[test]
 fn a_reset_of_the_upstream_ends_the_tunnel() {
-    let upstream = Backend::raw(|stream| drop(stream));
+    let upstream = Backend::raw(drop);
     let door = up(&passthrough(&upstream));
     let mut client = plain(door.tls());
     client.write_all(CHROMIUM).unwrap();

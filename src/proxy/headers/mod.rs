@@ -1,6 +1,6 @@
 //! What happens to the heads of one exchange. Pure: heads and facts in, heads or refusals out.
 //!
-//! `Received::judge` → routing → [`outbound`] → [`to_http1`] or [`to_http2`] per attempt → the upstream → [`inbound`].
+//! `Received::judge` → routing → [`outbound()`] → [`to_http1`] or [`to_http2`] per attempt → the upstream → [`inbound()`].
 
 mod authority;
 mod connection;

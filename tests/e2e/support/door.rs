@@ -114,6 +114,7 @@ impl Home {
             .current_dir(self.path())
             .env("ONEDOOR_STORAGE", self.path().join("storage"))
             .env("ONEDOOR_CONTROL", self.path().join("control"))
+            .env("TMPDIR", self.path())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("XDG_RUNTIME_DIR")
             .stdin(Stdio::null());
@@ -257,16 +258,19 @@ impl Door {
 
     /// Octets of memory that the process occupies.
     pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever occupied.
+    pub(crate) fn resident_at_most(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kibibytes: u64 = line
-            .unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        kibibytes << 10
+        let line = status.lines().find(|known| known.starts_with(line));
+        let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kibibytes.parse::<u64>().unwrap() << 10
     }
 
     /// Processor time that the process has used.

@@ -95,7 +95,8 @@ impl Peer {
         let mut all = vec!["--connect", &port, "--ca", &ca, "--name", name];
         all.extend(arguments);
         let mut peer = Self::start("h2_peer.py", &all);
-        peer.wait("settings");
+        // Every door takes WebSockets in streams (RFC 8441 section 3).
+        assert_eq!(peer.wait("settings")["settings"]["8"], 1);
         peer
     }
 

@@ -1,0 +1,421 @@
+//! Exchanges that leave HTTP: WebSocket over HTTP/1.1 and over HTTP/2, and other upgrades.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
+use crate::support::backend::{Backend, Seen, ok, read_request};
+use crate::support::client::{Tls, read_all, tls};
+use crate::support::door::Door;
+use crate::support::peer::{End, Ending, Peer, field, fields, run, way_to};
+use crate::support::{PATIENCE, eventually};
+
+const SALT: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+fn door(to: &str) -> Door {
+    Door::up(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        workers = 1
+        [sites]
+        "a.test" = "{to}"
+        "#
+    ))
+}
+
+/// An upstream that answers each upgrade with what `agree` says and gives the stream away.
+fn upstream(agree: fn(&Seen) -> Vec<u8>) -> (Backend, Receiver<(Seen, BufReader<TcpStream>)>) {
+    let (give, streams) = channel();
+    let backend = Backend::raw(move |mut stream| {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        while let Some(seen) = read_request(&mut reader) {
+            let answer = agree(&seen);
+            stream.write_all(&answer).unwrap();
+            if answer.starts_with(b"HTTP/1.1 101") {
+                give.send((seen, reader)).unwrap();
+                return;
+            }
+        }
+    });
+    (backend, streams)
+}
+
+fn websocket(seen: &Seen) -> Vec<u8> {
+    let Some(key) = seen.field("sec-websocket-key") else {
+        return ok("plain");
+    };
+    let salted = format!("{key}{SALT}");
+    let digest = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        salted.as_bytes(),
+    );
+    let accept = BASE64_STANDARD.encode(digest);
+    switch("websocket", &format!("Sec-WebSocket-Accept: {accept}\r\n"))
+}
+
+fn switch(protocol: &str, more: &str) -> Vec<u8> {
+    format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{more}\r\n")
+        .into_bytes()
+}
+
+/// An upgrade request of HTTP/1.1, with bytes right behind it.
+fn ask_for(door: &Door, protocol: &str, early: &str) -> Tls {
+    let mut client = tls(door, "a.test", &["http/1.1"]);
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: {protocol}\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n{early}"
+    );
+    client.write_all(request.as_bytes()).unwrap();
+    client
+}
+
+/// Reads the head of an answer, byte by byte so that nothing behind it is lost.
+fn read_head(client: &mut impl std::io::Read) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if client.read(&mut byte).unwrap() == 0 {
+            break;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn read_some<const N: usize>(from: &mut impl std::io::Read) -> String {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+const EXTENDED: [(&str, &str); 6] = [
+    (":method", "CONNECT"),
+    (":protocol", "websocket"),
+    (":scheme", "https"),
+    (":authority", "a.test"),
+    (":path", "/ws?q=1"),
+    ("sec-websocket-version", "13"),
+];
+
+#[test]
+fn a_websocket_library_talks_to_another_through_the_door() {
+    let (mut server, address) = Peer::listen("ws_server.py", &[]);
+    let door = door(&address.to_string());
+    let [port, ca] = way_to(&door);
+    let heard = run(
+        "ws_client.py",
+        &["--port", &port, "--ca", &ca, "--name", "a.test"],
+    );
+    assert_eq!(
+        heard,
+        json!({
+            "first": "welcome", "same": [true, true, true, true, true, true, true], "text": "größer ∞",
+            "pong": true, "protocol": "chat", "closed": 4001
+        })
+    );
+    assert_eq!(server.wait("closed")["code"], 4001);
+}
+
+#[test]
+fn early_bytes_of_both_sides_are_kept_and_half_close_is_passed_on() {
+    let (backend, streams) = upstream(|seen| [websocket(seen), b"early bird".to_vec()].concat());
+    let door = door(&backend.address.to_string());
+    let mut client = ask_for(&door, "websocket", "early worm");
+    let head = read_head(&mut client);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("upgrade: websocket\r\n"), "{head}");
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"),
+        "{head}"
+    );
+    let (seen, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(
+        seen.field("sec-websocket-key"),
+        Some("dGhlIHNhbXBsZSBub25jZQ==")
+    );
+    assert_eq!(seen.field("upgrade"), Some("websocket"));
+    assert_eq!(read_some::<10>(&mut upstream), "early worm");
+    assert_eq!(read_some::<10>(&mut client), "early bird");
+
+    // The client has said all: the upstream hears the end, and its answer still comes.
+    client.conn.send_close_notify();
+    client.conn.complete_io(&mut client.sock).unwrap();
+    assert_eq!(upstream.read(&mut [0]).unwrap(), 0);
+    upstream.get_mut().write_all(b"late word").unwrap();
+    assert_eq!(read_some::<9>(&mut client), "late word");
+    drop(upstream);
+    assert_eq!(read_all(&mut client), "");
+    let line = eventually("the line in the log", || {
+        door.home()
+            .read("out")
+            .lines()
+            .find(|line| line.contains(" 101 "))
+            .map(str::to_owned)
+    });
+    assert!(
+        line.contains(" 19B ") && line.contains("received=10B"),
+        "{line}"
+    );
+}
+
+#[test]
+fn the_upstreams_half_close_reaches_the_client() {
+    let (backend, streams) = upstream(websocket);
+    let door = door(&backend.address.to_string());
+    let mut client = ask_for(&door, "websocket", "");
+    read_head(&mut client);
+    let (_, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    upstream.get_mut().write_all(b"bye").unwrap();
+    upstream.get_mut().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut client), "bye");
+    client.write_all(b"late").unwrap();
+    assert_eq!(read_some::<4>(&mut upstream), "late");
+    drop(client);
+    assert_eq!(upstream.read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn the_idle_time_of_a_tunnel_is_its_own() {
+    let (backend, streams) = upstream(websocket);
+    let door = Door::up(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        limits = {{ idle = "200ms" }}
+        [sites]
+        "a.test" = {{ to = "{}", timeout = {{ idle = "200ms", tunnel_idle = "1500ms" }} }}
+        "#,
+        backend.address
+    ));
+    let started = Instant::now();
+    let mut client = ask_for(&door, "websocket", "");
+    read_head(&mut client);
+    let (_, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(read_all(&mut client), "");
+    assert!(started.elapsed() >= Duration::from_millis(1500));
+    assert_eq!(upstream.read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn any_protocol_may_be_switched_to_if_it_was_asked_for() {
+    let (backend, streams) = upstream(|_seen| switch("echo/2", ""));
+    let door = door(&backend.address.to_string());
+    let mut client = ask_for(&door, "echo/2, echo/1", "ping");
+    let head = read_head(&mut client).to_ascii_lowercase();
+    assert!(head.contains("upgrade: echo/2\r\n"), "{head}");
+    let (_, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(read_some::<4>(&mut upstream), "ping");
+    upstream.get_mut().write_all(b"pong").unwrap();
+    assert_eq!(read_some::<4>(&mut client), "pong");
+}
+
+#[test]
+fn a_refused_upgrade_is_an_ordinary_answer() {
+    let (backend, _streams) = upstream(|_seen| ok("no"));
+    let door = door(&backend.address.to_string());
+    let mut client = ask_for(&door, "websocket", "");
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(read_some::<2>(&mut client), "no");
+    // The connection goes on as HTTP.
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        .unwrap();
+    assert!(read_head(&mut client).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_switch_that_nobody_asked_for_is_a_502() {
+    let answers: [(&str, fn(&Seen) -> Vec<u8>, &str); 4] = [
+        (
+            "another protocol",
+            |_seen| switch("echo/3", ""),
+            "websocket",
+        ),
+        (
+            "two protocols",
+            |_seen| switch("websocket, echo", ""),
+            "websocket",
+        ),
+        ("none asked", |_seen| switch("websocket", ""), ""),
+        (
+            "none named",
+            |_seen| b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\n\r\n".to_vec(),
+            "websocket",
+        ),
+    ];
+    for (what, agree, asked) in answers {
+        let (backend, _streams) = upstream(agree);
+        let door = door(&backend.address.to_string());
+        let mut client = if asked.is_empty() {
+            let mut client = tls(&door, "a.test", &["http/1.1"]);
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+                .unwrap();
+            client
+        } else {
+            ask_for(&door, asked, "")
+        };
+        let head = read_head(&mut client);
+        assert!(head.starts_with("HTTP/1.1 502 "), "{what}: {head}");
+    }
+}
+
+#[test]
+fn a_wrong_accept_value_is_a_502() {
+    let (backend, _streams) =
+        upstream(|_seen| switch("websocket", "Sec-WebSocket-Accept: AAAA\r\n"));
+    let door = door(&backend.address.to_string());
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    client.headers(1, &EXTENDED, End::No);
+    assert_eq!(client.answer(1).status(), "502");
+}
+
+#[test]
+fn a_websocket_in_an_http2_stream_becomes_an_upgrade() {
+    let (backend, streams) = upstream(|seen| [websocket(seen), b"early bird".to_vec()].concat());
+    let door = door(&backend.address.to_string());
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    let mut request = EXTENDED.to_vec();
+    request.extend([
+        ("sec-websocket-protocol", "chat"),
+        ("origin", "https://a.test"),
+    ]);
+    client.headers(1, &request, End::No);
+    client.data(1, "early worm", End::No);
+    let answer = fields(&client.wait_on(1, "response"));
+    assert_eq!(field(&answer, ":status"), Some("200"));
+    for gone in ["connection", "upgrade", "sec-websocket-accept"] {
+        assert_eq!(field(&answer, gone), None, "{gone}");
+    }
+    let (seen, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(seen.line(), "GET /ws?q=1 HTTP/1.1");
+    assert_eq!(seen.all("host"), ["a.test"]);
+    assert_eq!(seen.field("upgrade"), Some("websocket"));
+    assert_eq!(seen.field("connection"), Some("upgrade"));
+    assert_eq!(seen.field("sec-websocket-version"), Some("13"));
+    assert_eq!(seen.field("sec-websocket-protocol"), Some("chat"));
+    let key = seen.field("sec-websocket-key").unwrap();
+    assert_eq!(BASE64_STANDARD.decode(key).unwrap().len(), 16);
+    assert_eq!(read_some::<10>(&mut upstream), "early worm");
+    assert_eq!(client.wait_on(1, "data")["text"], "early bird");
+
+    // Half-close both ways, one after the other.
+    client.data(1, "bye", End::Yes);
+    assert_eq!(read_some::<3>(&mut upstream), "bye");
+    assert_eq!(upstream.read(&mut [0]).unwrap(), 0);
+    upstream.get_mut().write_all(b"farewell").unwrap();
+    drop(upstream);
+    let rest = client.answer(1);
+    assert_eq!(
+        (rest.body.as_str(), rest.end),
+        ("farewell", Ending::Complete)
+    );
+}
+
+#[test]
+fn much_passes_through_a_websocket_in_an_http2_stream() {
+    const SIZE: usize = 16 << 20;
+    let (backend, streams) = upstream(websocket);
+    let door = door(&backend.address.to_string());
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    client.headers(1, &EXTENDED, End::No);
+    client.wait_on(1, "response");
+    client.order(&json!({"do": "data", "stream": 1, "zeros": SIZE, "end": true}));
+    let (_, mut upstream) = streams.recv_timeout(PATIENCE).unwrap();
+    let mut writer = upstream.get_ref().try_clone().unwrap();
+    let echo = std::thread::spawn(move || {
+        let mut total = 0;
+        loop {
+            let got = upstream.fill_buf().unwrap();
+            if got.is_empty() {
+                break;
+            }
+            writer.write_all(got).unwrap();
+            total += got.len();
+            let taken = got.len();
+            upstream.consume(taken);
+        }
+        total
+    });
+    let answer = client.answer(1);
+    assert_eq!((answer.length, answer.end), (SIZE as u64, Ending::Complete));
+    assert_eq!(echo.join().unwrap(), SIZE);
+}
+
+#[test]
+fn a_reset_stream_ends_the_websocket_at_the_upstream_and_the_other_way() {
+    let (backend, streams) = upstream(websocket);
+    let door = door(&backend.address.to_string());
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    client.headers(1, &EXTENDED, End::No);
+    let (_, mut first) = streams.recv_timeout(PATIENCE).unwrap();
+    client.wait_on(1, "response");
+    client.reset(1, 8);
+    assert_eq!(first.read(&mut [0]).unwrap_or(0), 0);
+
+    client.headers(3, &EXTENDED, End::No);
+    let (_, second) = streams.recv_timeout(PATIENCE).unwrap();
+    client.wait_on(3, "response");
+    drop(second);
+    assert_eq!(client.answer(3).end, Ending::Complete);
+    client.data(3, "", End::Yes);
+    // Ordinary requests go on beside and after.
+    client.get(5, "a.test", "/ws");
+    assert_eq!(client.answer(5).body, "plain");
+}
+
+#[test]
+fn an_http2_upstream_gets_the_extended_connect_as_it_is() {
+    let (mut upstream, address) = Peer::h2_upstream(&["--connect-protocol"]);
+    let door = door(&format!("h2c://{address}"));
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    // The upstream says that it takes them before it gets the first.
+    client.get(1, "a.test", "/");
+    let first = upstream.wait("request");
+    upstream.headers(1, &[(":status", "204")], End::Yes);
+    assert_eq!(first["stream"], 1);
+    assert_eq!(client.answer(1).status(), "204");
+
+    client.headers(3, &EXTENDED, End::No);
+    client.data(3, "early worm", End::No);
+    let asked = fields(&upstream.wait_on(3, "request"));
+    assert_eq!(field(&asked, ":protocol"), Some("websocket"));
+    assert_eq!(field(&asked, ":path"), Some("/ws?q=1"));
+    assert_eq!(field(&asked, "sec-websocket-key"), None);
+    upstream.headers(3, &[(":status", "200")], End::No);
+    client.wait_on(3, "response");
+    assert_eq!(upstream.wait_on(3, "data")["text"], "early worm");
+    upstream.data(3, "early bird", End::Yes);
+    let answer = client.answer(3);
+    assert_eq!(
+        (answer.body.as_str(), answer.end),
+        ("early bird", Ending::Complete)
+    );
+    client.data(3, "", End::Yes);
+    upstream.wait_on(3, "ended");
+}
+
+#[test]
+fn other_protocols_than_websocket_are_refused_in_http2() {
+    let (backend, _streams) = upstream(websocket);
+    let door = door(&backend.address.to_string());
+    let mut client = Peer::h2_client(&door, "a.test", &[]);
+    let mut other = EXTENDED;
+    other[1] = (":protocol", "connect-udp");
+    client.headers(1, &other, End::No);
+    let status = client.answer(1).status().to_owned();
+    assert!(["400", "501", "502"].contains(&status.as_str()), "{status}");
+    client.headers(
+        3,
+        &[(":method", "CONNECT"), (":authority", "a.test:443")],
+        End::No,
+    );
+    assert_eq!(client.answer(3).status(), "405");
+}
