@@ -11,6 +11,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A CA that only the test trusts.
 pub(crate) struct Authority {
     root: CertificateDer<'static>,
+    root_pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -29,6 +30,7 @@ impl Authority {
         let root = params.self_signed(&key).unwrap();
         Self {
             root: root.der().clone(),
+            root_pem: root.pem(),
             issuer: Issuer::new(params, key),
         }
     }
@@ -57,6 +59,10 @@ impl Authority {
             certificate_pem: leaf.pem(),
             key_pem: key.serialize_pem(),
         }
+    }
+
+    pub(crate) fn root_pem(&self) -> String {
+        self.root_pem.clone()
     }
 
     pub(crate) fn roots(&self) -> RootCertStore {
