@@ -1,14 +1,12 @@
 //! The access log in the combined format, escaped as nginx escapes it.
 
-use std::net::IpAddr;
-
 use super::decimal;
 use super::escape::{self, Place};
-use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version, display};
+use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version};
 use super::stamp::Stamp;
 
 pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
-    display(out, IpAddr::to_canonical(&record.peer));
+    out.extend_from_slice(record.peer.as_bytes());
     out.extend_from_slice(b" - - [");
     stamp.combined(out, record.unix_millis);
     out.extend_from_slice(b"] \"");

@@ -1,8 +1,6 @@
 //! The access log as JSON: one object a line, keys in a fixed order, absent things left out.
 
-use std::net::IpAddr;
-
-use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version, display};
+use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version};
 use super::stamp::Stamp;
 use super::{decimal, escape};
 
@@ -10,7 +8,7 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.extend_from_slice(b"{\"time\":\"");
     stamp.iso(out, record.unix_millis);
     out.extend_from_slice(b"\",\"peer\":\"");
-    display(out, IpAddr::to_canonical(&record.peer));
+    out.extend_from_slice(record.peer.as_bytes());
     out.push(b'"');
     text(out, b",\"site\":\"", record.site.as_bytes());
     text(out, b",\"method\":\"", record.method.as_bytes());

@@ -28,6 +28,12 @@ pub struct AccessWriter {
 }
 
 impl AccessWriter {
+    /// How lines look: what a format does not say need not be found out.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     pub(super) fn new(format: Format, blocks: SyncSender<Message>, shared: Arc<Shared>) -> Self {
         let (home, spares) = mpsc::sync_channel(SPARES_MAX);
         Self {

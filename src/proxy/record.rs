@@ -143,14 +143,14 @@ impl Record {
         };
         let mut target = context.text.borrow_mut();
         target.clear();
-        if let Some(known) = &self.target {
+        if let (Some(known), true) = (&self.target, access.format() != record::Format::Combined) {
             // Writing into a string cannot fail.
             let _written = write!(target, "{known}");
         }
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         access.write(&record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            peer: self.visit.peer.ip(),
+            peer: self.visit.client_ip.to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
@@ -205,7 +205,7 @@ pub fn unreadable(visit: &Visit, reply: &Reply, words: &LastWords) {
     let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
     access.write(&record::Record {
         unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-        peer: visit.peer.ip(),
+        peer: visit.client_ip.to_str().unwrap_or_default(),
         site: home.as_ref().map_or("", |home| &home.site.name),
         method: "-",
         host: b"",

@@ -88,6 +88,16 @@ pub fn bad_switch() -> Reply {
     )
 }
 
+/// The client's body cannot be passed on.
+fn client_body(fault: BodyError) -> Reply {
+    let (status, code) = match fault {
+        BodyError::TooLarge => return body_too_large(),
+        BodyError::Broken => (StatusCode::BAD_REQUEST, "body-broken"),
+        BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "slow-body"),
+    };
+    Reply::new(status, code, fault.to_string()).closing()
+}
+
 /// What became of the way to an upstream.
 #[must_use]
 pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
@@ -105,8 +115,7 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         }
         UpstreamError::Malformed(_) => (StatusCode::BAD_GATEWAY, "upstream-malformed"),
         UpstreamError::ResponseTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout"),
-        UpstreamError::ClientBody(BodyError::TooLarge) => return body_too_large(),
-        UpstreamError::ClientBody(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body-broken"),
+        UpstreamError::ClientBody(fault) => return client_body(*fault),
         UpstreamError::Unfit(_) => (StatusCode::BAD_GATEWAY, "upstream-unfit"),
     };
     let cause = std::error::Error::source(error)

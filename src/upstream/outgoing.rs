@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::UpstreamError;
 use crate::deadline::Deadline;
 
 /// What is sent upstream behind a head.
@@ -40,6 +41,8 @@ pub struct Progress {
     pub received: Cell<u64>,
     /// Whether the whole request was handed over.
     pub uploaded: Cell<bool>,
+    /// Whether the client is waited for, and nobody else.
+    starved: Cell<bool>,
     idle: Cell<Duration>,
     response: Duration,
     answered: Cell<bool>,
@@ -52,6 +55,8 @@ pub enum BodyError {
     TooLarge,
     /// Ended early, or is badly framed.
     Broken,
+    /// Nothing of it came for too long.
+    TooSlow,
 }
 
 /// Holds a body back until somebody opens it or the patience is over.
@@ -79,6 +84,7 @@ impl Progress {
             deadline,
             received: Cell::new(0),
             uploaded: Cell::new(false),
+            starved: Cell::new(false),
             idle: Cell::new(idle),
             response,
             answered: Cell::new(false),
@@ -92,6 +98,16 @@ impl Progress {
         } else {
             self.idle.get()
         });
+    }
+
+    /// Why an exchange that made no progress ends.
+    #[must_use]
+    pub(super) fn lateness(&self) -> UpstreamError {
+        if self.starved.get() {
+            UpstreamError::ClientBody(BodyError::TooSlow)
+        } else {
+            UpstreamError::ResponseTimedOut
+        }
     }
 
     /// A body moved.
@@ -210,7 +226,9 @@ impl Body for Outgoing {
             }
             upload.gate = None;
         }
-        let Poll::Ready(next) = Pin::new(&mut upload.body).poll_frame(cx) else {
+        let polled = Pin::new(&mut upload.body).poll_frame(cx);
+        upload.progress.starved.set(polled.is_pending());
+        let Poll::Ready(next) = polled else {
             return Poll::Pending;
         };
         Poll::Ready(match next {
@@ -249,6 +267,7 @@ impl fmt::Display for BodyError {
         f.write_str(match self {
             Self::TooLarge => "the body is larger than the site takes",
             Self::Broken => "the body ended early or is badly framed",
+            Self::TooSlow => "the body stopped coming",
         })
     }
 }

@@ -229,7 +229,7 @@ async fn transmit(
             // From here on the connection is closed unless the answer is read to its end.
             let lease = Lease::of_http1(connection, pool.clone());
             Ok(Answer {
-                response: outcome(answered)?,
+                response: outcome(answered, progress)?,
                 lease,
             })
         }
@@ -238,7 +238,7 @@ async fn transmit(
             let sending = sender.try_send_request(request);
             let answered = progress.deadline.within(sending).await;
             Ok(Answer {
-                response: outcome(answered)?,
+                response: outcome(answered, progress)?,
                 lease: Lease::of_http2(),
             })
         }
@@ -271,14 +271,17 @@ fn restore(parts: &mut Parts) {
 
 type Sent = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Outgoing>>>;
 
-fn outcome(answered: Result<Sent, crate::deadline::Expired>) -> Result<Response<Incoming>, Lost> {
+fn outcome(
+    answered: Result<Sent, crate::deadline::Expired>,
+    progress: &Progress,
+) -> Result<Response<Incoming>, Lost> {
     match answered {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(mut error)) => Err(match error.take_message() {
             Some(unsent) => Lost::Unsent(Box::new(unsent)),
             None => Lost::Failed(UpstreamError::of_exchange(error.into_error())),
         }),
-        Err(_expired) => Err(Lost::Failed(UpstreamError::ResponseTimedOut)),
+        Err(_expired) => Err(Lost::Failed(progress.lateness())),
     }
 }
 

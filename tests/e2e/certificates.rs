@@ -8,7 +8,7 @@ use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::support::backend::Backend;
-use crate::support::client::{curl, tls, try_tls};
+use crate::support::client::{Tls, ask, curl, tls, try_tls};
 use crate::support::door::{Door, Home};
 use crate::support::openssl::{described, s_client};
 use crate::support::pairs::{Authority, Pair};
@@ -103,6 +103,48 @@ fn the_local_root_is_the_only_other_certificate_a_client_needs() {
     assert_eq!(roots.len(), 1);
     let client = tls(&door, "shop.test", &[]);
     assert_eq!(client.conn.peer_certificates().unwrap().len(), 1);
+}
+
+#[test]
+fn a_connection_carries_only_hosts_that_its_certificate_and_policy_cover() {
+    let authority = Authority::new();
+    let shared = authority.pair(&["*.example.com"]);
+    let door = up_with(
+        &[("a", &shared)],
+        "[tls]\ncert_dir = \"certs\"\n",
+        r#"
+        "shop.example.com" = "BACKEND"
+        "api.example.com" = "BACKEND"
+        "strict.example.com" = { to = "BACKEND", min_tls = "1.3" }
+        "one.test" = "BACKEND"
+        "two.test" = "BACKEND"
+        "#,
+    );
+    let status = |client: &mut Tls, host: &str| {
+        let answer = ask(
+            client,
+            format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        answer.split(' ').nth(1).map(str::to_owned)
+    };
+    let roots = Arc::new(authority.roots());
+    let shop = || try_tls(door.tls(), &roots, "shop.example.com", &[]).unwrap();
+    for (host, expected) in [
+        ("shop.example.com", "200"),
+        ("SHOP.example.com:8443", "200"),
+        ("api.example.com", "200"),
+        ("strict.example.com", "421"),
+        ("one.test", "421"),
+        ("nobody.example.com", "421"),
+    ] {
+        assert_eq!(
+            status(&mut shop(), host).as_deref(),
+            Some(expected),
+            "{host}"
+        );
+    }
+    let mut one = tls(&door, "one.test", &[]);
+    assert_eq!(status(&mut one, "two.test").as_deref(), Some("421"));
 }
 
 fn up_with(pairs: &[(&str, &Pair)], settings: &str, sites: &str) -> Door {

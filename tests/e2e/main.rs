@@ -13,6 +13,7 @@ mod basics;
 mod bodies;
 mod certificates;
 mod cli;
+mod corpus;
 mod demo;
 mod faults;
 mod forwarding;

@@ -2,25 +2,19 @@
 
 use std::mem;
 
+use bytes::Bytes;
 use http::header::{Entry, HeaderMap};
 use http::{HeaderName, HeaderValue};
 
-/// Fields that a map is given room for beyond its own, so that what is added does not make it grow.
-pub(super) const ROOM: usize = 10;
-
-/// What becomes of one field line.
+/// What becomes of a field.
 pub(super) enum Fate {
     Stay,
     Go,
-    Become(HeaderValue),
 }
 
-/// Rebuilds the map from the lines that stay, in their order.
-pub(super) fn rebuild(
-    headers: &mut HeaderMap,
-    mut fate: impl FnMut(&HeaderName, &HeaderValue) -> Fate,
-) {
-    let room = headers.len() + ROOM;
+/// Rebuilds the map from the lines that stay, in their order, with room for `more` of them.
+pub(super) fn rebuild(headers: &mut HeaderMap, more: usize, fate: impl Fn(&HeaderName) -> Fate) {
+    let room = headers.len() + more;
     let repeats = headers.len() != headers.keys_len();
     let old = mem::replace(headers, HeaderMap::with_capacity(room));
     let mut last: Option<HeaderName> = None;
@@ -31,9 +25,8 @@ pub(super) fn rebuild(
         if repeats {
             last = Some(name.clone());
         }
-        match fate(&name, &value) {
+        match fate(&name) {
             Fate::Stay => headers.append(name, value),
-            Fate::Become(value) => headers.append(name, value),
             Fate::Go => continue,
         };
     }
@@ -42,30 +35,44 @@ pub(super) fn rebuild(
 /// Drops the fields whose name fits; free when there is none.
 pub(super) fn drop_where(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     if headers.keys().any(&goes) {
-        rebuild(
-            headers,
-            |name, _| {
-                if goes(name) { Fate::Go } else { Fate::Stay }
-            },
-        );
+        rebuild(headers, 0, |name| match goes(name) {
+            true => Fate::Go,
+            false => Fate::Stay,
+        });
     }
 }
 
-/// Joins every line of a name into one, at the first one's place.
+/// Leaves the first line of a name whose lines all say the same.
+pub(super) fn fold(headers: &mut HeaderMap, name: &HeaderName) {
+    let repeats = headers.len() != headers.keys_len();
+    if let (true, Some(first)) = (repeats, headers.get(name)) {
+        let first = first.clone();
+        headers.insert(name, first);
+    }
+}
+
+/// Joins the lines of a name into one, at the first one's place.
+pub(super) fn join(headers: &mut HeaderMap, name: &HeaderName, separator: &[u8]) {
+    if let Some(value) = joined(headers, name, separator) {
+        headers.insert(name, value);
+    }
+}
+
+/// The lines of a name in one; none if there are not several.
 pub(super) fn joined(
     headers: &HeaderMap,
     name: &HeaderName,
     separator: &[u8],
 ) -> Option<HeaderValue> {
-    let lines = headers.get_all(name);
-    let mut text = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        if index > 0 {
-            text.extend_from_slice(separator);
-        }
+    let mut lines = headers.get_all(name).iter();
+    let mut text = lines.next()?.as_bytes().to_vec();
+    let mut more = lines.peekable();
+    more.peek()?;
+    for line in more {
+        text.extend_from_slice(separator);
         text.extend_from_slice(line.as_bytes());
     }
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Sets a field unless the map has one of its name.

@@ -67,6 +67,9 @@ pub(super) fn classify(name: &HeaderName) -> Kind {
             Likeness::Underscored => return Kind::Lookalike,
         }
     }
+    if name.first() != Some(&b'x') {
+        return Kind::Plain;
+    }
     for family in FORWARDING_FAMILIES {
         let Some(head) = name.get(..family.len()) else {
             continue;
@@ -160,6 +163,10 @@ enum Likeness {
 }
 
 fn likeness(name: &[u8], own: &[u8]) -> Likeness {
+    // Nearly every field ends here, and no name of ours starts with a hyphen.
+    if name.first() != own.first() {
+        return Likeness::None;
+    }
     if name == own {
         return Likeness::Same;
     }

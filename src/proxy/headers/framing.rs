@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
+use super::field::{Kind, Kinds};
+
 /// How a message's body is delimited, whatever the library made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -24,9 +26,18 @@ pub(super) enum FramingFault {
 }
 
 /// The framing that the fields ask for; [`Framing::Empty`] when they are silent.
-pub(super) fn framing(headers: &HeaderMap) -> Result<Framing, FramingFault> {
-    let length = content_length(headers)?;
-    match (coding(headers)?, length) {
+pub(super) fn framing(headers: &HeaderMap, kinds: Kinds) -> Result<Framing, FramingFault> {
+    let length = if kinds.contains(Kind::ContentLength) {
+        content_length(headers)?
+    } else {
+        None
+    };
+    let coding = if kinds.contains(Kind::TransferEncoding) {
+        coding(headers)?
+    } else {
+        Coding::None
+    };
+    match (coding, length) {
         (Coding::None, None) => Ok(Framing::Empty),
         (Coding::None, Some(length)) => Ok(Framing::Length(length)),
         (Coding::Chunked, None) => Ok(Framing::Open),
@@ -100,13 +111,15 @@ mod tests {
 
     use super::*;
 
+    const BOTH: Kinds = Kinds::of(&[Kind::ContentLength, Kind::TransferEncoding]);
+
     #[track_caller]
     fn check(fields: &[(&'static str, &'static str)], expected: Result<Framing, FramingFault>) {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        assert_eq!(framing(&headers), expected, "{fields:?}");
+        assert_eq!(framing(&headers, BOTH), expected, "{fields:?}");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::header::{CONNECTION, DATE, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, STRICT_TRANSPORT_SECURITY, UPGRADE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use super::connection;
-use super::edit::{Fate, insert_missing, rebuild};
+use super::edit::{Fate, fold, insert_missing, rebuild};
 use super::facts::{Facts, Scheme};
 use super::field::{Kind, Kinds, classify};
 use super::framing::{Framing, framing};
@@ -45,7 +45,7 @@ pub fn inbound(
 ) -> Result<(), BrokenAnswer> {
     let kinds = survey(&parts.headers)?;
     let switch = switch(parts, received)?;
-    judge_framing(parts)?;
+    judge_framing(parts, kinds)?;
     strip(parts, received, kinds)?;
     parts.version = Version::HTTP_11;
     let headers = &mut parts.headers;
@@ -90,14 +90,17 @@ fn switch(parts: &Parts, received: &Received) -> Result<Option<HeaderValue>, Bro
         .ok_or(BrokenAnswer::Switch)
 }
 
-fn judge_framing(parts: &Parts) -> Result<(), BrokenAnswer> {
-    let framing = framing(&parts.headers).map_err(|_fault| BrokenAnswer::Framing)?;
+fn judge_framing(parts: &Parts, kinds: Kinds) -> Result<(), BrokenAnswer> {
+    let framing = framing(&parts.headers, kinds).map_err(|_fault| BrokenAnswer::Framing)?;
     let knows_chunks = parts.version == Version::HTTP_11;
     if framing == Framing::Open && !knows_chunks {
         return Err(BrokenAnswer::Framing);
     }
     Ok(())
 }
+
+/// Fields added to an answer before the user's own.
+const ADDED_MAX: usize = 3;
 
 const REMOVED: Kinds = Kinds::of(&[
     Kind::Te,
@@ -110,28 +113,22 @@ const REMOVED: Kinds = Kinds::of(&[
 fn strip(parts: &mut Parts, received: &Received, kinds: Kinds) -> Result<(), BrokenAnswer> {
     let options =
         connection::options(&parts.headers, kinds).map_err(|_refusal| BrokenAnswer::Connection)?;
-    let repeats = parts.headers.len() != parts.headers.keys_len();
-    let lengths_allowed = match may_have_length(parts.status, &received.method) {
-        true => 1,
-        false => 0,
-    };
-    let length_is_odd = kinds.contains(Kind::ContentLength) && (repeats || lengths_allowed == 0);
-    if !kinds.intersects(REMOVED) && !length_is_odd {
+    let headers = &mut parts.headers;
+    let has_length = kinds.contains(Kind::ContentLength);
+    let keeps_length = may_have_length(parts.status, &received.method);
+    if has_length {
+        fold(headers, &CONTENT_LENGTH);
+    }
+    if !kinds.intersects(REMOVED) && (keeps_length || !has_length) {
         return Ok(());
     }
-    let mut lengths = 0;
-    rebuild(&mut parts.headers, |name, _| match classify(name) {
+    rebuild(headers, ADDED_MAX, |name| match classify(name) {
         Kind::Te | Kind::Upgrade | Kind::Connection | Kind::TransferEncoding | Kind::HopByHop => {
             Fate::Go
         }
-        Kind::ContentLength => {
-            lengths += 1;
-            if lengths > lengths_allowed {
-                Fate::Go
-            } else {
-                Fate::Stay
-            }
-        }
+        Kind::ContentLength if !keeps_length => Fate::Go,
+        Kind::ContentLength => Fate::Stay,
+        _ if options.listed.contains(name) => Fate::Go,
         Kind::Plain
         | Kind::Host
         | Kind::Via
@@ -139,13 +136,7 @@ fn strip(parts: &mut Parts, received: &Received, kinds: Kinds) -> Result<(), Bro
         | Kind::Expect
         | Kind::MaxForwards
         | Kind::Forwarding
-        | Kind::Lookalike => {
-            if options.listed.contains(name) {
-                Fate::Go
-            } else {
-                Fate::Stay
-            }
-        }
+        | Kind::Lookalike => Fate::Stay,
     });
     Ok(())
 }
@@ -337,7 +328,7 @@ mod tests {
                 edit: HeaderEdit::Remove,
             },
             HeaderRule {
-                name: http::header::CONTENT_LENGTH,
+                name: CONTENT_LENGTH,
                 edit: HeaderEdit::Set([template("7")].into()),
             },
         ]

@@ -67,7 +67,7 @@ impl Received {
         let kinds = survey(parts, limits)?;
         let upgrade = target::switch(parts)?;
         let authority = target::authority(parts, protocol, scheme)?;
-        let framing = request_framing(parts, protocol, body)?;
+        let framing = request_framing(parts, kinds, protocol, body)?;
         let connection = connection::options(&parts.headers, kinds)?;
         if kinds.contains(Kind::Via) {
             hops::refuse_loop(&parts.headers)?;
@@ -150,8 +150,13 @@ pub(super) fn is_padded(value: &HeaderValue) -> bool {
     is_space(bytes.first()) || is_space(bytes.last())
 }
 
-fn request_framing(parts: &Parts, protocol: Protocol, body: Body) -> Result<Framing, Refusal> {
-    let framing = framing(&parts.headers).map_err(|fault| match fault {
+fn request_framing(
+    parts: &Parts,
+    kinds: Kinds,
+    protocol: Protocol,
+    body: Body,
+) -> Result<Framing, Refusal> {
+    let framing = framing(&parts.headers, kinds).map_err(|fault| match fault {
         FramingFault::BadLength => Refusal::BadContentLength,
         FramingFault::BadCoding => Refusal::BadTransferEncoding,
         FramingFault::UnknownCoding => Refusal::UnknownTransferCoding,

@@ -19,12 +19,8 @@ impl Upgrade {
     /// The switch that an HTTP/1.1 head asks for, provided that `Connection` names `Upgrade`.
     /// Never `h2c`: behind it the upstream would take requests that nobody here has seen.
     pub(super) fn asked(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all(UPGRADE).iter();
-        let first = lines.next()?;
-        let field = match lines.next() {
-            None => first.clone(),
-            Some(_second) => joined(headers, &UPGRADE, b", ")?,
-        };
+        let first = headers.get(UPGRADE)?;
+        let field = joined(headers, &UPGRADE, b", ").unwrap_or_else(|| first.clone());
         let names_something = protocols(&field).next().is_some();
         let names_h2c = protocols(&field).any(|name| name.eq_ignore_ascii_case(b"h2c"));
         (names_something && !names_h2c).then_some(Self::Field(field))
