@@ -27,6 +27,8 @@ const RESPONSE_FIELDS_MAX: usize = 256;
 /// What one upstream stream may send before it is read, and what all of a connection's may.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Cancelled streams whose late frames are ignored; those of older ones are answered with another reset.
+const CANCELLED_STREAMS_KNOWN: usize = 1024;
 /// What one stream keeps of a request body that the upstream does not take.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -202,6 +204,9 @@ async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(RESPONSE_HEAD_BYTES_MAX)
         .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(CANCELLED_STREAMS_KNOWN)
+        // h2 takes late frames of cancelled streams for faults, and would end everybody's connection after so many.
+        .max_local_error_reset_streams(None)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Handshake)?;
