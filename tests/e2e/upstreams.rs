@@ -204,7 +204,7 @@ fn tls_upstreams_are_verified_by_name() {
         }
     }
     // Not even when the pool has a connection of the site that does not verify: pools are kept apart.
-    let unsure = format!("GET / HTTP/1.1\r\nHost: 5.test\r\n\r\n");
+    let unsure = "GET / HTTP/1.1\r\nHost: 5.test\r\n\r\n";
     assert_eq!(Wire::plain(&door).ask(unsure).status(), 502);
 }
 
