@@ -110,6 +110,28 @@ fn a_fixed_answer_without_keys_has_the_documented_ones() {
 }
 
 #[test]
+fn a_port_in_a_key_means_the_listed_sockets_with_that_port() {
+    #[track_caller]
+    fn check(site: &str, expected: &[&str]) {
+        let text = format!(
+            "listen = [443, \"localhost:8443\", \"192.0.2.1:8443\"]\nhttp = \"localhost:8080\"\n[sites]\n{site}"
+        );
+        let listen = read(&text).config.sites[0].listen.clone();
+        let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, expected, "{site}");
+    }
+    check(
+        r#""a.test:8443" = "1""#,
+        &["localhost:8443", "192.0.2.1:8443"],
+    );
+    check(
+        r#""a.test:8080" = { to = "1", tls = "off" }"#,
+        &["localhost:8080"],
+    );
+    check(r#""a.test:9443" = "1""#, &["9443"]);
+}
+
+#[test]
 fn paths_inherit_what_they_do_not_say() {
     let text = r#"
 [defaults]

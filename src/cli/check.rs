@@ -1,7 +1,6 @@
 //! `onedoor check`: the questions of `up` and of every reload, answered without changing anything.
 
-use std::path::PathBuf;
-
+use super::scratch::Scratch;
 use super::{CheckArguments, CheckFormat, Exit, place, say};
 use crate::app::banner::counted;
 use crate::app::prepare::{Prepared, prepare};
@@ -19,8 +18,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         return Exit::Configuration;
     };
     let checked = config::load(&path, None).and_then(|loaded| {
-        let scratch = Scratch::new(&loaded.config);
-        prepare(loaded, &Resolver::new(scratch.storage()), wall_clock())
+        let scratch = Scratch::choose("check");
+        let storage = storage(&loaded.config).unwrap_or_else(|| scratch.storage());
+        prepare(loaded, &Resolver::new(storage), wall_clock())
     });
     match checked {
         Ok(Prepared {
@@ -66,43 +66,11 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
     }
 }
 
-/// The storage to ask: the real one if it holds a local CA, else one that is thrown away, for a check creates none.
-struct Scratch {
-    folder: PathBuf,
-    thrown_away: Option<PathBuf>,
-}
-
-impl Scratch {
-    fn new(config: &Config) -> Self {
-        let real = place::storage(config)
-            .ok()
-            .filter(|folder| folder.join("local-ca").exists());
-        match real {
-            Some(folder) => Self {
-                folder,
-                thrown_away: None,
-            },
-            None => {
-                let folder =
-                    std::env::temp_dir().join(format!("onedoor-check-{}", std::process::id()));
-                Self {
-                    folder: folder.clone(),
-                    thrown_away: Some(folder),
-                }
-            }
-        }
-    }
-
-    fn storage(&self) -> Storage {
-        Storage::at(self.folder.clone())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.thrown_away {
-            // It was never made when no site needs the local CA.
-            let _missing = std::fs::remove_dir_all(folder);
-        }
-    }
+/// The real storage, if it holds a local CA: a check creates none there.
+fn storage(config: &Config) -> Option<Storage> {
+    let folder = place::storage(config).ok()?;
+    folder
+        .join("local-ca")
+        .exists()
+        .then(|| Storage::at(folder))
 }

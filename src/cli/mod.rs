@@ -5,6 +5,7 @@ mod demo;
 mod health;
 mod place;
 mod say;
+mod scratch;
 mod up;
 
 use std::path::PathBuf;

@@ -83,6 +83,7 @@ impl<'a> Walk<'a> {
             // What a path cannot do is reported as a key that it does not know.
             Chosen::One(action) if matches!(action.key, "passthrough" | "tcp") => None,
             Chosen::One(action) => self.act(&layers, &action, prefix, redirects),
+            Chosen::Nothing if rules::is_misnamed(&layers) => None,
             Chosen::Nothing => {
                 self.problems.error(
                     "no-action",

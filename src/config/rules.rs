@@ -58,6 +58,18 @@ pub(super) fn chosen<'a>(layers: &Layers<'a>, problems: &mut Problems) -> Chosen
     Chosen::One(first)
 }
 
+/// Whether a key that is reported as unknown most likely stands for what is to be done.
+pub(super) fn is_misnamed(layers: &Layers<'_>) -> bool {
+    let means_action = |key: &str| {
+        let meant = keys::SITE.meant(key);
+        !keys::SITE.known.contains(&key)
+            && meant.is_some_and(|meant| ACTIONS.contains(&meant) || meant == "paths")
+    };
+    layers
+        .inner_first()
+        .any(|table| table.in_order().iter().any(|item| means_action(item.key)))
+}
+
 /// Reads `redirect` or `respond`.
 pub(super) fn answer(
     item: &Item<'_>,

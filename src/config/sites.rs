@@ -11,7 +11,7 @@ use super::reader::{Item, Layers, Table};
 use super::rules::{self, Chosen};
 use super::secure::{self, Security};
 use super::site::{Certificate, Http, Redirect, Rule, Service, Site};
-use super::sockets::{self, Sockets, Use};
+use super::sockets::{Sockets, Use};
 use super::walk::Walk;
 use super::{keys, loops, unquoted};
 use crate::hostname::HostPattern;
@@ -145,13 +145,15 @@ impl<'a> Walk<'a> {
         let mut redirects = Vec::new();
         let paths = draft.layers.get("paths");
         if action.is_none() && paths.is_none() {
-            self.problems.error(
-                "no-action",
-                "this site does nothing",
-                draft.at,
-                "no `to`, `redirect`, `respond`, `passthrough`, `tcp` or `paths`",
-                "say where it leads: { to = \"localhost:3000\" }",
-            );
+            if !rules::is_misnamed(&draft.layers) {
+                self.problems.error(
+                    "no-action",
+                    "this site does nothing",
+                    draft.at,
+                    "no `to`, `redirect`, `respond`, `passthrough`, `tcp` or `paths`",
+                    "say where it leads: { to = \"localhost:3000\" }",
+                );
+            }
             return None;
         }
         let root = match action {
@@ -235,7 +237,11 @@ impl<'a> Walk<'a> {
                         .help("keep one of them"),
                 );
             }
-            return Some(Sockets::one(sockets::any(port), Some(draft.at)));
+            let general = match used {
+                Use::Tls => &self.settings.listen,
+                Use::Plain => &self.settings.http,
+            };
+            return Some(general.at_port(port, draft.at));
         }
         // A default `listen` is about TLS, unless `tls = "off"` is a default too.
         let own_off = off.is_some() && draft.layers.site.is_some_and(|site| site.has("tls"));

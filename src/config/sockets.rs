@@ -25,7 +25,20 @@ impl Sockets {
         Self::one(any(port), None)
     }
 
-    pub(super) fn one(listen: Listen, at: Option<At>) -> Self {
+    /// What a port in a site's key stands for: the entries of this list with that port, or every address if it has none.
+    pub(super) fn at_port(&self, port: u16, key_at: At) -> Self {
+        let of_port = self.list.iter().filter(|listen| listen.port == port);
+        let list: Arc<[Listen]> = of_port.copied().collect();
+        if list.is_empty() {
+            return Self::one(any(port), Some(key_at));
+        }
+        Self {
+            at: list.iter().map(|_listen| Some(key_at)).collect(),
+            list,
+        }
+    }
+
+    fn one(listen: Listen, at: Option<At>) -> Self {
         Self {
             list: Arc::new([listen]),
             at: Arc::new([at]),
@@ -78,7 +91,7 @@ impl Sockets {
 }
 
 /// Every address at this port.
-pub(super) fn any(port: u16) -> Listen {
+fn any(port: u16) -> Listen {
     Listen {
         host: ListenHost::Any,
         port,

@@ -69,6 +69,14 @@ fn check_of_a_good_file_creates_nothing() {
     let (code, out, _err) = home.run(&["check", "--format", "json"]);
     assert_eq!((code, out.trim()), (0, "[]"));
     assert!(!home.path().join("storage").exists());
+    let mut left = fs::read_dir(home.path()).unwrap();
+    assert!(left.all(|entry| {
+        !entry
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains("check")
+    }));
     assert_eq!(
         fs::read_dir(home.path().join("control")).unwrap().count(),
         0

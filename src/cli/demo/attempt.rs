@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::scratch::Scratch;
 use super::upstreams::Upstreams;
 use super::{ECHO, HELLO, TICKS};
 use crate::app::source::Source;
 use crate::app::{App, Setup, StartError};
+use crate::cli::scratch::Scratch;
 use crate::cli::{Exit, say, up};
 use crate::ports::passed::Passed;
 use crate::routing::Kind;

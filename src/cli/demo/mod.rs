@@ -6,17 +6,16 @@ mod client;
 mod events;
 mod guide;
 mod once;
-mod scratch;
 mod upstreams;
 mod websocket;
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::scratch::Scratch;
 use super::{DemoArguments, Exit, say};
 use crate::shutdown::Shutdown;
 use attempt::{Audience, Opened};
-use scratch::Scratch;
 use upstreams::Upstreams;
 
 /// The names under which the upstreams are reached.
@@ -45,7 +44,7 @@ pub(super) fn run(arguments: &DemoArguments) -> Exit {
 
 async fn show(audience: Audience) -> Result<Exit> {
     let stop = told_to_stop()?;
-    let scratch = Scratch::make()?;
+    let scratch = Scratch::make("demo")?;
     let shutdown = Shutdown::new();
     let upstreams = Upstreams::start(&shutdown).await?;
     let opened = match attempt::open(&upstreams, &scratch, audience).await {

@@ -48,8 +48,13 @@ impl Keys {
         Some(ours)
     }
 
+    /// The key of ours that an unknown one most likely stands for.
+    pub(super) fn meant(&self, key: &str) -> Option<&'static str> {
+        self.translation(key).or_else(|| self.near(key))
+    }
+
     fn label(&self, key: &str) -> String {
-        match self.translation(key).or_else(|| self.near(key)) {
+        match self.meant(key) {
             Some(SITE_KEY) | None => "unknown key".to_owned(),
             Some(ours) => format!("did you mean `{ours}`?"),
         }
