@@ -1,25 +1,27 @@
 //! What `up` says once it serves: every site with its target, its certificate and where it is reached.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
+use super::listeners::Listeners;
+use super::start::LOOPBACK;
 use crate::certs::plan::Plan;
 use crate::config::Config;
+use crate::config::listen::Listen;
 use crate::config::site::{Action, Http, Service, Site};
 use crate::config::target::Target;
-use crate::routing::Kind;
+use crate::routing::{Kind, kind_of, specs_of};
 
 /// Sites that are listed; of more only the number is told.
 const SITES_TOLD_MAX: usize = 50;
 
 /// The table, with a line for the listeners under it.
 #[must_use]
-pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) -> String {
+pub(super) fn banner(config: &Config, plan: &Plan, listeners: &Listeners) -> String {
     let mut rows = vec![["SITE", "TARGET", "CERTIFICATE", "LISTENS ON"].map(str::to_owned)];
     let mut slot = 0;
     for (index, site) in config.sites.iter().enumerate() {
         if index < SITES_TOLD_MAX {
-            rows.push(row(site, plan, slot));
+            rows.push(row(site, plan, slot, listeners));
         }
         slot += site.names.len();
     }
@@ -42,6 +44,7 @@ pub fn banner(config: &Config, plan: &Plan, listeners: &[(SocketAddr, Kind)]) ->
         let _written = writeln!(text, "and {more} more");
     }
     let listening: Vec<String> = listeners
+        .addresses()
         .iter()
         .map(|(address, kind)| format!("{address} ({})", word(*kind)))
         .collect();
@@ -63,9 +66,13 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn row(site: &Site, plan: &Plan, slot: usize) -> [String; 4] {
+fn row(site: &Site, plan: &Plan, slot: usize, listeners: &Listeners) -> [String; 4] {
     let names: Vec<String> = site.names.iter().map(ToString::to_string).collect();
-    let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
+    let kind = kind_of(&site.service);
+    let entries = site.listen.iter();
+    let listen: Vec<String> = entries
+        .map(|entry| place(*entry, kind, listeners))
+        .collect();
     let (target, certificate) = match &site.service {
         Service::Plain(http) => (answer(http), "none: plain HTTP".to_owned()),
         Service::Secure(_, http) => (answer(http), plan.describe(slot).to_string()),
@@ -79,6 +86,18 @@ fn row(site: &Site, plan: &Plan, slot: usize) -> [String; 4] {
         ),
     };
     [names.join(", "), target, certificate, listen.join(", ")]
+}
+
+/// An entry as it is written, but where the system chose the port, the sockets themselves.
+fn place(listen: Listen, kind: Kind, listeners: &Listeners) -> String {
+    if listen.port != 0 {
+        return listen.to_string();
+    }
+    let bound: Vec<String> = specs_of(listen, kind, LOOPBACK)
+        .filter_map(|spec| listeners.address_of(&spec))
+        .map(|address| address.to_string())
+        .collect();
+    bound.join(", ")
 }
 
 fn answer(http: &Http) -> String {

@@ -5,13 +5,17 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use super::start::LOOPBACK;
+use crate::config::Config;
+use crate::config::listen::Listen;
 use crate::door::Handle;
 use crate::door::accept::{Acceptor, Capacity};
 use crate::ports::bind::{self, Bound, Note, Origin};
+use crate::ports::entry::{Entry, Key};
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
 use crate::ports::strict;
-use crate::routing::{Kind, SocketSpec};
+use crate::routing::{Kind, SocketSpec, specs_of};
 
 /// Sockets that are bound, and accepted on once started.
 #[derive(Debug, Default)]
@@ -28,13 +32,14 @@ struct Listening {
 }
 
 impl Listeners {
-    /// Binds what is wanted and not there yet; nothing is accepted on the new ones until [`Listeners::accept`].
+    /// Binds what is wanted by the configuration and not there yet; nothing is accepted on the new ones until [`Listeners::accept`].
     ///
     /// # Errors
     /// Nothing was bound then.
     pub(super) fn bind(
         &self,
         wanted: &[SocketSpec],
+        config: &Config,
         passed: Passed,
     ) -> Result<(Self, Vec<Note>), PortProblem> {
         let missing: Vec<SocketSpec> = wanted
@@ -43,7 +48,7 @@ impl Listeners {
             .copied()
             .collect();
         let addresses: Vec<SocketAddr> = missing.iter().map(|spec| spec.address).collect();
-        let opened = bind::open(&addresses, passed)?;
+        let opened = bind::open(&addresses, &|address| entry_of(config, address), passed)?;
         let mut open = BTreeMap::new();
         for bound in opened.sockets {
             if let Some(spec) = missing
@@ -77,16 +82,18 @@ impl Listeners {
     pub(super) fn bind_instead(
         &mut self,
         wanted: &[SocketSpec],
+        config: &Config,
     ) -> Result<(Self, Vec<Note>), PortProblem> {
         let closed = self.make_room(wanted);
-        self.bind(wanted, Passed::none()).inspect_err(|_problem| {
-            for (spec, address) in closed {
-                match bind::bind(&[address]) {
-                    Ok(opened) => self.put_back(spec, opened.sockets),
-                    Err(lost) => tracing::error!(%lost, "the old socket is gone"),
+        self.bind(wanted, config, Passed::none())
+            .inspect_err(|_problem| {
+                for (spec, address) in closed {
+                    match bind::bind(&[address]) {
+                        Ok(opened) => self.put_back(spec, opened.sockets),
+                        Err(lost) => tracing::error!(%lost, "the old socket is gone"),
+                    }
                 }
-            }
-        })
+            })
     }
 
     fn make_room(&mut self, wanted: &[SocketSpec]) -> Vec<(SocketSpec, SocketAddr)> {
@@ -163,6 +170,12 @@ impl Listeners {
             .collect()
     }
 
+    /// Where a socket is that was asked for by itself.
+    #[must_use]
+    pub(super) fn address_of(&self, spec: &SocketSpec) -> Option<SocketAddr> {
+        self.open.get(spec).map(|listening| listening.address)
+    }
+
     /// The actual port of a TLS socket that asked for port 0; any other port is itself.
     #[must_use]
     pub(super) fn port_of(&self, other: &Self, port: u16) -> u16 {
@@ -178,6 +191,21 @@ impl Listeners {
         } else {
             port
         }
+    }
+}
+
+/// The widest entry of the configuration that asks for an address.
+fn entry_of(config: &Config, address: SocketAddr) -> Entry {
+    let asks = |listen: &&Listen| {
+        // What is spoken there has no say in the address.
+        specs_of(**listen, Kind::Tls, LOOPBACK).any(|spec| spec.address == address)
+    };
+    let plain = config.http.iter().filter(asks).min();
+    let all = config.sites.iter().flat_map(|site| site.listen.iter());
+    match (plain, all.filter(asks).min()) {
+        (Some(listen), _) => Entry::new(Key::Http, &listen.to_string()),
+        (None, Some(listen)) => Entry::new(Key::Listen, &listen.to_string()),
+        (None, None) => Entry::of(address),
     }
 }
 

@@ -133,11 +133,7 @@ impl App {
     /// What is served, in words, for the person at the terminal.
     #[must_use]
     pub fn banner(&self) -> String {
-        banner::banner(
-            &self.loaded.config,
-            &self.current.plan,
-            &self.listeners.addresses(),
-        )
+        banner::banner(&self.loaded.config, &self.current.plan, &self.listeners)
     }
 
     /// Where clients reach us.

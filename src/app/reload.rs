@@ -86,7 +86,9 @@ impl App {
 
     async fn adopt(&mut self, prepared: Prepared) -> Result<(), NotReloaded> {
         let wanted = sockets_of(&prepared.loaded.config, LOOPBACK);
-        let bound = self.listeners.bind_instead(&wanted);
+        let bound = self
+            .listeners
+            .bind_instead(&wanted, &prepared.loaded.config);
         if bound.is_err() {
             self.listeners
                 .accept(&self.workers, &self.capacity)

@@ -118,8 +118,9 @@ impl App {
         let prepared = prepare(loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
         let claim = Claim::take(&control).await.map_err(StartError::Control)?;
+        let config = &prepared.loaded.config;
         let (listeners, notes) = Listeners::default()
-            .bind(&sockets_of(&prepared.loaded.config, LOOPBACK), passed)
+            .bind(&sockets_of(config, LOOPBACK), config, passed)
             .map_err(StartError::Ports)?;
         for note in notes {
             tracing::info!("{note}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::ports::entry::Entry;
 use crate::ports::holder;
 use crate::ports::passed::{Passed, PassedSocket};
 use crate::ports::permission::Machine;
@@ -86,15 +87,19 @@ impl fmt::Display for Note {
 /// # Errors
 /// Names every address that could not be bound, with who has it.
 pub fn bind(addresses: &[SocketAddr]) -> Result<Opened, PortProblem> {
-    open(addresses, Passed::none())
+    open(addresses, &Entry::of, Passed::none())
 }
 
 /// Takes the sockets that were passed for these addresses, binds the others, or fails whole. An address that is asked for twice is
-/// opened once, but for port 0, which is another port each time.
+/// opened once, but for port 0, which is another port each time. `entry_of` says what asks for an address.
 ///
 /// # Errors
 /// Names every address that could not be bound, with who has it, and the passed sockets that fit none.
-pub fn open(addresses: &[SocketAddr], passed: Passed) -> Result<Opened, PortProblem> {
+pub fn open(
+    addresses: &[SocketAddr],
+    entry_of: &dyn Fn(SocketAddr) -> Entry,
+    passed: Passed,
+) -> Result<Opened, PortProblem> {
     let taken = passed.take(&once(addresses));
     let mut sockets = taken.sockets;
     let mut notes = Vec::new();
@@ -102,7 +107,11 @@ pub fn open(addresses: &[SocketAddr], passed: Passed) -> Result<Opened, PortProb
     for &address in &taken.missing {
         match bind_strictly(address) {
             Ok(bound) => sockets.push(bound),
-            Err(refusal) => refused.push(Refused { address, refusal }),
+            Err(refusal) => refused.push(Refused {
+                address,
+                entry: entry_of(address),
+                refusal,
+            }),
         }
     }
     refused.retain(|one| match tolerated(one, &sockets) {
@@ -233,6 +242,7 @@ mod tests {
     use std::process;
 
     use super::*;
+    use crate::ports::entry::Key;
     use crate::ports::holder::Holder;
 
     #[test]
@@ -302,6 +312,7 @@ mod tests {
         let port = opened.sockets[0].address.port();
         let refused = |ip: Ipv6Addr| Refused {
             address: SocketAddr::new(ip.into(), port),
+            entry: Entry::new(Key::Listen, ""),
             refusal: Refusal::FamilyMissing,
         };
         let wildcard = refused(Ipv6Addr::UNSPECIFIED);

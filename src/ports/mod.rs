@@ -5,6 +5,7 @@
 
 pub mod bind;
 pub mod descriptors;
+pub mod entry;
 pub mod holder;
 pub mod passed;
 pub mod permission;

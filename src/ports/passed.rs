@@ -179,6 +179,7 @@ mod tests {
 
     use super::*;
     use crate::ports::bind;
+    use crate::ports::entry::Entry;
 
     #[test]
     fn a_dual_stack_wildcard_serves_both_families() {
@@ -205,7 +206,7 @@ mod tests {
             useless: Vec::new(),
         };
         let wanted = "127.0.0.1:0".parse().unwrap();
-        let opened = bind::open(&[wanted], passed).unwrap();
+        let opened = bind::open(&[wanted], &Entry::of, passed).unwrap();
         let [bind::Note::PassedUnused(unused)] = opened.notes.as_slice() else {
             panic!("{:?}", opened.notes);
         };
@@ -218,7 +219,7 @@ mod tests {
         const WANTED: &str = "ONEDOOR_TEST_WANTED";
         if let Ok(wanted) = env::var(WANTED) {
             let wanted = wanted.parse().unwrap();
-            let opened = bind::open(&[wanted], Passed::from_environment()).unwrap();
+            let opened = bind::open(&[wanted], &Entry::of, Passed::from_environment()).unwrap();
             let name = Some("https".to_owned());
             assert_eq!(opened.sockets[0].origin, Origin::Passed { name });
             opened.sockets[0].listener.set_nonblocking(false).unwrap();

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::ports::entry::{self, Entry, Key};
 use crate::ports::strict::System;
 use crate::ports::ways::{WAYS_MAX, Way, another_port, unreserved, way};
 
@@ -109,12 +110,12 @@ pub fn reason(machine: &Machine, address: SocketAddr) -> String {
     }
 }
 
-/// The recipes that fit, best first, at most [`WAYS_MAX`].
+/// The recipes that fit, best first, fewer than [`WAYS_MAX`]: another port is left to be offered last.
 #[must_use]
-pub fn recipes(machine: &Machine, address: SocketAddr) -> Vec<Way> {
+pub fn recipes(machine: &Machine, address: SocketAddr, entry: &Entry) -> Vec<Way> {
     let mut ways = match machine.system {
-        System::Darwin => vec![every_address(address.port())],
-        System::Linux if is_reserved(machine, address) => on_linux(machine, address.port()),
+        System::Darwin => vec![every_address(address.port(), entry.key)],
+        System::Linux if is_reserved(machine, address) => on_linux(machine, address.port(), entry),
         System::Linux => vec![way(
             "sudo ausearch -m avc -ts recent",
             "shows what SELinux refused",
@@ -122,7 +123,6 @@ pub fn recipes(machine: &Machine, address: SocketAddr) -> Vec<Way> {
         System::OtherUnix => Vec::new(),
     };
     ways.truncate(WAYS_MAX - 1);
-    ways.push(another_port(address.port()));
     ways
 }
 
@@ -130,7 +130,7 @@ fn is_reserved(machine: &Machine, address: SocketAddr) -> bool {
     address.port() < machine.unprivileged_from && machine.reserved_ports == ReservedPorts::Denied
 }
 
-fn on_linux(machine: &Machine, port: u16) -> Vec<Way> {
+fn on_linux(machine: &Machine, port: u16, entry: &Entry) -> Vec<Way> {
     let sysctl = format!("net.ipv4.ip_unprivileged_port_start={port}");
     let system_wide = way(
         format!("sudo sysctl -w {sysctl}"),
@@ -158,7 +158,7 @@ fn on_linux(machine: &Machine, port: u16) -> Vec<Way> {
                 format!("docker run -p {port}:{} …", unreserved(port)),
                 format!(
                     "publishes the port, with `{}` inside",
-                    another_port(port).command
+                    another_port(port, &[entry]).command
                 ),
             ),
         ],
@@ -184,13 +184,9 @@ fn setcap(binary: &Path) -> Way {
     )
 }
 
-fn every_address(port: u16) -> Way {
-    let command = match port {
-        80 => "http = 80".to_owned(),
-        other => format!("listen = [{other}]"),
-    };
+fn every_address(port: u16, key: Key) -> Way {
     way(
-        command,
+        entry::line(&[&Entry::new(key, "")], port),
         "in proxy.toml: listens on every address, which needs no right",
     )
 }
@@ -253,10 +249,10 @@ pub(crate) mod tests {
     fn the_recipe_fits_the_surroundings() {
         #[track_caller]
         fn check(machine: &Machine, expected: &str) {
-            let ways = recipes(machine, "0.0.0.0:443".parse().unwrap());
+            let address = "0.0.0.0:443".parse().unwrap();
+            let ways = recipes(machine, address, &Entry::of(address));
             assert!(ways[0].command.contains(expected), "{ways:?}");
-            assert!(ways.len() <= WAYS_MAX);
-            assert_eq!(ways.last(), Some(&another_port(443)));
+            assert!(ways.len() < WAYS_MAX);
         }
         let with = |surroundings| Machine {
             surroundings,

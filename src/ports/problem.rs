@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::ports::entry::Entry;
 use crate::ports::holder::Holder;
 use crate::ports::passed::PassedSocket;
 use crate::ports::permission::Machine;
@@ -22,6 +23,8 @@ pub struct PortProblem {
 #[derive(Debug)]
 pub struct Refused {
     pub address: SocketAddr,
+    /// What asks for it.
+    pub entry: Entry,
     pub refusal: Refusal,
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::ports::entry::{self, Entry, Key};
 use crate::ports::holder::{Fact, Holder, Process};
 use crate::ports::passed::PassedSocket;
 use crate::ports::permission::{self, Machine};
@@ -90,7 +91,9 @@ impl Block {
                 }
                 Refusal::NotPermitted => {
                     block.say(one.address, &reason(one, machine));
-                    block.ways.extend(permission::recipes(machine, one.address));
+                    block
+                        .ways
+                        .extend(permission::recipes(machine, one.address, &one.entry));
                 }
                 Refusal::AddressMissing | Refusal::FamilyMissing | Refusal::Failed(_) => {
                     block.say(one.address, &reason(one, machine));
@@ -98,12 +101,13 @@ impl Block {
             }
         }
         if kind == Kind::Missing {
+            let key = refused.first().map_or(Key::Listen, |one| one.entry.key);
             block.ways.push(ways::way(
-                format!("listen = [{port}]"),
+                entry::line(&[&Entry::new(key, "")], port),
                 "in proxy.toml: every address this machine has",
             ));
         }
-        block.finish(kind, port);
+        block.finish(kind, port, refused);
         block
     }
 
@@ -164,16 +168,16 @@ impl Block {
     }
 
     /// Each thing once, and moving to another port as the last way.
-    fn finish(&mut self, kind: Kind, port: u16) {
+    fn finish(&mut self, kind: Kind, port: u16, refused: &[&Refused]) {
         once(&mut self.notes);
         once(&mut self.ways);
-        let elsewhere = ways::another_port(port);
-        let offered = self.ways.contains(&elsewhere);
-        self.ways.retain(|way| *way != elsewhere);
-        self.ways.truncate(WAYS_MAX - usize::from(offered));
         match kind {
-            Kind::InUse | Kind::NotPermitted => self.ways.push(elsewhere),
-            Kind::Missing | Kind::Failed => {}
+            Kind::InUse | Kind::NotPermitted => {
+                let entries: Vec<&Entry> = refused.iter().map(|one| &one.entry).collect();
+                self.ways.truncate(WAYS_MAX - 1);
+                self.ways.push(ways::another_port(port, &entries));
+            }
+            Kind::Missing | Kind::Failed => self.ways.truncate(WAYS_MAX),
         }
     }
 
@@ -370,6 +374,7 @@ mod tests {
     fn refused(all: Vec<(&str, Refusal)>) -> Vec<Refused> {
         let refused = all.into_iter().map(|(address, refusal)| Refused {
             address: address.parse().unwrap(),
+            entry: Entry::new(Key::Listen, ""),
             refusal,
         });
         refused.collect()

@@ -1,5 +1,6 @@
 //! What to tell a person about the holder of a port: why it is so, and at most a few commands that can be copied.
 
+use crate::ports::entry::{self, Entry};
 use crate::ports::holder::{Fact, Holder, Process, Remains, User};
 use crate::ports::permission::Machine;
 use crate::ports::strict::System;
@@ -41,7 +42,7 @@ enum Software {
     Unknown,
 }
 
-/// Explains a port that is in use.
+/// Explains a port that is in use. [`another_port`] is left to be offered last.
 #[must_use]
 pub fn in_use(holder: &Holder, port: u16, machine: &Machine) -> Advice {
     let mut advice = match holder {
@@ -50,18 +51,13 @@ pub fn in_use(holder: &Holder, port: u16, machine: &Machine) -> Advice {
         Holder::Nobody(remains) => by_nobody(*remains, port, machine),
     };
     advice.ways.truncate(WAYS_MAX - 1);
-    advice.ways.push(another_port(port));
     advice
 }
 
 /// The line for `proxy.toml` that needs nothing from anyone.
 #[must_use]
-pub fn another_port(port: u16) -> Way {
-    let free = unreserved(port);
-    let command = match port {
-        80 => format!("http = {free}"),
-        _ => format!("listen = [{free}]"),
-    };
+pub fn another_port(port: u16, entries: &[&Entry]) -> Way {
+    let command = entry::line(entries, unreserved(port));
     way(command, "in proxy.toml: use another port for now")
 }
 
@@ -271,6 +267,7 @@ fn runs(process: &Process, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::entry::Key;
     use crate::ports::permission::tests::developer;
 
     #[test]
@@ -281,7 +278,6 @@ mod tests {
             process.unit = unit.map(str::to_owned);
             let advice = in_use(&Holder::Process(process), 443, &developer());
             assert_eq!(advice.ways[0].command, expected);
-            assert_eq!(advice.ways.last(), Some(&another_port(443)));
         }
         check("nginx", None, "sudo nginx -s quit");
         check("caddy", None, "sudo caddy stop");
@@ -322,7 +318,7 @@ mod tests {
         process.unit = Some("onedoor.service".to_owned());
         let advice = in_use(&Holder::Process(process), 443, &developer());
         assert!(advice.note.unwrap().contains("overlap"));
-        assert_eq!(advice.ways, [another_port(443)]);
+        assert_eq!(advice.ways, []);
     }
 
     #[test]
@@ -334,7 +330,7 @@ mod tests {
         let advice = in_use(&Holder::Unseen(Some(user)), 443, &developer());
         assert!(advice.note.unwrap().contains("user root"));
         assert_eq!(advice.ways[0].command, "sudo ss -ltnp 'sport = :443'");
-        assert_eq!(advice.ways.len(), WAYS_MAX);
+        assert_eq!(advice.ways.len(), WAYS_MAX - 1);
     }
 
     #[test]
@@ -344,10 +340,22 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_port_moves_by_its_own_key() {
-        assert_eq!(another_port(80).command, "http = 8080");
-        assert_eq!(another_port(443).command, "listen = [8443]");
-        assert_eq!(another_port(65_000).command, "listen = [8443]");
+    fn another_port_keeps_the_entry_and_resembles_the_port() {
+        #[track_caller]
+        fn check(key: Key, text: &str, port: u16, expected: &str) {
+            let entry = Entry::new(key, text);
+            assert_eq!(another_port(port, &[&entry]).command, expected);
+        }
+        check(Key::Http, "80", 80, "http = 8080");
+        check(Key::Http, "8081", 8081, "http = 16081");
+        check(Key::Listen, "443", 443, "listen = [8443]");
+        check(Key::Listen, "65000", 65_000, "listen = [8443]");
+        check(
+            Key::Listen,
+            "localhost:443",
+            443,
+            r#"listen = ["localhost:8443"]"#,
+        );
     }
 
     fn process(name: &str) -> Box<Process> {

@@ -12,7 +12,7 @@ use crate::config::site::{Service, TlsVersion};
 use crate::config::{Config, Unknown};
 use crate::hostname::HostName;
 pub use names::NameTable;
-pub use sockets::{Kind, Loopback, Socket, SocketSpec, sockets_of};
+pub use sockets::{Kind, Loopback, Socket, SocketSpec, kind_of, sockets_of, specs_of};
 
 /// Everything that decides where a connection and a request go. Never edited: a reload builds another.
 #[derive(Debug)]

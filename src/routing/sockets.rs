@@ -84,20 +84,26 @@ impl Layer {
 pub fn sockets_of(config: &Config, loopback: Loopback) -> Vec<SocketSpec> {
     let mut wanted: Vec<SocketSpec> = Vec::new();
     for (listen, kind) in listens(config) {
-        wanted.extend(
-            places(listen, loopback)
-                .into_iter()
-                .map(|place| SocketSpec {
-                    address: place.address,
-                    kind,
-                }),
-        );
+        wanted.extend(specs_of(listen, kind, loopback));
     }
     wanted.sort_unstable();
     wanted.dedup();
     let all = wanted.clone();
     wanted.retain(|spec| !all.iter().any(|other| covers(*other, *spec)));
     wanted
+}
+
+/// The sockets that one `listen` entry asks for; a wildcard may stand in for them.
+pub fn specs_of(
+    listen: Listen,
+    kind: Kind,
+    loopback: Loopback,
+) -> impl Iterator<Item = SocketSpec> {
+    let places = places(listen, loopback).into_iter();
+    places.map(move |place| SocketSpec {
+        address: place.address,
+        kind,
+    })
 }
 
 pub(super) fn compile(config: &Config, sites: &[Arc<Site>], loopback: Loopback) -> Box<[Socket]> {
@@ -185,7 +191,9 @@ fn tables(config: &Config, sites: &[Arc<Site>]) -> BTreeMap<(Listen, Kind), Arc<
         .collect()
 }
 
-fn kind_of(service: &Service) -> Kind {
+/// What a site's clients speak.
+#[must_use]
+pub fn kind_of(service: &Service) -> Kind {
     match service {
         Service::Plain(_) => Kind::Plain,
         Service::Secure(..) | Service::Passthrough(_) | Service::Tcp(..) => Kind::Tls,

@@ -147,6 +147,7 @@ fn up_says_where_everything_is() {
         "{out}"
     );
     assert!(lines[2].contains("redirect to https://a.test"), "{out}");
+    assert!(lines[2].ends_with(&format!("  {}", door.tls())), "{out}");
     let listening = format!(
         "listening on {} (tls), {} (plain)",
         door.tls(),

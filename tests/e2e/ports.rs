@@ -172,6 +172,9 @@ fn every_held_port_is_told_at_once() {
         assert!(err.contains(&format!("on port {}", holder.port)), "{err}");
         assert!(err.contains(&format!("pid {}", holder.child.id())), "{err}");
     }
+    for way in ["listen = [\"127.0.0.1:", "http = \"127.0.0.1:"] {
+        assert!(err.contains(way), "{err}");
+    }
 }
 
 #[test]
