@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 
 use super::dial::{self, Protocol, Stream};
 use super::pool::{Connection, Http1, Pool};
+use super::spare::Spare;
 use super::tls::{Offer, TlsClients};
 use super::{Lease, Outgoing, Progress, UpstreamError, Upstreams};
 use crate::config::target::{Scheme, Target};
@@ -135,9 +136,14 @@ impl Upstreams {
             };
             let may_need_copy = age == Age::Kept || matches!(connection, Connection::Http2(_));
             let again = (may_need_copy && !resent && job.resend != Resend::Forbidden)
-                .then(|| copy_of(&first));
+                .then(|| self.shelf.copy(&first));
             match transmit(connection, &pool, &job, first).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let Some(unneeded) = again {
+                        self.shelf.keep(unneeded);
+                    }
+                    return Ok(answer);
+                }
                 Err(Lost::Unsent(unsent)) => {
                     *request = Some(*unsent);
                     if age == Age::Fresh {
@@ -147,7 +153,7 @@ impl Upstreams {
                 }
                 Err(Lost::Failed(error)) if again.is_some() && job.may_resend(&error, age) => {
                     resent = true;
-                    *request = again;
+                    *request = again.map(Spare::into_request);
                 }
                 Err(Lost::Failed(error)) => return Err(error),
             }
@@ -288,14 +294,6 @@ fn outcome(
         }),
         Err(_expired) => Err(Lost::Failed(progress.lateness())),
     }
-}
-
-fn copy_of(request: &Request<Outgoing>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// Runs hyper's HTTP/2 tasks on the worker's own thread.
