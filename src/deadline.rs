@@ -132,7 +132,9 @@ impl Wheel {
     fn look_at(&self, tick: u64, now: u64) {
         let due = std::mem::take(&mut self.0.slots.borrow_mut()[slot_of(tick)]);
         for entry in due {
-            if slot_of(entry.registered.get()) != slot_of(tick) || entry.registered.get() > now {
+            // One that was put here a round ahead, while the wheel caught up over several ticks, is put back.
+            let registered = entry.registered.get();
+            if registered == NEVER || slot_of(registered) != slot_of(tick) {
                 continue;
             }
             entry.registered.set(NEVER);
@@ -270,6 +272,9 @@ impl std::error::Error for Expired {}
 mod tests {
     use super::*;
     use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
 
     async fn beside_turning<T>(wheel: &Wheel, work: impl Future<Output = T>) -> T {
         tokio::select! {
@@ -354,6 +359,47 @@ mod tests {
         };
         beside_turning(&wheel, outcome).await;
         assert_eq!(woken.get(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wheel_that_was_held_up_forgets_nobody() {
+        for late in 2..8 {
+            let wheel = Wheel::new();
+            let far = wheel.deadline_in(Duration::from_secs(600));
+            let unarmed = wheel.deadline();
+            let (far_woken, unarmed_woken) =
+                (Arc::new(Woken::default()), Arc::new(Woken::default()));
+            let poll = |deadline: &Deadline, woken: &Arc<Woken>| {
+                let waker = Waker::from(woken.clone());
+                deadline.poll_expired(&Context::from_waker(&waker))
+            };
+            assert!(poll(&far, &far_woken).is_pending());
+            assert!(poll(&unarmed, &unarmed_woken).is_pending());
+            while wheel.elapsed() < Duration::from_secs(601) {
+                tokio::time::advance(TICK * late).await;
+                wheel.advance();
+            }
+            assert_eq!(
+                far_woken.0.load(Ordering::Relaxed),
+                1,
+                "{late} ticks at once"
+            );
+            wheel.wake_all();
+            assert_eq!(
+                unarmed_woken.0.load(Ordering::Relaxed),
+                1,
+                "{late} ticks at once"
+            );
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[tokio::test(start_paused = true)]

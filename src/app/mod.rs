@@ -86,11 +86,16 @@ impl Farewell {
     }
 }
 
+/// How often counters are looked at that nobody waits for.
+const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What wakes a running onedoor.
 enum Wake {
     Reload,
     Look,
     Reopen,
+    /// It is time to look at what nobody tells.
+    Round,
     Stop,
 }
 
@@ -98,6 +103,8 @@ impl App {
     /// Serves until it is told to stop by a signal or `until` ends; then drains.
     pub async fn run(mut self, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
+        let mut rounds = tokio::time::interval(ROUND);
+        let mut lost = 0;
         loop {
             let Signals {
                 reload,
@@ -110,11 +117,13 @@ impl App {
                 () = self.files.changed() => Wake::Look,
                 () = farewell.said() => Wake::Stop,
                 () = &mut until => Wake::Stop,
+                _now = rounds.tick() => Wake::Round,
             };
             match wake {
                 Wake::Reload => self.reload(reload::Why::Asked).await,
                 Wake::Look => self.reload(reload::Why::FilesChanged).await,
                 Wake::Reopen => self.reopen_log(),
+                Wake::Round => lost = self.tell_lost_lines(lost),
                 Wake::Stop => break,
             }
         }
@@ -137,6 +146,19 @@ impl App {
     #[must_use]
     pub fn local_ca_path(&self) -> Option<&std::path::Path> {
         self.resolver.local_ca_path()
+    }
+
+    /// Says that the access log lost lines since it was last looked at; returns how many it has lost in all.
+    fn tell_lost_lines(&self, known: u64) -> u64 {
+        let Some(access) = &self.access else {
+            return known;
+        };
+        let lost = access.dropped();
+        if lost > known {
+            let error = access.take_error().map(tracing::field::display);
+            tracing::warn!(lines = lost - known, error, "the access log lost lines");
+        }
+        lost
     }
 
     fn reopen_log(&self) {

@@ -6,6 +6,8 @@ use super::App;
 use crate::control::health::Status;
 use crate::control::readiness;
 use crate::door::Order;
+use crate::observe::access::AccessLog;
+use crate::observe::counters::{Totals, sum};
 use crate::proxy::context::Stage;
 
 /// How often the connections that are left are counted.
@@ -59,19 +61,39 @@ impl App {
             }
         }
         shutdown.cut_off();
-        if let Some(access) = access
-            && access.close(LOG_TIME).is_err()
-        {
-            tracing::warn!(
-                dropped = access.dropped(),
-                "the access log was not written to its end"
-            );
+        if let Some(access) = access {
+            close(&access);
         }
         drop(claim);
+        let counters: Vec<_> = workers
+            .iter()
+            .map(|worker| worker.counters.clone())
+            .collect();
+        let Totals {
+            connections,
+            requests,
+            ..
+        } = sum(&counters);
         match cut {
-            0 => tracing::info!("stopped"),
-            cut => tracing::warn!(cut, "stopped, and cut connections that were still open"),
+            0 => tracing::info!(connections, requests, "stopped"),
+            cut => {
+                tracing::warn!(
+                    cut,
+                    connections,
+                    requests,
+                    "stopped, and cut connections that were still open"
+                );
+            }
         }
+    }
+}
+
+fn close(access: &AccessLog) {
+    if access.close(LOG_TIME).is_err() {
+        tracing::warn!("the access log was not written to its end");
+    }
+    if access.dropped() > 0 {
+        tracing::warn!(lines = access.dropped(), "the access log lacks lines");
     }
 }
 

@@ -71,7 +71,11 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         (stream, ahead) = (wire.stream, joined(parts.read_buf, wire.ahead));
         match ended {
             Ended::Quiet => {}
-            Ended::Closed => return linger(&mut stream, &visit).await,
+            Ended::Closed => {
+                // hyper leaves a refused CONNECT open.
+                farewell(&mut stream).await;
+                return linger(&mut stream, &visit).await;
+            }
             Ended::Cut => return,
             // Rare, and large: boxed, they do not swell every idle connection.
             Ended::Upgraded => return Box::pin(tunnel(stream, ahead, &visit, &deadline)).await,

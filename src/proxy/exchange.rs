@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -289,8 +290,13 @@ pub(super) fn facts_of<'a>(asked: &'a Asked, record: &'a Record) -> Facts<'a> {
 }
 
 /// An answer made here, body and all.
-fn own_answer(mut record: Box<Record>, response: Response<bytes::Bytes>) -> Response<Body> {
+fn own_answer(mut record: Box<Record>, mut response: Response<bytes::Bytes>) -> Response<Body> {
     record.status = response.status();
+    // hyper keeps back the body of an answer to HEAD in HTTP/1 only.
+    if record.is_head() && record.version == Version::HTTP_2 {
+        let length = HeaderValue::from(std::mem::take(response.body_mut()).len());
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
     response.map(|bytes| Body::full(bytes, record))
 }
 

@@ -99,6 +99,10 @@ impl Record {
         })
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// The site's name, for logs.
     pub(super) fn site_name(&self) -> &str {
         self.site.as_ref().map_or("", |site| &site.name)

@@ -5,6 +5,7 @@ mod error;
 mod outgoing;
 mod pool;
 mod send;
+mod spare;
 pub mod tls;
 
 pub use error::UpstreamError;

@@ -12,6 +12,7 @@ use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
 use super::Outgoing;
+use super::spare::Shelf;
 use super::tls::Offer;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
@@ -26,6 +27,7 @@ const IDLE_TIME: Duration = Duration::from_secs(55);
 pub struct Upstreams {
     pools: RefCell<HashMap<Arc<Target>, Rc<Pool>, RandomState>>,
     pub(super) wheel: Wheel,
+    pub(super) shelf: Shelf,
 }
 
 /// The connections to one target.
@@ -70,6 +72,7 @@ impl Upstreams {
         Self {
             pools: RefCell::default(),
             wheel,
+            shelf: Shelf::default(),
         }
     }
 

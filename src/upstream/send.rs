@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 
 use super::dial::{self, Protocol, Stream};
 use super::pool::{Connection, Http1, Pool};
+use super::spare::Spare;
 use super::tls::{Offer, TlsClients};
 use super::{Lease, Outgoing, Progress, UpstreamError, Upstreams};
 use crate::config::target::{Scheme, Target};
@@ -27,6 +28,8 @@ const RESPONSE_FIELDS_MAX: usize = 256;
 /// What one upstream stream may send before it is read, and what all of a connection's may.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Cancelled streams whose late frames are ignored; those of older ones are answered with another reset.
+const CANCELLED_STREAMS_KNOWN: usize = 1024;
 /// What one stream keeps of a request body that the upstream does not take.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -133,9 +136,14 @@ impl Upstreams {
             };
             let may_need_copy = age == Age::Kept || matches!(connection, Connection::Http2(_));
             let again = (may_need_copy && !resent && job.resend != Resend::Forbidden)
-                .then(|| copy_of(&first));
+                .then(|| self.shelf.copy(&first));
             match transmit(connection, &pool, &job, first).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let Some(unneeded) = again {
+                        self.shelf.keep(unneeded);
+                    }
+                    return Ok(answer);
+                }
                 Err(Lost::Unsent(unsent)) => {
                     *request = Some(*unsent);
                     if age == Age::Fresh {
@@ -145,7 +153,7 @@ impl Upstreams {
                 }
                 Err(Lost::Failed(error)) if again.is_some() && job.may_resend(&error, age) => {
                     resent = true;
-                    *request = again;
+                    *request = again.map(Spare::into_request);
                 }
                 Err(Lost::Failed(error)) => return Err(error),
             }
@@ -202,6 +210,9 @@ async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(RESPONSE_HEAD_BYTES_MAX)
         .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(CANCELLED_STREAMS_KNOWN)
+        // h2 takes late frames of cancelled streams for faults, and would end everybody's connection after so many.
+        .max_local_error_reset_streams(None)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Handshake)?;
@@ -283,14 +294,6 @@ fn outcome(
         }),
         Err(_expired) => Err(Lost::Failed(progress.lateness())),
     }
-}
-
-fn copy_of(request: &Request<Outgoing>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// Runs hyper's HTTP/2 tasks on the worker's own thread.

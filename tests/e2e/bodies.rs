@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::support::PATIENCE;
 use crate::support::backend::{Backend, ok, read_request};
 use crate::support::client::curl;
@@ -295,6 +297,8 @@ fn closing_after_each() -> (Backend, Arc<Mutex<u32>>) {
                 "full"
             };
             *count.lock().unwrap() += 1;
+            // The answer and the end leave in one packet.
+            SockRef::from(&stream).set_tcp_cork(true).unwrap();
             (&stream).write_all(&ok(body)).unwrap();
             drop(stream.shutdown(Shutdown::Both));
         }

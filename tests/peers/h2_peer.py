@@ -176,6 +176,10 @@ class Link:
     def end(self):
         if self.open:
             self.open = False
+            # Before the descriptor is free: the next connection may get its number.
+            if self.want:
+                self.selector.unregister(self.sock)
+                self.want = 0
             self.sock.close()
             self.say("closed")
 
@@ -192,6 +196,7 @@ class Loop:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         link = Link(sock, len(self.links), self.options, client)
+        link.selector = self.selector
         self.links.append(link)
         self.selector.register(sock, selectors.EVENT_READ, link)
         link.write()
@@ -234,11 +239,6 @@ class Loop:
 
     def watch(self, link):
         if not link.open:
-            if link.want:
-                link.want = 0
-                for key in list(self.selector.get_map().values()):
-                    if key.data is link:
-                        self.selector.unregister(key.fileobj)
             return
         want = (selectors.EVENT_READ if link.reading else 0) | (selectors.EVENT_WRITE if link.out else 0)
         if want != link.want:

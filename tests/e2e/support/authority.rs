@@ -14,6 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A CA that only the test trusts.
 pub(crate) struct Authority {
     root: CertificateDer<'static>,
+    root_pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -32,6 +33,7 @@ impl Authority {
         let root = params.self_signed(&key).unwrap();
         Self {
             root: root.der().clone(),
+            root_pem: root.pem(),
             issuer: Issuer::new(params, key),
         }
     }
@@ -72,6 +74,10 @@ impl Authority {
         let pair = self.pair(names);
         pair.write(home, stem);
         pair.certificate
+    }
+
+    pub(crate) fn root_pem(&self) -> String {
+        self.root_pem.clone()
     }
 
     /// Trusts this CA alone.
