@@ -269,5 +269,4 @@ impl fmt::Display for Expired {
 impl std::error::Error for Expired {}
 
 #[cfg(test)]
-#[path = "deadline_tests.rs"]
 mod tests;
