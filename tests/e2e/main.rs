@@ -30,5 +30,6 @@ mod reload;
 mod scan;
 mod support;
 mod tunnel;
+mod unread;
 mod volume;
 mod websocket;
