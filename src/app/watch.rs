@@ -27,6 +27,8 @@ pub(super) struct FileWatch {
     /// Folders in which every file counts.
     whole: BTreeSet<PathBuf>,
     changes: mpsc::Receiver<Vec<PathBuf>>,
+    /// Whether something has changed that nobody was told of: whoever waits may be interrupted before it is quiet.
+    pending: bool,
 }
 
 impl Default for FileWatch {
@@ -59,6 +61,7 @@ impl FileWatch {
             files: empty(),
             whole: empty(),
             changes,
+            pending: false,
         }
     }
 
@@ -95,7 +98,10 @@ impl FileWatch {
 
     /// Returns when something that counts has changed and then been quiet.
     pub(super) async fn changed(&mut self) {
-        self.change_that_counts().await;
+        if !self.pending {
+            self.change_that_counts().await;
+            self.pending = true;
+        }
         // Others write into these folders too, perhaps all the time: a log beside the configuration.
         let rest = async {
             while tokio::time::timeout(SETTLE_TIME, self.change_that_counts())
@@ -104,6 +110,7 @@ impl FileWatch {
             {}
         };
         let _restless = tokio::time::timeout(RESTLESS_TIME, rest).await;
+        self.pending = false;
     }
 
     async fn change_that_counts(&mut self) {

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
+use super::FAREWELL_TIME;
 use super::stream::Stream;
 use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
@@ -26,8 +27,6 @@ use crate::relay::relay;
 const PARK_AFTER: Duration = Duration::from_secs(1);
 /// What is read of a message before hyper is there to read the rest.
 const FIRST_READ: usize = 4096;
-/// How long a client may take to hear the last reply.
-const FAREWELL_TIME: Duration = Duration::from_secs(2);
 
 /// How hyper's part of a connection ended.
 enum Ended {
@@ -57,7 +56,7 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
     loop {
         if ahead.is_empty() {
             let Some(first) = park(&mut stream, &visit, &deadline, limits.idle).await else {
-                farewell(&mut stream).await;
+                farewell(&mut stream, &visit).await;
                 return;
             };
             ahead = first;
@@ -73,10 +72,14 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
             Ended::Quiet => {}
             Ended::Closed => {
                 // hyper leaves a refused CONNECT open.
-                farewell(&mut stream).await;
+                farewell(&mut stream, &visit).await;
                 return linger(&mut stream, &visit).await;
             }
-            Ended::Cut => return,
+            Ended::Cut => {
+                // A tunnel that nobody took over holds this visit, and the visit holds it.
+                drop(visit.take_tunnel());
+                return;
+            }
             // Rare, and large: boxed, they do not swell every idle connection.
             Ended::Upgraded => return Box::pin(tunnel(stream, ahead, &visit, &deadline)).await,
             Ended::SlowHead => {
@@ -218,15 +221,18 @@ fn poll_overdue(cx: &Context<'_>, deadline: &Deadline, phase: Phase) -> Poll<End
 async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
     let words = replies::last_words(&reply, visit);
     record::unreadable(visit, &reply, &words);
-    if stream.write_all(&words.bytes).await.is_ok() {
-        farewell(stream).await;
+    let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
+    let said = deadline.within(stream.write_all(&words.bytes)).await;
+    if matches!(said, Ok(Ok(()))) {
+        farewell(stream, visit).await;
         linger(stream, visit).await;
     }
 }
 
-async fn farewell(stream: &mut Stream) {
-    // The client may be gone already; there is nobody to tell.
-    let _closed = stream.shutdown().await;
+async fn farewell(stream: &mut Stream, visit: &Visit) {
+    let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
+    // The client may be gone already, or not reading; there is nobody to tell.
+    let _closed = deadline.within(stream.shutdown()).await;
 }
 
 /// Gives the client a moment to hear the last words: closing while it still sends would reset them.

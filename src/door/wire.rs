@@ -54,6 +54,8 @@ pub(super) struct Watch {
     pub refused: Cell<Option<u16>>,
     /// Whether everything written has left.
     flushed: Cell<bool>,
+    /// Whether the last word was said: nothing that comes now is a message.
+    closing: Cell<bool>,
     /// Whether frames are gathered in the TLS buffer for now, to leave together: see [`Watch::gathering`].
     gathers: Cell<bool>,
     /// Whether something waits for the client to take it.
@@ -75,6 +77,7 @@ impl Watch {
             sent: Cell::new(0),
             refused: Cell::new(None),
             flushed: Cell::new(true),
+            closing: Cell::new(false),
             gathers: Cell::new(false),
             waiting: Cell::new(false),
             stalled,
@@ -131,6 +134,7 @@ impl Watch {
         self.flushed.set(true);
         self.waiting.set(false);
         if self.protocol == Protocol::Http1
+            && !self.closing.get()
             && self.visit.phase.get() == Phase::Busy
             && self.visit.exchanges() == 0
         {
@@ -295,6 +299,12 @@ impl AsyncWrite for Wire {
         if wire.watch.refused.get().is_some() {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut wire.stream).poll_shutdown(cx)
+        wire.watch.closing.set(true);
+        wire.watch.visit.phase.set(Phase::Busy);
+        let outcome = Pin::new(&mut wire.stream).poll_shutdown(cx);
+        if outcome.is_pending() {
+            wire.watch.waits();
+        }
+        outcome
     }
 }

@@ -193,6 +193,9 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.log();
+        if let Some(progress) = &self.progress {
+            progress.abandon();
+        }
         self.visit.ended();
     }
 }

@@ -1,6 +1,6 @@
 //! A request's body on its way to the upstream: counted, bounded, and held back until the upstream wants it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,7 +25,6 @@ pub enum Outgoing {
 /// A client's body being passed on.
 #[derive(Debug)]
 pub struct Upload {
-    body: Incoming,
     /// Octets that may still come.
     left: u64,
     progress: Rc<Progress>,
@@ -46,6 +45,10 @@ pub struct Progress {
     idle: Cell<Duration>,
     response: Duration,
     answered: Cell<bool>,
+    /// The client's body. Here, and not in the upload, so that it ends with the exchange, however long the upstream holds the upload.
+    body: RefCell<Option<Incoming>>,
+    /// Who waits for more of the body.
+    waiting: RefCell<Option<Waker>>,
 }
 
 /// Why a body cannot be passed on: always the client's fault.
@@ -88,6 +91,8 @@ impl Progress {
             idle: Cell::new(idle),
             response,
             answered: Cell::new(false),
+            body: RefCell::new(None),
+            waiting: RefCell::new(None),
         }
     }
 
@@ -125,6 +130,31 @@ impl Progress {
     pub fn set_idle(&self, idle: Duration) {
         self.idle.set(idle);
         self.moved();
+    }
+
+    /// The exchange is over: what is still to come of the request's body is nobody's, and must not be read as the next request.
+    pub fn abandon(&self) {
+        drop(self.body.take());
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut held = self.body.borrow_mut();
+        let Some(body) = &mut *held else {
+            return Poll::Ready(Some(Err(BodyError::Broken)));
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        self.starved.set(polled.is_pending());
+        if polled.is_pending() {
+            *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        }
+        polled.map_err(|_broken| BodyError::Broken)
+    }
+
+    fn has_whole_body(&self) -> bool {
+        self.body.borrow().as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn upload_ended(&self) {
@@ -190,8 +220,8 @@ impl Upload {
         progress: Rc<Progress>,
         gate: Option<Gate>,
     ) -> Self {
+        *progress.body.borrow_mut() = Some(body);
         Self {
-            body,
             left: limit.unwrap_or(u64::MAX),
             progress,
             gate,
@@ -226,20 +256,18 @@ impl Body for Outgoing {
             }
             upload.gate = None;
         }
-        let polled = Pin::new(&mut upload.body).poll_frame(cx);
-        upload.progress.starved.set(polled.is_pending());
-        let Poll::Ready(next) = polled else {
+        let Poll::Ready(next) = upload.progress.poll_body(cx) else {
             return Poll::Pending;
         };
         Poll::Ready(match next {
             Some(Ok(frame)) => {
                 let passed = upload.pass(&frame).map(|()| frame);
-                if upload.body.is_end_stream() {
+                if upload.progress.has_whole_body() {
                     upload.progress.upload_ended();
                 }
                 Some(passed)
             }
-            Some(Err(_)) => Some(Err(BodyError::Broken)),
+            Some(Err(broken)) => Some(Err(broken)),
             None => {
                 upload.progress.upload_ended();
                 None
@@ -250,14 +278,18 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streamed(upload) => upload.body.is_end_stream(),
+            Self::Streamed(upload) => upload.progress.has_whole_body(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streamed(upload) => upload.body.size_hint(),
+            Self::Streamed(upload) => {
+                let body = upload.progress.body.borrow();
+                body.as_ref()
+                    .map_or_else(SizeHint::default, Body::size_hint)
+            }
         }
     }
 }

@@ -135,6 +135,11 @@ impl Pool {
         *self.shared.borrow_mut() = Some(Shared { sender, used });
     }
 
+    /// New requests get another connection: this one may be dead without a word. Those under way on it keep it.
+    pub(super) fn unshare(&self) {
+        *self.shared.borrow_mut() = None;
+    }
+
     fn keep(&self, connection: Http1) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX && !connection.sender.is_closed() {

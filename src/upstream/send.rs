@@ -248,6 +248,9 @@ async fn transmit(
             let request = shaped(request, Protocol::Http2, job)?;
             let sending = sender.try_send_request(request);
             let answered = progress.deadline.within(sending).await;
+            if answered.is_err() {
+                pool.unshare();
+            }
             Ok(Answer {
                 response: outcome(answered, progress)?,
                 lease: Lease::of_http2(),

@@ -31,6 +31,7 @@ mod replies;
 mod scan;
 mod support;
 mod tunnel;
+mod unread;
 mod upstreams;
 mod volume;
 mod websocket;

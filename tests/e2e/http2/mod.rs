@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::support::backend::{Backend, read_request};
 use crate::support::client::curl;
 use crate::support::door::{Door, Home};
-use crate::support::eventually;
 use crate::support::peer::{End, Ending, Peer, field, fields, head};
+use crate::support::wire::Wire;
+use crate::support::{PATIENCE, eventually};
 
 fn door(to: &str) -> Door {
     Door::up(&format!(
@@ -311,4 +312,23 @@ fn pair(home: &Home, name: &str, names: &[&str]) -> Pair {
         cert: place(format!("{name}.pem")),
         key: place(format!("{name}.key")),
     }
+}
+
+#[test]
+fn the_rest_of_a_body_is_never_a_request() {
+    let (mut upstream, address) = Peer::h2_upstream(&[]);
+    let door = door(&format!("\"h2c://{address}\""));
+    let mut client = Wire::tls(&door, "a.test");
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nfirst");
+    let (stream, _fields) = next_request(&mut upstream);
+    upstream.headers(stream, &[(":status", "200")], End::Yes);
+    assert_eq!(client.answer().status(), 200);
+    // Nothing more of the request is wanted; what the client still sends must not be taken for another one.
+    let _closed = client.try_send("GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let asked = std::time::Instant::now();
+    client.closes();
+    assert!(asked.elapsed() < PATIENCE / 2);
+    assert!(!upstream.so_far().iter().any(|event| {
+        event["is"] == "request" && event["stream"].as_u64() > Some(stream.into())
+    }));
 }
