@@ -4,10 +4,10 @@
 //! inside hyper, and hyper's own bare error answers can be replaced by ours.
 
 use std::cell::Cell;
-use std::io::{self, Write as _};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -26,6 +26,9 @@ const CALM: [u8; 17] = [
     0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11,
 ];
 
+/// The plain text of a full TLS record (RFC 8446 section 5.1).
+const RECORD_OCTETS: usize = 16 << 10;
+
 /// A client's stream as hyper sees it.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -34,6 +37,8 @@ pub(super) struct Wire {
     pub ahead: Bytes,
     watch: Rc<Watch>,
     meter: Option<FrameMeter>,
+    /// Written by hyper, and not yet to the stream: see [`Watch::gathering`].
+    gathered: Vec<u8>,
 }
 
 /// What is spoken on a wire.
@@ -56,7 +61,7 @@ pub(super) struct Watch {
     flushed: Cell<bool>,
     /// Whether the last word was said: nothing that comes now is a message.
     closing: Cell<bool>,
-    /// Whether frames are gathered in the TLS buffer for now, to leave together: see [`Watch::gathering`].
+    /// Whether frames are gathered for now, to leave together: see [`Watch::gathering`].
     gathers: Cell<bool>,
     /// Whether something waits for the client to take it.
     waiting: Cell<bool>,
@@ -98,8 +103,8 @@ impl Watch {
         self.stalled.poll_expired(cx)
     }
 
-    /// Polls an HTTP/2 connection so that all frames of a turn leave in one system call. `h2` flushes after every DATA frame; in the
-    /// first round its frames stay in the TLS buffer, as far as that has room, and in the second, if there are any, they leave.
+    /// Polls an HTTP/2 connection so that the small frames of a turn leave in one TLS record and one system call. `h2` flushes after
+    /// every DATA frame; in the first round its frames are kept, and in the second, if there are any, they leave.
     pub(super) fn gathering<T>(&self, mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
         self.gathers.set(true);
         let first = poll();
@@ -170,6 +175,7 @@ impl Wire {
             ahead,
             watch,
             meter,
+            gathered: Vec::new(),
         }
     }
 
@@ -187,13 +193,46 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Encrypts into the TLS buffer without writing; none if there is no TLS or no room.
+    /// Keeps what is written, up to one TLS record; none if it does not fit.
     fn gather(&mut self, slices: &[io::IoSlice<'_>]) -> Option<usize> {
-        let Stream::Secure(stream) = &mut self.stream else {
+        let octets = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        if self.gathered.len() + octets > RECORD_OCTETS {
             return None;
-        };
-        let gathered = stream.get_mut().1.writer().write_vectored(slices);
-        gathered.ok().filter(|octets| *octets > 0)
+        }
+        for slice in slices {
+            self.gathered.extend_from_slice(slice);
+        }
+        Some(octets)
+    }
+
+    /// Writes what was gathered, and gives its buffer back.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.gathered))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if written == self.gathered.len() {
+                self.gathered = Vec::new();
+            } else {
+                self.gathered.drain(..written);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.watch.gathers.get()
+            && let Some(octets) = self.gather(slices)
+        {
+            return Poll::Ready(Ok(octets));
+        }
+        ready!(self.poll_gathered(cx))?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     /// Tells a flooding client to calm down, if no frame is half written.
@@ -263,15 +302,7 @@ impl AsyncWrite for Wire {
         if wire.keeps_back(slices.first().map_or(&[], |slice| slice)) {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
-        let gathered = if wire.watch.gathers.get() {
-            wire.gather(slices)
-        } else {
-            None
-        };
-        let outcome = match gathered {
-            Some(octets) => Poll::Ready(Ok(octets)),
-            None => Pin::new(&mut wire.stream).poll_write_vectored(cx, slices),
-        };
+        let outcome = wire.poll_pass(cx, slices);
         wire.watch.written(&outcome);
         outcome
     }
@@ -285,7 +316,10 @@ impl AsyncWrite for Wire {
         if wire.watch.gathers.get() {
             return Poll::Ready(Ok(()));
         }
-        let outcome = Pin::new(&mut wire.stream).poll_flush(cx);
+        let outcome = match wire.poll_gathered(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut wire.stream).poll_flush(cx),
+            unwritten @ (Poll::Ready(Err(_)) | Poll::Pending) => unwritten,
+        };
         match &outcome {
             Poll::Ready(Ok(())) => wire.watch.everything_left(),
             Poll::Pending => wire.watch.waits(),
@@ -301,7 +335,10 @@ impl AsyncWrite for Wire {
         }
         wire.watch.closing.set(true);
         wire.watch.visit.phase.set(Phase::Busy);
-        let outcome = Pin::new(&mut wire.stream).poll_shutdown(cx);
+        let outcome = match wire.poll_gathered(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut wire.stream).poll_shutdown(cx),
+            unwritten @ (Poll::Ready(Err(_)) | Poll::Pending) => unwritten,
+        };
         if outcome.is_pending() {
             wire.watch.waits();
         }
