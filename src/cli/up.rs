@@ -88,7 +88,9 @@ fn setup(
         say::error("storage", &no_place);
         Exit::Configuration
     })?;
-    let control = place::control(control, &folder);
+    // `health` does not read the file: both look where they would without one.
+    let state = crate::storage::default_place().unwrap_or_else(|_none| folder.clone());
+    let control = place::control(control, &state);
     Ok(Setup {
         source,
         loaded,

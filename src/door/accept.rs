@@ -171,7 +171,7 @@ enum Next {
 impl Accepting {
     fn run(&self) {
         let mut exhausted = false;
-        while let Ok(Next::Accept) = self.wait() {
+        while self.goes_on() {
             match self.capacity.permit() {
                 None => self.capacity.wait(),
                 Some(permit) => match self.listener.accept() {
@@ -194,6 +194,17 @@ impl Accepting {
         }
     }
 
+    fn goes_on(&self) -> bool {
+        match self.wait() {
+            Ok(Next::Accept) => true,
+            Ok(Next::Stop) => false,
+            Err(error) => {
+                tracing::error!(listener = %self.socket.address, %error, "nothing is accepted any more");
+                false
+            }
+        }
+    }
+
     fn wait(&self) -> io::Result<Next> {
         let mut watched = [
             PollFd::new(&self.listener, PollFlags::IN),
@@ -201,6 +212,7 @@ impl Accepting {
         ];
         match rustix::event::poll(&mut watched, None) {
             Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::NOMEM | Errno::AGAIN) => std::thread::sleep(EXHAUSTED_PAUSE),
             Err(error) => return Err(error.into()),
         }
         Ok(if watched[1].revents().is_empty() {

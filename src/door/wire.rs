@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frames::FrameMeter;
 use super::stream::Stream;
 use crate::deadline::Deadline;
+use crate::observe::counters::Refused;
 use crate::proxy::visit::{Phase, Visit};
 
 /// A client that takes fewer octets than this in one idle time does not read.
@@ -238,6 +239,7 @@ impl Wire {
     /// Tells a flooding client to calm down, if no frame is half written.
     fn calm(&mut self, cx: &mut Context<'_>) {
         tracing::debug!(peer = %self.watch.visit.peer, "HTTP/2 flood");
+        self.watch.visit.context.counters.refused(Refused::Flood);
         if self.watch.flushed.get() {
             // A client that floods may not be reading either; the connection ends all the same.
             let _said = Pin::new(&mut self.stream).poll_write(cx, &CALM);

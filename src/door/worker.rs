@@ -207,7 +207,9 @@ impl Worker {
         self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
+        // A dual-stack socket of a service manager shows IPv4 as mapped addresses; sites are named by plain ones.
         let local = stream.local_addr()?;
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
         let current = self.current();
         let admits = current
             .table

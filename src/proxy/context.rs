@@ -190,6 +190,7 @@ impl Context {
     pub fn advance(&self, stage: Stage) {
         if stage > self.stage.get() {
             self.stage.set(stage);
+            self.upstreams.close_idle();
             self.wheel.wake_all();
         }
     }

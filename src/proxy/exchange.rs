@@ -300,6 +300,19 @@ fn own_answer(mut record: Box<Record>, mut response: Response<bytes::Bytes>) -> 
     response.map(|bytes| Body::full(bytes, record))
 }
 
+/// What a reply of our own is counted as, if it is the client's fault.
+fn refused_by(status: StatusCode) -> Option<Refused> {
+    match status {
+        StatusCode::BAD_REQUEST => Some(Refused::BadRequest),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Refused::BodyTooLarge),
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            Some(Refused::HeadTooLarge)
+        }
+        StatusCode::REQUEST_TIMEOUT => Some(Refused::HeadTooSlow),
+        _ => None,
+    }
+}
+
 /// Says what is wrong, in the form the client prefers.
 pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body> {
     let reply = match fault {
@@ -307,8 +320,8 @@ pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body>
         Fault::Reply(reply) => reply,
     };
     record.outcome = Some(reply.code);
-    if reply.status == StatusCode::BAD_REQUEST {
-        record.visit.context.counters.refused(Refused::BadRequest);
+    if let Some(refused) = refused_by(reply.status) {
+        record.visit.context.counters.refused(refused);
     }
     let audience = if record.visit.is_local() {
         reply::Audience::Local

@@ -268,7 +268,14 @@ impl Leave {
                 Step::Finish
             }
             Outlook::Finishes if expired => Step::End,
-            Outlook::Finishes | Outlook::Stays => Step::Stay,
+            Outlook::Finishes => Step::Stay,
+            Outlook::Stays => {
+                // A site that was gone and is back: its next end has its own time.
+                if std::mem::take(&mut self.told) {
+                    self.deadline.disarm();
+                }
+                Step::Stay
+            }
         }
     }
 }
