@@ -116,9 +116,11 @@ impl App {
             .set_max(loaded.config.limits.connections.min(self.connections_max));
         self.files.follow(&loaded);
         (self.loaded, self.current) = (loaded, current);
-        self.listeners
-            .accept(&self.workers, &self.capacity)
-            .map_err(NotReloaded::System)
+        // The new configuration is in service by now, whatever becomes of a socket that it added.
+        if let Err(error) = self.listeners.accept(&self.workers, &self.capacity) {
+            tracing::error!(%error, "a new socket is bound, but nothing is accepted on it: SIGHUP tries again");
+        }
+        Ok(())
     }
 
     fn refuse(&self, refused: NotReloaded) {

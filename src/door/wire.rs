@@ -62,7 +62,7 @@ pub(super) struct Watch {
     flushed: Cell<bool>,
     /// Whether the last word was said: nothing that comes now is a message.
     closing: Cell<bool>,
-    /// Whether frames are gathered for now, to leave together: see [`Watch::gathering`].
+    /// Whether frames are being gathered, to leave together: see [`Watch::gathering`].
     gathers: Cell<bool>,
     /// Whether something waits for the client to take it.
     waiting: Cell<bool>,
