@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod deadline;
 pub mod door;
+pub mod framing;
 pub mod hostname;
 pub mod observe;
 pub mod ports;

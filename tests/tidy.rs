@@ -14,6 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hostname", &[]),
     ("shutdown", &[]),
     ("deadline", &[]),
+    ("framing", &[]),
     ("ports", &[]),
     ("relay", &["deadline"]),
     ("config", &["hostname"]),
@@ -25,12 +26,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     (
         "upstream",
-        &["hostname", "config", "shutdown", "observe", "deadline"],
+        &[
+            "hostname", "config", "shutdown", "observe", "deadline", "framing",
+        ],
     ),
     (
         "proxy",
         &[
-            "hostname", "config", "routing", "upstream", "shutdown", "observe", "deadline", "relay",
+            "hostname", "config", "routing", "upstream", "shutdown", "observe", "deadline",
+            "framing", "relay",
         ],
     ),
     (
@@ -61,6 +65,7 @@ const EVERYTHING: &[&str] = &[""];
 /// Pure files, as prefixes of their paths in `src/`, and what is excepted among them.
 const PURE: &[&str] = &[
     "hostname.rs",
+    "framing.rs",
     "config/",
     "routing/",
     "door/hello",
@@ -68,6 +73,8 @@ const PURE: &[&str] = &[
     "proxy/path",
     "upstream/balance",
     "upstream/retry",
+    "upstream/http1/head",
+    "upstream/http1/chunks",
     "certs/schedule",
     "certs/ledger",
     "observe/record.rs",

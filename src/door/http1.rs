@@ -268,14 +268,13 @@ async fn tunnel(stream: Stream, ahead: Bytes, visit: &Rc<Visit>, deadline: &Dead
     let context = &visit.context;
     let mut leave = Leave::of(visit);
     let stop = |cx: &mut Context<'_>| leave.poll(cx, visit) == Step::End;
-    let upstream = TokioIo::new(tunnel.upstream);
     let (carried, ending) = relay(
         &context.scratch,
         deadline,
         tunnel.idle,
         stop,
         client,
-        upstream,
+        tunnel.upstream,
     )
     .await;
     tunnel.record.tunnelled(carried, ending);

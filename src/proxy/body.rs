@@ -9,12 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::headers;
 use super::record::Record;
 use crate::deadline::{Deadline, Wheel};
-use crate::upstream::{Lease, Progress};
+use crate::upstream::{Incoming, Progress};
 
 /// What a client gets behind the head.
 #[derive(Debug)]
@@ -36,8 +35,9 @@ enum Content {
 #[derive(Debug)]
 struct Forwarded {
     incoming: Incoming,
-    lease: Option<Lease>,
     progress: Rc<Progress>,
+    /// It broke off; what came before is on its way to the client.
+    broken: bool,
 }
 
 /// Why an answer breaks off; the client sees a broken answer, never a complete one.
@@ -91,26 +91,23 @@ impl Body {
         }
     }
 
-    /// What an upstream sends. The lease is given back when both messages ended cleanly.
+    /// What an upstream sends.
     pub(super) fn forwarded(
         incoming: Incoming,
-        lease: Lease,
         progress: Rc<Progress>,
         record: Box<Record>,
     ) -> Self {
-        let mut forwarded = Box::new(Forwarded {
-            incoming,
-            lease: Some(lease),
-            progress,
-        });
-        let content = if http_body::Body::is_end_stream(&forwarded.incoming) {
-            forwarded.finish();
+        let content = if incoming.is_end_stream() {
             match (record.status, record.version) {
                 (StatusCode::NOT_MODIFIED, Version::HTTP_10 | Version::HTTP_11) => Content::Told,
                 _ => Content::Empty,
             }
         } else {
-            Content::Forwarded(forwarded)
+            Content::Forwarded(Box::new(Forwarded {
+                incoming,
+                progress,
+                broken: false,
+            }))
         };
         Self {
             content,
@@ -131,6 +128,10 @@ impl Body {
         let Content::Forwarded(forwarded) = &mut self.content else {
             return Poll::Ready(None);
         };
+        if forwarded.broken {
+            self.record.outcome = Some("upstream-cut");
+            return Poll::Ready(Some(Err(BrokenBody::Upstream)));
+        }
         let next = match Pin::new(&mut forwarded.incoming).poll_frame(cx) {
             Poll::Ready(next) => next,
             Poll::Pending => {
@@ -149,34 +150,22 @@ impl Body {
                     headers::trailers(trailers);
                 }
                 if forwarded.incoming.is_end_stream() {
-                    forwarded.finish();
                     self.content = Content::Empty;
                 }
                 Some(Ok(frame))
             }
-            Some(Err(_)) => {
-                self.record.outcome = Some("upstream-cut");
-                Some(Err(BrokenBody::Upstream))
+            Some(Err(error)) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "answer broke off");
+                // The end of a broken answer overtakes what is not flushed: one turn lets it leave.
+                forwarded.broken = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
-                forwarded.finish();
                 self.content = Content::Empty;
                 None
             }
         })
-    }
-}
-
-impl Forwarded {
-    fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            // With half a request still to come the connection cannot be used again.
-            if self.progress.uploaded.get() {
-                lease.finish()
-            } else {
-                drop(lease)
-            }
-        }
     }
 }
 

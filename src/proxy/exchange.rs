@@ -27,8 +27,9 @@ use crate::config::site::{Action, Http, Respond, Rule, Service};
 use crate::observe::counters::Refused;
 use crate::routing::{Entry, Site};
 
-/// A request on its way, apart from its head.
+/// A request on its way.
 pub(super) struct Asked {
+    pub(super) head: Parts,
     pub(super) visit: Rc<Visit>,
     pub(super) table: Held<Table>,
     pub(super) received: Received,
@@ -80,11 +81,12 @@ pub fn exchange(
             let asked = Box::new(Asked {
                 visit,
                 table,
+                head: parts,
                 received,
                 body: Some(body),
                 switch,
             });
-            respond(asked, parts, record)
+            respond(asked, record)
         }
         Err(refusal) => State::Answered(Some(own_reply(record, Fault::Refused(refusal)))),
     };
@@ -116,23 +118,23 @@ impl fmt::Debug for State {
     }
 }
 
-fn respond(asked: Box<Asked>, parts: Parts, mut record: Box<Record>) -> State {
+fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     let answered = |response| State::Answered(Some(response));
     let site = match site_of(&asked) {
         Ok(site) => site,
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.site = Some(site.clone());
-    let rule = match rule_of(&asked, &site, &parts) {
+    let rule = match rule_of(&asked, &site) {
         Ok(Routed::Rule(rule)) => rule,
         Ok(Routed::ToHttps(response)) => return answered(own_answer(record, response)),
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = rule.log;
     match &rule.action {
-        Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, parts, rule, record))),
+        Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, rule, record))),
         Action::Redirect(redirect) => {
-            let answer = redirect::redirect(redirect, parts.uri.path_and_query());
+            let answer = redirect::redirect(redirect, asked.head.uri.path_and_query());
             answered(match answer {
                 Some(answer) => ruled_answer(&asked, &rule, record, answer),
                 None => own_reply(record, Fault::Reply(replies::no_location())),
@@ -207,17 +209,17 @@ enum Routed {
 }
 
 /// The rule for a request's path; on a plain socket, the way to `https` for sites that are secure.
-fn rule_of(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
+fn rule_of(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
     let http = match (&site.service, asked.visit.tls) {
         (Service::Plain(http), None) | (Service::Secure(_, http), Some(_)) => http,
         (Service::Secure(..) | Service::Passthrough(_) | Service::Tcp(..), None) => {
-            return to_https(asked, site, parts);
+            return to_https(asked, site);
         }
         (Service::Plain(_) | Service::Passthrough(_) | Service::Tcp(..), Some(_)) => {
             return Err(Fault::Reply(replies::misdirected()));
         }
     };
-    choose(http, parts).map(Routed::Rule)
+    choose(http, &asked.head).map(Routed::Rule)
 }
 
 fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
@@ -229,7 +231,7 @@ fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
         .ok_or_else(|| Fault::Reply(replies::no_route()))
 }
 
-fn to_https(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> {
+fn to_https(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
     let host = asked
         .received
         .authority
@@ -237,7 +239,7 @@ fn to_https(asked: &Asked, site: &Site, parts: &Parts) -> Result<Routed, Fault> 
         .map(headers::Authority::host);
     let response = host
         .zip(site.https_port)
-        .and_then(|(host, port)| redirect::to_https(host, port, parts.uri.path_and_query()));
+        .and_then(|(host, port)| redirect::to_https(host, port, asked.head.uri.path_and_query()));
     response
         .map(Routed::ToHttps)
         .ok_or_else(|| Fault::Reply(replies::unknown_host(&asked.table)))
@@ -260,7 +262,7 @@ fn ruled_answer(
     answer: Response<bytes::Bytes>,
 ) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
-    let facts = facts_of(asked, &record);
+    let facts = facts_of(&asked.visit, &asked.received, &record);
     match inbound(
         &mut head,
         &asked.received,
@@ -273,14 +275,16 @@ fn ruled_answer(
     }
 }
 
-pub(super) fn facts_of<'a>(asked: &'a Asked, record: &'a Record) -> Facts<'a> {
-    let visit = &asked.visit;
+pub(super) fn facts_of<'a>(
+    visit: &'a Visit,
+    received: &'a Received,
+    record: &'a Record,
+) -> Facts<'a> {
     Facts {
         client_ip: &visit.client_ip,
         scheme: visit.scheme(),
         port: &visit.port,
-        host: asked
-            .received
+        host: received
             .authority
             .as_ref()
             .map_or("", headers::Authority::host),

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::Body;
 use super::exchange::{Asked, Fault, facts_of, own_reply};
-use super::headers::{self, Framing, Received, Refusal, inbound, outbound, to_http1, to_http2};
+use super::headers::{self, Received, Refusal, inbound, outbound, to_http1, to_http2};
 use super::record::Record;
 use super::{replies, switch};
 use crate::config::site::{Action, HostField, Rule};
 use crate::config::target::{Scheme, Target};
+use crate::framing::Framing;
 use crate::upstream::dial::Protocol;
 use crate::upstream::tls::Offer;
-use crate::upstream::{
-    Answer, Gate, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError,
-};
+use crate::upstream::{Incoming, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError};
 
 /// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
@@ -27,7 +26,6 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 /// Forwards a request by a rule that forwards, and returns the answer that the client gets.
 pub(super) async fn forward(
     mut asked: Box<Asked>,
-    mut parts: Parts,
     rule: Arc<Rule>,
     mut record: Box<Record>,
 ) -> Response<Body> {
@@ -37,49 +35,40 @@ pub(super) async fn forward(
     {
         return own_reply(record, Fault::Reply(replies::body_too_large()));
     }
-    let edited = outbound(
-        &mut parts,
-        &asked.received,
-        rule,
-        &facts_of(&asked, &record),
-    );
-    if let Err(refusal) = edited {
+    let Asked {
+        head,
+        received,
+        visit,
+        ..
+    } = &mut *asked;
+    let facts = facts_of(visit, received, &record);
+    if let Err(refusal) = outbound(head, received, rule, &facts) {
         return own_reply(record, Fault::Refused(refusal));
     }
-    let key = switch::translate(&mut asked.received, &mut parts, targets(rule));
-    let progress = progress_of(&asked, rule, &parts.headers);
+    let key = switch::translate(received, head, targets(rule));
+    let progress = progress_of(&asked, rule);
     record.progress = Some(progress.clone());
-    let answered = send(&mut asked, parts, rule, &progress, &mut record).await;
-    let answer = match answered {
-        Ok(answer) => answer,
+    let answered = send(&mut asked, rule, &progress, &mut record).await;
+    let (mut head, incoming) = match answered {
+        Ok(answer) => answer.into_parts(),
         Err(fault) => return own_reply(record, fault),
     };
     progress.answered();
-    let (mut head, incoming) = answer.response.into_parts();
-    let facts = facts_of(&asked, &record);
-    if let Err(broken) = inbound(
-        &mut head,
-        &asked.received,
-        rule,
-        &facts,
-        &asked.visit.context.date(),
-    ) {
+    let facts = facts_of(&asked.visit, &asked.received, &record);
+    let date = asked.visit.context.date();
+    if let Err(broken) = inbound(&mut head, &asked.received, rule, &facts, &date) {
         tracing::warn!(site = record.site_name(), %broken, "upstream's answer refused");
         return own_reply(record, Fault::Reply(broken.into()));
     }
-    let answer = Answer {
-        response: Response::from_parts(head, incoming),
-        lease: answer.lease,
-    };
-    if switch::is_switch(&asked.received, answer.response.status()) {
+    let answer = Response::from_parts(head, incoming);
+    if switch::is_switch(&asked.received, answer.status()) {
         return Box::pin(switch::switch(*asked, answer, rule, key, record)).await;
     }
-    if is_stream(answer.response.headers()) {
+    if is_stream(answer.headers()) {
         progress.set_idle(rule.timeouts.tunnel_idle);
     }
-    record.status = answer.response.status();
-    let Answer { response, lease } = answer;
-    response.map(|incoming| Body::forwarded(incoming, lease, progress, record))
+    record.status = answer.status();
+    answer.map(|incoming| Body::forwarded(incoming, progress, record))
 }
 
 fn targets(rule: &Rule) -> &[Arc<Target>] {
@@ -89,9 +78,9 @@ fn targets(rule: &Rule) -> &[Arc<Target>] {
     }
 }
 
-fn progress_of(asked: &Asked, rule: &Rule, headers: &HeaderMap) -> Rc<Progress> {
+fn progress_of(asked: &Asked, rule: &Rule) -> Rc<Progress> {
     let deadline = asked.visit.context.wheel.deadline();
-    let idle = if is_grpc(headers) {
+    let idle = if is_grpc(&asked.head.headers) {
         rule.timeouts.tunnel_idle
     } else {
         rule.timeouts.idle
@@ -124,15 +113,19 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 /// Tries the targets in turn, as long as nothing was sent.
 async fn send(
     asked: &mut Asked,
-    parts: Parts,
     rule: &Rule,
     progress: &Rc<Progress>,
     record: &mut Record,
-) -> Result<Answer, Fault> {
-    let context = asked.visit.context.clone();
-    let table = asked.table.clone();
-    let mut request = Some(outgoing(asked, parts, rule, progress)?);
-    let received = &asked.received;
+) -> Result<Response<Incoming>, Fault> {
+    let mut body = Some(outgoing(asked, rule, progress)?);
+    let Asked {
+        visit,
+        table,
+        received,
+        head,
+        ..
+    } = asked;
+    let context = &visit.context;
     let mut fault = Fault::Reply(replies::no_target());
     for target in context.in_turn(targets(rule)) {
         record.target = Some(target.clone());
@@ -150,12 +143,12 @@ async fn send(
             resend: resend(received),
             shape: &shape,
         };
-        let error = match context.upstreams.send(job, &mut request).await {
+        let error = match context.upstreams.send(job, head, &mut body).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         tell(record, target, &error);
-        let again = error.is_before_sending() && request.is_some();
+        let again = error.is_before_sending() && body.is_some();
         fault = fault_of(&error, target);
         if !again {
             break;
@@ -176,32 +169,24 @@ fn resend(received: &Received) -> Resend {
     }
 }
 
-/// The request as hyper's client takes it, its body held back if the client waits for a 100.
-fn outgoing(
-    asked: &mut Asked,
-    parts: Parts,
-    rule: &Rule,
-    progress: &Rc<Progress>,
-) -> Result<Request<Outgoing>, Fault> {
-    let waits = parts.headers.contains_key(EXPECT);
+/// The body for the upstream, held back if the client waits for a 100.
+fn outgoing(asked: &mut Asked, rule: &Rule, progress: &Rc<Progress>) -> Result<Outgoing, Fault> {
     let Some(body) = asked.body.take() else {
         return Err(Fault::Reply(replies::no_target()));
     };
     if progress.uploaded.get() {
-        return Ok(Request::from_parts(parts, Outgoing::Empty));
+        return Ok(Outgoing::Empty);
     }
-    let gate = waits.then(|| Gate::new(asked.visit.context.wheel.deadline_in(CONTINUE_PATIENCE)));
-    let opener = gate.as_ref().map(Gate::opener);
-    let upload = Upload::new(body, rule.max_body, progress.clone(), gate);
-    let mut request = Request::from_parts(parts, Outgoing::Streamed(Box::new(upload)));
-    if let Some(opener) = opener {
-        hyper::ext::on_informational(&mut request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
-                opener.open();
-            }
-        });
-    }
-    Ok(request)
+    let waits = asked.head.headers.contains_key(EXPECT);
+    let patience = waits.then(|| asked.visit.context.wheel.deadline_in(CONTINUE_PATIENCE));
+    let upload = Upload::new(
+        body,
+        rule.max_body,
+        progress.clone(),
+        headers::trailers,
+        patience,
+    );
+    Ok(Outgoing::Streamed(Box::new(upload)))
 }
 
 /// The form for one attempt.

@@ -110,9 +110,10 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         UpstreamError::ConnectTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-connect-timeout"),
         UpstreamError::Tls(_) => (StatusCode::BAD_GATEWAY, "upstream-tls"),
         UpstreamError::Handshake(_) => (StatusCode::BAD_GATEWAY, "upstream-protocol"),
-        UpstreamError::Closed(_) | UpstreamError::Refused(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream-closed")
-        }
+        UpstreamError::Unsent(_)
+        | UpstreamError::Closed(_)
+        | UpstreamError::Cut(_)
+        | UpstreamError::Refused(_) => (StatusCode::BAD_GATEWAY, "upstream-closed"),
         UpstreamError::Malformed(_) => (StatusCode::BAD_GATEWAY, "upstream-malformed"),
         UpstreamError::ResponseTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout"),
         UpstreamError::ClientBody(fault) => return client_body(*fault),

@@ -7,8 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use super::body::Body;
@@ -20,7 +19,7 @@ use super::visit::{Leave, Step, Tunnel};
 use crate::config::site::Rule;
 use crate::config::target::{Scheme, Target};
 use crate::relay::relay;
-use crate::upstream::Answer;
+use crate::upstream::{Incoming, upgraded};
 
 /// RFC 6455 section 1.3.
 const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -74,23 +73,18 @@ pub(super) fn is_switch(received: &Received, status: StatusCode) -> bool {
 /// Joins the client's stream and the upstream's.
 pub(super) async fn switch(
     asked: Asked,
-    answer: Answer,
+    mut response: Response<Incoming>,
     rule: &Rule,
     key: Option<OwnKey>,
     mut record: Box<Record>,
 ) -> Response<Body> {
-    let Answer {
-        mut response,
-        lease,
-    } = answer;
     if key.is_some_and(|key| !accepts(&key, response.headers())) {
         return own_reply(record, Fault::Reply(replies::bad_switch()));
     }
     let deadline = asked.visit.context.wheel.deadline_in(rule.timeouts.connect);
-    let Ok(Ok(upstream)) = deadline.within(hyper::upgrade::on(&mut response)).await else {
+    let Ok(Some(upstream)) = deadline.within(upgraded(&mut response)).await else {
         return own_reply(record, Fault::Reply(replies::bad_switch()));
     };
-    lease.release();
     let idle = rule.timeouts.tunnel_idle;
     match asked.switch {
         None => {
@@ -137,14 +131,13 @@ async fn carry(client: OnUpgrade, tunnel: Tunnel) {
     let deadline = visit.context.wheel.deadline();
     let mut leave = Leave::of(&visit);
     let stop = |cx: &mut std::task::Context<'_>| leave.poll(cx, &visit) == Step::End;
-    let io = |upgraded: Upgraded| TokioIo::new(upgraded);
     let (carried, ending) = relay(
         &visit.context.scratch,
         &deadline,
         idle,
         stop,
-        io(client),
-        io(upstream),
+        TokioIo::new(client),
+        upstream,
     )
     .await;
     record.tunnelled(carried, ending);

@@ -8,7 +8,6 @@ use std::task::Context;
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper::upgrade::Upgraded;
 
 use super::context::{self, Stage, Table};
 use super::headers::Scheme;
@@ -17,6 +16,7 @@ use crate::config::site::TlsVersion;
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::routing::{Asked, Decision, Kind, Site, SocketSpec};
+use crate::upstream::Upgraded;
 
 /// What never changes while a connection lasts.
 #[derive(Debug)]

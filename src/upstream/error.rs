@@ -6,7 +6,10 @@ use std::io;
 
 use super::{BodyError, Unfit};
 
-/// Why there is no answer.
+/// What a library, or the system, says of a fault.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why there is no answer, or not the whole of it.
 #[derive(Debug)]
 pub enum UpstreamError {
     /// No address took the connection; the last error.
@@ -19,12 +22,16 @@ pub enum UpstreamError {
     Tls(io::Error),
     /// The HTTP preface or settings failed.
     Handshake(hyper::Error),
+    /// The connection ended before anything was sent.
+    Unsent(hyper::Error),
     /// The connection ended before an answer began.
-    Closed(hyper::Error),
+    Closed(Cause),
+    /// The connection ended in the middle of an answer.
+    Cut(Cause),
     /// The upstream said that it did not begin with the request (RFC 9113 section 8.7).
-    Refused(hyper::Error),
+    Refused(Cause),
     /// The answer is no HTTP.
-    Malformed(hyper::Error),
+    Malformed(Cause),
     /// The answer did not begin in time.
     ResponseTimedOut,
     /// The client's body broke the rules or off.
@@ -39,11 +46,11 @@ impl UpstreamError {
             return Self::ClientBody(body);
         }
         if was_refused(&error) {
-            Self::Refused(error)
+            Self::Refused(error.into())
         } else if error.is_parse() {
-            Self::Malformed(error)
+            Self::Malformed(error.into())
         } else {
-            Self::Closed(error)
+            Self::Closed(error.into())
         }
     }
 
@@ -55,8 +62,10 @@ impl UpstreamError {
             | Self::Unresolved(_)
             | Self::ConnectTimedOut
             | Self::Tls(_)
-            | Self::Handshake(_) => true,
+            | Self::Handshake(_)
+            | Self::Unsent(_) => true,
             Self::Closed(_)
+            | Self::Cut(_)
             | Self::Refused(_)
             | Self::Malformed(_)
             | Self::ResponseTimedOut
@@ -96,7 +105,10 @@ impl fmt::Display for UpstreamError {
             Self::ConnectTimedOut => f.write_str("no connection in time"),
             Self::Tls(_) => f.write_str("the TLS handshake with the upstream failed"),
             Self::Handshake(_) => f.write_str("the upstream does not speak the protocol"),
-            Self::Closed(_) => f.write_str("the upstream closed the connection before it answered"),
+            Self::Unsent(_) | Self::Closed(_) => {
+                f.write_str("the upstream closed the connection before it answered")
+            }
+            Self::Cut(_) => f.write_str("the upstream's answer broke off"),
             Self::Refused(_) => f.write_str("the upstream refused to begin with the request"),
             Self::Malformed(_) => f.write_str("the upstream's answer is not HTTP"),
             Self::ResponseTimedOut => f.write_str("the upstream did not answer in time"),
@@ -112,10 +124,11 @@ impl std::error::Error for UpstreamError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreachable(error) | Self::Unresolved(error) | Self::Tls(error) => Some(error),
-            Self::Handshake(error)
-            | Self::Closed(error)
-            | Self::Refused(error)
-            | Self::Malformed(error) => Some(error),
+            Self::Handshake(error) | Self::Unsent(error) => Some(error),
+            Self::Closed(cause)
+            | Self::Cut(cause)
+            | Self::Refused(cause)
+            | Self::Malformed(cause) => Some(&**cause),
             Self::ClientBody(error) => Some(error),
             Self::ConnectTimedOut | Self::ResponseTimedOut | Self::Unfit(_) => None,
         }

@@ -2,13 +2,15 @@
 
 pub mod dial;
 mod error;
+mod http1;
+mod incoming;
 mod outgoing;
 mod pool;
 mod send;
-mod spare;
 pub mod tls;
 
-pub use error::UpstreamError;
-pub use outgoing::{BodyError, Gate, Opener, Outgoing, Progress, Upload};
-pub use pool::{Lease, Upstreams};
-pub use send::{Answer, Job, Resend, Unfit};
+pub use error::{Cause, UpstreamError};
+pub use incoming::{Incoming, Upgraded, upgraded};
+pub use outgoing::{BodyError, Outgoing, Progress, Upload};
+pub use pool::Upstreams;
+pub use send::{Job, Resend, Unfit};

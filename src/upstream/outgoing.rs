@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -28,8 +28,10 @@ pub struct Upload {
     /// Octets that may still come.
     left: u64,
     progress: Rc<Progress>,
-    /// Closed until the upstream says 100.
-    gate: Option<Gate>,
+    /// Removes from trailers what may not stand there.
+    clean: fn(&mut HeaderMap),
+    /// How long it is held back for a 100 that may never come; none once it may go.
+    patience: Option<Deadline>,
 }
 
 /// How far an exchange is. Its deadline always belongs to what is waited for now.
@@ -60,23 +62,6 @@ pub enum BodyError {
     Broken,
     /// Nothing of it came for too long.
     TooSlow,
-}
-
-/// Holds a body back until somebody opens it or the patience is over.
-#[derive(Debug)]
-pub struct Gate {
-    opener: Opener,
-    patience: Deadline,
-}
-
-/// Opens a gate, once and for ever. hyper calls it from wherever the connection is polled, and wants it `Send`.
-#[derive(Debug, Clone, Default)]
-pub struct Opener(Arc<Mutex<GateState>>);
-
-#[derive(Debug, Default)]
-struct GateState {
-    open: bool,
-    waker: Option<Waker>,
 }
 
 impl Progress {
@@ -167,69 +152,55 @@ impl Progress {
     }
 }
 
-impl Gate {
-    /// Closed until opened or `patience` expires.
-    #[must_use]
-    pub fn new(patience: Deadline) -> Self {
-        Self {
-            opener: Opener::default(),
-            patience,
-        }
-    }
-
-    /// What opens this gate.
-    #[must_use]
-    pub fn opener(&self) -> Opener {
-        self.opener.clone()
-    }
-
-    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.opener.poll_open(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        self.patience.poll_expired(cx)
-    }
-}
-
-impl Opener {
-    /// Lets the body pass.
-    pub fn open(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open = true;
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
-    }
-
-    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.open {
-            return Poll::Ready(());
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
 impl Upload {
-    /// At most `limit` octets of `body`, none before `gate` opens.
+    /// At most `limit` octets of `body`, none before the upstream wants them or the end of `patience`; its trailers go through `clean`.
     #[must_use]
     pub fn new(
         body: Incoming,
         limit: Option<u64>,
         progress: Rc<Progress>,
-        gate: Option<Gate>,
+        clean: fn(&mut HeaderMap),
+        patience: Option<Deadline>,
     ) -> Self {
         *progress.body.borrow_mut() = Some(body);
         Self {
             left: limit.unwrap_or(u64::MAX),
             progress,
-            gate,
+            clean,
+            patience,
         }
     }
 
-    fn pass(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
+    /// The upstream wants it.
+    pub(super) fn open(&mut self) {
+        self.patience = None;
+    }
+
+    /// The next part of the body, or its end.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(patience) = &self.patience {
+            ready!(patience.poll_expired(cx));
+            self.patience = None;
+        }
+        let next = ready!(self.progress.poll_body(cx));
+        let passed = match next {
+            Some(Ok(mut frame)) => Some(self.pass(&mut frame).map(|()| frame)),
+            ended => ended,
+        };
+        if passed.is_none() || self.progress.has_whole_body() {
+            self.progress.upload_ended();
+        }
+        Poll::Ready(passed)
+    }
+
+    fn pass(&mut self, frame: &mut Frame<Bytes>) -> Result<(), BodyError> {
         self.progress.moved();
+        if let Some(trailers) = frame.trailers_mut() {
+            (self.clean)(trailers);
+        }
         let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.left = self.left.checked_sub(octets).ok_or(BodyError::TooLarge)?;
         self.progress
@@ -247,32 +218,10 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self::Streamed(upload) = &mut *self else {
-            return Poll::Ready(None);
-        };
-        if let Some(gate) = &upload.gate {
-            if gate.poll_open(cx).is_pending() {
-                return Poll::Pending;
-            }
-            upload.gate = None;
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Streamed(upload) => upload.poll_next(cx),
         }
-        let Poll::Ready(next) = upload.progress.poll_body(cx) else {
-            return Poll::Pending;
-        };
-        Poll::Ready(match next {
-            Some(Ok(frame)) => {
-                let passed = upload.pass(&frame).map(|()| frame);
-                if upload.progress.has_whole_body() {
-                    upload.progress.upload_ended();
-                }
-                Some(passed)
-            }
-            Some(Err(broken)) => Some(Err(broken)),
-            None => {
-                upload.progress.upload_ended();
-                None
-            }
-        })
     }
 
     fn is_end_stream(&self) -> bool {

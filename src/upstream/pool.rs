@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hyper::client::conn::{http1, http2};
-use tokio::task::AbortHandle;
+use hyper::client::conn::http2;
 
 use super::Outgoing;
-use super::spare::Shelf;
+use super::http1;
 use super::tls::Offer;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
 
-/// Idle connections kept for one target.
+/// Idle connections kept for one target, and for all of a worker's.
 const IDLE_MAX: usize = 256;
+const IDLE_OF_ALL_MAX: usize = 4096;
 /// How long an idle connection is kept; below the 60 s after which common upstreams close theirs.
 const IDLE_TIME: Duration = Duration::from_secs(55);
 
@@ -26,43 +26,36 @@ const IDLE_TIME: Duration = Duration::from_secs(55);
 #[derive(Debug)]
 pub struct Upstreams {
     pools: RefCell<HashMap<Arc<Target>, Rc<Pool>, RandomState>>,
-    pub(super) wheel: Wheel,
-    pub(super) shelf: Shelf,
+    idle: Rc<Cell<usize>>,
+    wheel: Wheel,
 }
 
 /// The connections to one target.
 pub(super) struct Pool {
     idle: RefCell<Vec<Idle>>,
+    idle_of_all: Rc<Cell<usize>>,
     shared: RefCell<Option<Shared>>,
     wheel: Wheel,
 }
 
 struct Idle {
-    connection: Http1,
+    connection: Box<http1::Connection>,
     since: Duration,
+    _seat: Seat,
 }
+
+/// One among all idle connections of a worker.
+struct Seat(Rc<Cell<usize>>);
 
 struct Shared {
     sender: http2::SendRequest<Outgoing>,
     used: Cell<Duration>,
 }
 
-/// An HTTP/1.1 connection; whoever drops it without keeping it closes it.
-pub(super) struct Http1 {
-    pub(super) sender: http1::SendRequest<Outgoing>,
-    pub(super) task: AbortHandle,
-}
-
 /// A connection that can take a request.
 pub(super) enum Connection {
-    Http1(Http1),
+    Http1(Box<http1::Connection>),
     Http2(http2::SendRequest<Outgoing>),
-}
-
-/// The right to a connection while an answer is being read. Dropped unfinished, it closes the connection (HTTP/1.1) or leaves
-/// the reset of the stream to the dropped body (HTTP/2).
-pub struct Lease {
-    held: Option<(Http1, Rc<Pool>)>,
 }
 
 impl Upstreams {
@@ -71,8 +64,8 @@ impl Upstreams {
     pub fn new(wheel: Wheel) -> Self {
         Self {
             pools: RefCell::default(),
+            idle: Rc::default(),
             wheel,
-            shelf: Shelf::default(),
         }
     }
 
@@ -82,6 +75,7 @@ impl Upstreams {
         }
         let pool = Rc::new(Pool {
             idle: RefCell::default(),
+            idle_of_all: self.idle.clone(),
             shared: RefCell::default(),
             wheel: self.wheel.clone(),
         });
@@ -89,7 +83,8 @@ impl Upstreams {
         pool
     }
 
-    /// Closes what has been idle for too long and forgets targets without connections. Called now and then.
+    /// Closes what has been idle for too long, or was closed by the upstream, and forgets targets without connections. Called now
+    /// and then.
     pub fn sweep(&self) {
         let now = self.wheel.elapsed();
         self.pools.borrow_mut().retain(|_target, pool| {
@@ -113,11 +108,12 @@ impl Pool {
             return Some(Connection::Http2(sender));
         }
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| !idle.connection.sender.is_closed());
-        let ready = idle
-            .iter()
-            .rposition(|idle| idle.connection.sender.is_ready())?;
-        Some(Connection::Http1(idle.remove(ready).connection))
+        while let Some(mut last) = idle.pop() {
+            if last.connection.is_quiet() {
+                return Some(Connection::Http1(last.connection));
+            }
+        }
+        None
     }
 
     fn take_shared(&self) -> Option<http2::SendRequest<Outgoing>> {
@@ -140,12 +136,16 @@ impl Pool {
         *self.shared.borrow_mut() = None;
     }
 
-    fn keep(&self, connection: Http1) {
+    /// Takes a connection back whose exchange is over; it is closed unless the next one may use it.
+    pub(super) fn keep(&self, mut connection: Box<http1::Connection>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX && !connection.sender.is_closed() {
+        let has_place = idle.len() < IDLE_MAX && self.idle_of_all.get() < IDLE_OF_ALL_MAX;
+        if has_place && connection.is_clean() {
+            connection.rest();
             idle.push(Idle {
                 connection,
                 since: self.wheel.elapsed(),
+                _seat: Seat::among(&self.idle_of_all),
             });
         }
     }
@@ -154,7 +154,7 @@ impl Pool {
         let is_old = |since: Duration| now.saturating_sub(since) > IDLE_TIME;
         self.idle
             .borrow_mut()
-            .retain(|idle| !is_old(idle.since) && !idle.connection.sender.is_closed());
+            .retain_mut(|idle| !is_old(idle.since) && idle.connection.is_quiet());
         let mut shared = self.shared.borrow_mut();
         if shared
             .as_ref()
@@ -169,38 +169,16 @@ impl Pool {
     }
 }
 
-impl Lease {
-    pub(super) fn of_http1(connection: Http1, pool: Rc<Pool>) -> Self {
-        Self {
-            held: Some((connection, pool)),
-        }
-    }
-
-    pub(super) fn of_http2() -> Self {
-        Self { held: None }
-    }
-
-    /// Both messages ended cleanly: the connection may serve the next request.
-    pub fn finish(mut self) {
-        if let Some((connection, pool)) = self.held.take() {
-            pool.keep(connection);
-        }
-    }
-
-    /// The connection belongs to an upgraded protocol from now on.
-    pub fn release(mut self) {
-        if let Some((connection, _pool)) = self.held.take() {
-            // The connection's own task ends when the upgraded stream does.
-            drop(connection);
-        }
+impl Seat {
+    fn among(all: &Rc<Cell<usize>>) -> Self {
+        all.set(all.get() + 1);
+        Self(all.clone())
     }
 }
 
-impl Drop for Lease {
+impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some((connection, _pool)) = self.held.take() {
-            connection.task.abort();
-        }
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -209,13 +187,5 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("idle", &self.idle.borrow().len())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease")
-            .field("http1", &self.held.is_some())
-            .finish()
     }
 }

@@ -1,6 +1,7 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +10,16 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 
 use super::dial::{self, Protocol, Stream};
-use super::pool::{Connection, Http1, Pool};
-use super::spare::Spare;
+use super::pool::{Connection, Pool};
 use super::tls::{Offer, TlsClients};
-use super::{Lease, Outgoing, Progress, UpstreamError, Upstreams};
+use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1};
 use crate::config::target::{Scheme, Target};
 
-/// Octets of an upstream's response head, and of an HTTP/2 one's field list.
-const RESPONSE_HEAD_BYTES_MAX: u32 = 64 << 10;
-/// Fields of an upstream's response head.
-const RESPONSE_FIELDS_MAX: usize = 256;
 /// What one upstream stream may send before it is read, and what all of a connection's may.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -32,13 +27,8 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 const CANCELLED_STREAMS_KNOWN: usize = 1024;
 /// What one stream keeps of a request body that the upstream does not take.
 const SEND_BUFFER: usize = 64 << 10;
-
-/// An answer that began.
-#[derive(Debug)]
-pub struct Answer {
-    pub response: Response<Incoming>,
-    pub lease: Lease,
-}
+/// Octets of an HTTP/2 answer's field list.
+const FIELD_LIST_OCTETS_MAX: u32 = 64 << 10;
 
 /// Whether a request that may have reached the upstream may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +38,6 @@ pub enum Resend {
     /// Without a body: only when the upstream says that it did not begin (RFC 9113 section 8.7).
     IfRefused,
     Forbidden,
-}
-
-/// What went wrong on one connection.
-enum Lost {
-    /// Nothing of the request left; here it is.
-    Unsent(Box<Request<Outgoing>>),
-    Failed(UpstreamError),
 }
 
 /// What is to be done for one request at one target.
@@ -100,11 +83,13 @@ impl Job<'_> {
         match error {
             UpstreamError::Refused(_) => self.resend != Resend::Forbidden,
             UpstreamError::Closed(_) => age == Age::Kept && self.resend == Resend::Allowed,
+            UpstreamError::Unsent(_) => age == Age::Kept,
             UpstreamError::Unreachable(_)
             | UpstreamError::Unresolved(_)
             | UpstreamError::ConnectTimedOut
             | UpstreamError::Tls(_)
             | UpstreamError::Handshake(_)
+            | UpstreamError::Cut(_)
             | UpstreamError::Malformed(_)
             | UpstreamError::ResponseTimedOut
             | UpstreamError::ClientBody(_)
@@ -114,15 +99,17 @@ impl Job<'_> {
 }
 
 impl Upstreams {
-    /// Sends a request. A failure before anything was sent leaves the request in place for another target.
+    /// Sends a request: its head, which stays with the caller, and its body, which is taken once something was sent. A body that is
+    /// still there after a failure may be sent to another target.
     ///
     /// # Errors
     /// Says which part of the way failed; see [`UpstreamError`].
     pub async fn send(
         &self,
         job: Job<'_>,
-        request: &mut Option<Request<Outgoing>>,
-    ) -> Result<Answer, UpstreamError> {
+        head: &mut Parts,
+        body: &mut Option<Outgoing>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         let pool = self.pool(job.target);
         let mut kept = pool.take(job.offer);
         let mut resent = false;
@@ -131,31 +118,21 @@ impl Upstreams {
                 Some(connection) => (connection, Age::Kept),
                 None => (self.fresh(&pool, &job).await?, Age::Fresh),
             };
-            let Some(first) = request.take() else {
-                return Err(UpstreamError::ConnectTimedOut);
+            let sent = match connection {
+                Connection::Http1(connection) => {
+                    over_http1(connection, &pool, &job, head, body).await
+                }
+                Connection::Http2(sender) => {
+                    Box::pin(over_http2(sender, &pool, &job, head, body)).await
+                }
             };
-            let may_need_copy = age == Age::Kept || matches!(connection, Connection::Http2(_));
-            let again = (may_need_copy && !resent && job.resend != Resend::Forbidden)
-                .then(|| self.shelf.copy(&first));
-            match transmit(connection, &pool, &job, first).await {
-                Ok(answer) => {
-                    if let Some(unneeded) = again {
-                        self.shelf.keep(unneeded);
-                    }
-                    return Ok(answer);
-                }
-                Err(Lost::Unsent(unsent)) => {
-                    *request = Some(*unsent);
-                    if age == Age::Fresh {
-                        let cause = std::io::ErrorKind::ConnectionReset;
-                        return Err(UpstreamError::Unreachable(cause.into()));
-                    }
-                }
-                Err(Lost::Failed(error)) if again.is_some() && job.may_resend(&error, age) => {
+            match sent {
+                Err(error) if !resent && job.may_resend(&error, age) => {
                     resent = true;
-                    *request = again.map(Spare::into_request);
+                    // One that was begun is sent again only if it has none.
+                    body.get_or_insert(Outgoing::Empty);
                 }
-                Err(Lost::Failed(error)) => return Err(error),
+                outcome => return outcome,
             }
         }
     }
@@ -176,7 +153,10 @@ impl Upstreams {
         };
         let (stream, protocol) = dial::dial(target, client).await?;
         match protocol {
-            Protocol::Http1 => http1_connection(stream).await.map(Connection::Http1),
+            Protocol::Http1 => {
+                let connection = http1::Connection::new(stream);
+                Ok(Connection::Http1(Box::new(connection)))
+            }
             Protocol::Http2 => {
                 let sender = http2_connection(stream).await?;
                 pool.share(sender.clone());
@@ -186,29 +166,11 @@ impl Upstreams {
     }
 }
 
-async fn http1_connection(stream: Stream) -> Result<Http1, UpstreamError> {
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(RESPONSE_FIELDS_MAX)
-        .max_header_size(RESPONSE_HEAD_BYTES_MAX as usize)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(UpstreamError::Handshake)?;
-    let task = tokio::task::spawn_local(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(Http1 {
-        sender,
-        task: task.abort_handle(),
-    })
-}
-
 async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>, UpstreamError> {
     let (sender, connection) = http2::Builder::new(Local)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(RESPONSE_HEAD_BYTES_MAX)
+        .max_header_list_size(FIELD_LIST_OCTETS_MAX)
         .max_send_buf_size(SEND_BUFFER)
         .max_concurrent_reset_streams(CANCELLED_STREAMS_KNOWN)
         // h2 takes late frames of cancelled streams for faults, and would end everybody's connection after so many.
@@ -224,51 +186,58 @@ async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>
     Ok(sender)
 }
 
-async fn transmit(
-    connection: Connection,
+async fn over_http1(
+    mut connection: Box<http1::Connection>,
     pool: &Rc<Pool>,
     job: &Job<'_>,
-    request: Request<Outgoing>,
-) -> Result<Answer, Lost> {
+    head: &mut Parts,
+    body: &mut Option<Outgoing>,
+) -> Result<Response<Incoming>, UpstreamError> {
     let progress = job.progress;
     progress.sending();
-    match connection {
-        Connection::Http1(mut connection) => {
-            let request = shaped(request, Protocol::Http1, job)?;
-            let sending = connection.sender.try_send_request(request);
-            let answered = progress.deadline.within(sending).await;
-            // From here on the connection is closed unless the answer is read to its end.
-            let lease = Lease::of_http1(connection, pool.clone());
-            Ok(Answer {
-                response: outcome(answered, progress)?,
-                lease,
-            })
+    restore(head);
+    (job.shape)(Protocol::Http1, head).map_err(UpstreamError::Unfit)?;
+    connection.ask(head, body.take().unwrap_or(Outgoing::Empty));
+    let answering = poll_fn(|cx| connection.poll_answer(cx));
+    match progress.deadline.within(answering).await {
+        Ok(answer) => {
+            let answer = answer?;
+            let body = Incoming::http1(connection, pool.clone());
+            Ok(Response::from_parts(answer, body))
         }
-        Connection::Http2(mut sender) => {
-            let request = shaped(request, Protocol::Http2, job)?;
-            let sending = sender.try_send_request(request);
-            let answered = progress.deadline.within(sending).await;
-            if answered.is_err() {
-                pool.unshare();
-            }
-            Ok(Answer {
-                response: outcome(answered, progress)?,
-                lease: Lease::of_http2(),
-            })
-        }
+        Err(_expired) => Err(progress.lateness()),
     }
 }
 
-fn shaped(
-    request: Request<Outgoing>,
-    protocol: Protocol,
+async fn over_http2(
+    mut sender: http2::SendRequest<Outgoing>,
+    pool: &Pool,
     job: &Job<'_>,
-) -> Result<Request<Outgoing>, Lost> {
-    let (mut parts, body) = request.into_parts();
-    restore(&mut parts);
-    match (job.shape)(protocol, &mut parts) {
-        Ok(()) => Ok(Request::from_parts(parts, body)),
-        Err(unfit) => Err(Lost::Failed(UpstreamError::Unfit(unfit))),
+    head: &mut Parts,
+    body: &mut Option<Outgoing>,
+) -> Result<Response<Incoming>, UpstreamError> {
+    let progress = job.progress;
+    progress.sending();
+    (job.shape)(Protocol::Http2, head).map_err(UpstreamError::Unfit)?;
+    let outgoing = body.take().unwrap_or(Outgoing::Empty);
+    let request = Request::from_parts(head.clone(), outgoing);
+    match progress
+        .deadline
+        .within(sender.try_send_request(request))
+        .await
+    {
+        Ok(Ok(response)) => Ok(response.map(Incoming::http2)),
+        Ok(Err(mut error)) => Err(match error.take_message() {
+            Some(unsent) => {
+                *body = Some(unsent.into_body());
+                UpstreamError::Unsent(error.into_error())
+            }
+            None => UpstreamError::of_exchange(error.into_error()),
+        }),
+        Err(_expired) => {
+            pool.unshare();
+            Err(progress.lateness())
+        }
     }
 }
 
@@ -280,22 +249,6 @@ fn restore(parts: &mut Parts) {
         }
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    }
-}
-
-type Sent = Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Outgoing>>>;
-
-fn outcome(
-    answered: Result<Sent, crate::deadline::Expired>,
-    progress: &Progress,
-) -> Result<Response<Incoming>, Lost> {
-    match answered {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(mut error)) => Err(match error.take_message() {
-            Some(unsent) => Lost::Unsent(Box::new(unsent)),
-            None => Lost::Failed(UpstreamError::of_exchange(error.into_error())),
-        }),
-        Err(_expired) => Err(Lost::Failed(progress.lateness())),
     }
 }
 

@@ -169,6 +169,23 @@ fn an_answer_passes_before_the_upload_ends() {
 }
 
 #[test]
+fn an_answer_passes_even_if_the_upstream_resets_the_upload() {
+    let backend = Backend::raw(|mut stream| {
+        read_head(&mut stream);
+        // Closing with unread octets is a reset.
+        stream.peek(&mut [0]).unwrap();
+        stream.write_all(&ok("enough")).unwrap();
+    });
+    let door = Door::before(&backend);
+    let body = "x".repeat(200_000);
+    let mut wire = Wire::tls(&door, "a.test");
+    wire.send(format!(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000\r\n\r\n{body}"
+    ));
+    assert_eq!(wire.answer().text(), "enough");
+}
+
+#[test]
 fn an_upload_reaches_the_upstream_while_it_is_sent() {
     let (told, heard) = mpsc::channel();
     let backend = Backend::raw(move |mut stream| {

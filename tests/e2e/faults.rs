@@ -93,7 +93,7 @@ fn bad_answers() -> Vec<(&'static str, String)> {
     let bad = BAD_FIELDS.iter().map(|fields| ("upstream-", with(fields)));
     let old = with("Transfer-Encoding: chunked").replace("HTTP/1.1", "HTTP/1.0");
     let mut answers: Vec<_> = said.chain(bad).collect();
-    answers.push(("upstream-malformed", old));
+    answers.push(("upstream-bad-framing", old));
     answers.push(("upstream-malformed", with(&"X: y\r\n".repeat(300))));
     let large = with(&format!("X: {}", "y".repeat(100 << 10)));
     answers.push(("upstream-malformed", large));

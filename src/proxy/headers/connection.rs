@@ -4,8 +4,8 @@ use http::header::{CONNECTION, TE};
 use http::{HeaderMap, HeaderName};
 
 use super::field::{Kind, Kinds, classify};
-use super::framing::is_token;
 use super::refusal::Refusal;
+use crate::framing::is_token;
 
 /// What the `Connection` lines say.
 #[derive(Debug, Default)]

@@ -3,6 +3,8 @@
 use http::HeaderName;
 use http::header::HeaderMap;
 
+use crate::framing::{Framing, FramingFault};
+
 /// What a field is to us. Everything that is not ours to touch is [`Kind::Plain`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -50,6 +52,16 @@ impl Kinds {
 
     pub(super) fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// The framing that a head of these kinds asks for; most heads have no field that could say.
+    pub(super) fn framing(self, headers: &HeaderMap) -> Result<Framing, FramingFault> {
+        const FRAMING: Kinds = Kinds::of(&[Kind::ContentLength, Kind::TransferEncoding]);
+        if self.intersects(FRAMING) {
+            Framing::of(headers)
+        } else {
+            Ok(Framing::Empty)
+        }
     }
 }
 

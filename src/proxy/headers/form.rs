@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderValue, Version};
 use super::connection::Trailers;
 use super::edit::drop_where;
 use super::facts::Scheme;
-use super::framing::Framing;
 use super::received::Received;
 use super::refusal::Refusal;
 use super::upgrade::Upgrade;
 use crate::config::site::HostField;
+use crate::framing::Framing;
 
 /// Gives an edited head the form of HTTP/1.1. `target` is the upstream's own authority.
 ///

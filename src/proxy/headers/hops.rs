@@ -3,9 +3,9 @@
 use http::header::{MAX_FORWARDS, VIA};
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::framing::digits;
 use super::received::Protocol;
 use super::refusal::Refusal;
+use crate::framing::digits;
 
 /// The name we go by in `Via`.
 const PSEUDONYM: &[u8] = b"onedoor";

@@ -11,10 +11,10 @@ use super::connection;
 use super::edit::{Fate, fold, insert_missing, rebuild};
 use super::facts::{Facts, Scheme};
 use super::field::{Kind, Kinds, classify};
-use super::framing::{Framing, framing};
 use super::received::{FIELDS_MAX, Received, is_padded};
 use super::rules;
 use crate::config::site::Rule;
+use crate::framing::Framing;
 use crate::proxy::reply::{self, Reply};
 
 /// Why an upstream's answer cannot be passed on.
@@ -91,7 +91,9 @@ fn switch(parts: &Parts, received: &Received) -> Result<Option<HeaderValue>, Bro
 }
 
 fn judge_framing(parts: &Parts, kinds: Kinds) -> Result<(), BrokenAnswer> {
-    let framing = framing(&parts.headers, kinds).map_err(|_fault| BrokenAnswer::Framing)?;
+    let framing = kinds
+        .framing(&parts.headers)
+        .map_err(|_fault| BrokenAnswer::Framing)?;
     let knows_chunks = parts.version == Version::HTTP_11;
     if framing == Framing::Open && !knows_chunks {
         return Err(BrokenAnswer::Framing);

@@ -4,9 +4,10 @@ use http::{HeaderMap, Response, StatusCode};
 use proptest::prelude::*;
 
 use super::field::{Kind, classify};
-use super::{Body, Framing, Received, Scheme, inbound, outbound, to_http1, to_http2};
+use super::{Body, Received, Scheme, inbound, outbound, to_http1, to_http2};
 use crate::config::Limits;
 use crate::config::site::{HostField, Rule};
+use crate::framing::Framing;
 use crate::proxy::testing::{facts, fields_of, judge, request, rule};
 
 fn name() -> impl Strategy<Value = String> {

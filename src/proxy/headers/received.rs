@@ -8,11 +8,11 @@ use super::authority::Authority;
 use super::connection::{self, Trailers};
 use super::facts::Scheme;
 use super::field::{Kind, Kinds, classify};
-use super::framing::{Framing, FramingFault, framing};
 use super::refusal::Refusal;
 use super::upgrade::Upgrade;
 use super::{hops, target};
 use crate::config::Limits;
+use crate::framing::{Framing, FramingFault};
 
 /// What a head that may go on was found to say. The head itself stays with the caller.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ fn request_framing(
     protocol: Protocol,
     body: Body,
 ) -> Result<Framing, Refusal> {
-    let framing = framing(&parts.headers, kinds).map_err(|fault| match fault {
+    let framing = kinds.framing(&parts.headers).map_err(|fault| match fault {
         FramingFault::BadLength => Refusal::BadContentLength,
         FramingFault::BadCoding => Refusal::BadTransferEncoding,
         FramingFault::UnknownCoding => Refusal::UnknownTransferCoding,

@@ -3,8 +3,6 @@
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
-use super::field::{Kind, Kinds};
-
 /// How a message's body is delimited, whatever the library made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -18,30 +16,29 @@ pub enum Framing {
 
 /// Why a message cannot be framed with certainty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FramingFault {
+pub enum FramingFault {
+    /// `Content-Length` is no plain number, or there are several that differ.
     BadLength,
+    /// `Transfer-Encoding` is not exactly one `chunked`.
     BadCoding,
+    /// `Transfer-Encoding` names a coding that is not spoken here.
     UnknownCoding,
+    /// Both fields at once.
     Both,
 }
 
-/// The framing that the fields ask for; [`Framing::Empty`] when they are silent.
-pub(super) fn framing(headers: &HeaderMap, kinds: Kinds) -> Result<Framing, FramingFault> {
-    let length = if kinds.contains(Kind::ContentLength) {
-        content_length(headers)?
-    } else {
-        None
-    };
-    let coding = if kinds.contains(Kind::TransferEncoding) {
-        coding(headers)?
-    } else {
-        Coding::None
-    };
-    match (coding, length) {
-        (Coding::None, None) => Ok(Framing::Empty),
-        (Coding::None, Some(length)) => Ok(Framing::Length(length)),
-        (Coding::Chunked, None) => Ok(Framing::Open),
-        (Coding::Chunked, Some(_)) => Err(FramingFault::Both),
+impl Framing {
+    /// The framing that the fields ask for; [`Framing::Empty`] when they are silent (RFC 9112 section 6).
+    ///
+    /// # Errors
+    /// Whatever two parsers could read in two ways.
+    pub fn of(headers: &HeaderMap) -> Result<Self, FramingFault> {
+        match (coding(headers)?, content_length(headers)?) {
+            (Coding::None, None) => Ok(Self::Empty),
+            (Coding::None, Some(length)) => Ok(Self::Length(length)),
+            (Coding::Chunked, None) => Ok(Self::Open),
+            (Coding::Chunked, Some(_)) => Err(FramingFault::Both),
+        }
     }
 }
 
@@ -58,8 +55,9 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingFault> {
     Ok(agreed)
 }
 
-/// Plain digits that fit; `str::parse` would take a sign.
-pub(super) fn digits(text: &[u8]) -> Option<u64> {
+/// The number that plain digits say, if it fits; `str::parse` would take a sign.
+#[must_use]
+pub fn digits(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
@@ -99,8 +97,9 @@ fn coding(headers: &HeaderMap) -> Result<Coding, FramingFault> {
     })
 }
 
-/// R9110 5.6.2.
-pub(super) fn is_token(text: &[u8]) -> bool {
+/// Whether a text is a token (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
     let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !text.is_empty() && text.iter().all(is_tchar)
 }
@@ -111,15 +110,13 @@ mod tests {
 
     use super::*;
 
-    const BOTH: Kinds = Kinds::of(&[Kind::ContentLength, Kind::TransferEncoding]);
-
     #[track_caller]
     fn check(fields: &[(&'static str, &'static str)], expected: Result<Framing, FramingFault>) {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        assert_eq!(framing(&headers, BOTH), expected, "{fields:?}");
+        assert_eq!(Framing::of(&headers), expected, "{fields:?}");
     }
 
     #[test]
