@@ -4,12 +4,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 /// How often the wheel turns.
@@ -221,15 +221,34 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Expired`] when the time was over first; the work is dropped then.
-    pub async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Expired> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            self.poll_expired(cx).map(|()| Err(Expired))
-        })
-        .await
+    pub fn within<F: Future>(&self, work: F) -> Within<'_, F> {
+        Within {
+            work,
+            deadline: self,
+        }
+    }
+}
+
+pin_project! {
+    /// Work that ends with a deadline. Written by hand: an async function would keep the work twice, before and after it is pinned.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Within<'a, F> {
+        #[pin]
+        work: F,
+        deadline: &'a Deadline,
+    }
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = Result<F::Output, Expired>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.work.poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        this.deadline.poll_expired(cx).map(|()| Err(Expired))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::future::pending;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Wake;

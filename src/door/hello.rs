@@ -30,7 +30,7 @@ pub struct Hello {
     /// The only protocol offered, if exactly one is.
     pub only_protocol: Option<Box<[u8]>>,
     /// What rustls needs to go on.
-    pub accepted: Accepted,
+    pub accepted: Box<Accepted>,
     /// Every byte read so far, for whoever carries the connection unopened.
     pub kept: Vec<u8>,
 }
@@ -107,7 +107,7 @@ impl HelloReader {
         Ok(Hello {
             name,
             only_protocol,
-            accepted,
+            accepted: Box::new(accepted),
             kept: std::mem::take(&mut self.kept),
         })
     }
