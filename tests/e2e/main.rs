@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod addresses;
 mod basics;
 mod bodies;
 mod certificates;
