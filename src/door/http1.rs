@@ -236,14 +236,14 @@ async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
     }
 }
 
-async fn farewell(stream: &mut Stream, visit: &Visit) {
+pub(super) async fn farewell(stream: &mut Stream, visit: &Visit) {
     let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     // The client may be gone already, or not reading; there is nobody to tell.
     let _closed = deadline.within(stream.shutdown()).await;
 }
 
 /// Gives the client a moment to hear the last words: closing while it still sends would reset them.
-async fn linger(stream: &mut Stream, visit: &Visit) {
+pub(super) async fn linger(stream: &mut Stream, visit: &Visit) {
     let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     let drained = poll_fn(|cx| {
         let mut space = [0; FIRST_READ];
