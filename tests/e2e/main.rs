@@ -25,6 +25,7 @@ mod hellos;
 mod http2;
 mod lifecycle;
 mod limits;
+mod links;
 mod log;
 mod ports;
 mod reload;
