@@ -7,6 +7,7 @@ mod reload;
 pub mod source;
 mod start;
 mod stop;
+mod trails;
 mod watch;
 
 use std::sync::Arc;

@@ -30,6 +30,8 @@ enum NotReloaded {
 impl App {
     /// Reads everything again. A refused configuration changes nothing and is told with the same snippets as at the start.
     pub(super) async fn reload(&mut self, why: Why) {
+        // Links may lead elsewhere now. What changes from here on is seen, even if nothing of it can be read yet.
+        self.files.follow(&self.loaded);
         self.refresh_pairs();
         if let Err(error) = readiness::reloading() {
             tracing::debug!(%error, "the service manager was not told");

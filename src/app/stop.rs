@@ -37,7 +37,6 @@ impl App {
             tracing::debug!(%error, "the service manager was not told");
         }
         listeners.retain(&[]);
-        shutdown.drain();
         tell_all(&workers, Stage::Draining).await;
         let open = capacity.open();
         if open > 0 {

@@ -1,12 +1,15 @@
 //! Watching files: what is told is only that something changed, after it has been quiet for a moment.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
+use super::trails::Trails;
+use crate::certs::cert_dir::ENTRIES_MAX;
 use crate::config::Config;
 use crate::config::Loaded;
 use crate::config::site::{Certificate, Service};
@@ -18,7 +21,8 @@ const RESTLESS_TIME: Duration = Duration::from_secs(5);
 /// Changes that wait to be looked at; more say nothing new.
 const CHANGES_MAX: usize = 64;
 
-/// Watches the files of a configuration through the folders they lie in: files that are replaced are seen too.
+/// Watches the files of a configuration, and the links that lead to them, through the folders they lie in: what is replaced is seen
+/// too.
 #[derive(Debug)]
 pub(super) struct FileWatch {
     watcher: Option<RecommendedWatcher>,
@@ -65,16 +69,30 @@ impl FileWatch {
         }
     }
 
-    /// Watches what this configuration was read from and the certificates it names, and nothing else any more.
+    /// Watches what this configuration was read from and the certificates it names, by the ways that lead there now, and nothing
+    /// else any more.
     pub(super) fn follow(&mut self, loaded: &Loaded) {
-        let watched = loaded.watched.iter().map(|path| absolute(path));
+        let mut trails = Trails::default();
+        let mut end_of = |path: &Path| trails.end_of(&absolute(path));
+        let watched = loaded.watched.iter().map(|path| end_of(path));
         (self.whole, self.files) = watched.partition(|path| path.is_dir());
         for (cert, key) in pairs(&loaded.config) {
-            self.files.extend([absolute(cert), absolute(key)]);
+            self.files.extend([end_of(cert), end_of(key)]);
         }
         if let Some(folder) = &loaded.config.cert_dir {
-            self.whole.insert(absolute(&folder.value));
+            self.whole.insert(end_of(&folder.value));
+            for place in ways_on(&folder.value) {
+                let end = end_of(&place);
+                let wholly = end.is_dir();
+                if wholly {
+                    &mut self.whole
+                } else {
+                    &mut self.files
+                }
+                .insert(end);
+            }
         }
+        self.files.append(&mut trails.links);
         let parents = self
             .files
             .iter()
@@ -140,6 +158,16 @@ fn pairs(config: &Config) -> impl Iterator<Item = (&PathBuf, &PathBuf)> {
         },
         Service::Plain(_) | Service::Passthrough(_) => None,
     })
+}
+
+/// What a folder of pairs has besides files: folders, which hold pairs too, and links.
+fn ways_on(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let ways = entries.take(ENTRIES_MAX).flatten().filter(|entry| {
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        !is_hidden && entry.file_type().is_ok_and(|kind| !kind.is_file())
+    });
+    ways.map(|entry| entry.path())
 }
 
 fn absolute(path: &Path) -> PathBuf {

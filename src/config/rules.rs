@@ -95,7 +95,6 @@ pub(super) fn rule(
     };
     let rewrites = layers.get("rewrite");
     let hsts = layers.get("hsts");
-    let log = layers.get("log").and_then(|item| item.flag(problems));
     Rule {
         strip_prefix,
         rewrites: rewrites.map_or_else(Box::default, |item| rewrite::rewrites(&item, problems)),
@@ -105,11 +104,16 @@ pub(super) fn rule(
         timeouts: timeouts(layers, problems),
         max_body: layers.get("max_body").and_then(|item| item.size(problems)),
         hsts: hsts.and_then(|item| strict_transport(&item, problems)),
-        log: match log {
-            Some(false) => AccessLogging::Omitted,
-            Some(true) | None => AccessLogging::Kept,
-        },
+        log: logging(layers, problems),
         action,
+    }
+}
+
+/// Reads `log`.
+pub(super) fn logging(layers: &Layers<'_>, problems: &mut Problems) -> AccessLogging {
+    match layers.get("log").and_then(|item| item.flag(problems)) {
+        Some(false) => AccessLogging::Omitted,
+        Some(true) | None => AccessLogging::Kept,
     }
 }
 

@@ -72,6 +72,7 @@ pub struct Tunnel {
     /// Tried in turn; never empty. The scheme is [`super::target::Scheme::Http`] and means nothing.
     pub targets: Box<[Arc<Target>]>,
     pub timeouts: Timeouts,
+    pub log: AccessLogging,
 }
 
 /// What is done with the requests of a site.
@@ -118,7 +119,7 @@ pub struct Rule {
     pub log: AccessLogging,
 }
 
-/// Whether a rule's exchanges appear in the access log.
+/// Whether exchanges or tunnels appear in the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogging {
     Kept,

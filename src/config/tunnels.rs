@@ -15,9 +15,9 @@ use super::walk::Walk;
 use crate::hostname::HostPattern;
 
 /// What may stand beside `passthrough`, and beside `tcp`.
-const BESIDE_PASSTHROUGH: &[&str] = &["passthrough", "aliases", "listen", "timeout"];
+const BESIDE_PASSTHROUGH: &[&str] = &["passthrough", "aliases", "listen", "timeout", "log"];
 const BESIDE_TCP: &[&str] = &[
-    "tcp", "alpn", "aliases", "listen", "tls", "cert", "key", "min_tls", "timeout",
+    "tcp", "alpn", "aliases", "listen", "tls", "cert", "key", "min_tls", "timeout", "log",
 ];
 impl<'a> Walk<'a> {
     pub(super) fn passthrough(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {
@@ -76,10 +76,15 @@ impl<'a> Walk<'a> {
 
     fn tunnel(&mut self, layers: &Layers<'a>, item: &Item<'a>) -> Option<Tunnel> {
         let timeouts = rules::timeouts(layers, &mut self.problems);
+        let log = rules::logging(layers, &mut self.problems);
         let targets = self
             .targets
             .read(item, Carries::Bytes, &mut self.problems)?;
-        Some(Tunnel { targets, timeouts })
+        Some(Tunnel {
+            targets,
+            timeouts,
+            log,
+        })
     }
 
     fn refuse_beside(&mut self, draft: &Draft<'a>, action: &Item<'a>, allowed: &[&str]) {

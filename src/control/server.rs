@@ -186,7 +186,6 @@ mod tests {
         assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
         assert!(reply.contains("content-type: application/json"), "{reply}");
         assert!(reply.contains(r#""status":"ready""#), "{reply}");
-        door.shutdown.drain();
         door.health
             .send_modify(|health| health.status = Status::Draining);
         let reply = door.ask("GET /v1/health").await;

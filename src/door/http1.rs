@@ -1,5 +1,6 @@
 //! Driving an HTTP/1.1 connection: hyper while messages are under way, a few words of memory while not.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,10 +62,14 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
             };
             ahead = first;
         }
-        let service = service_fn(|request| exchange(visit.clone(), request, None));
+        let heads = Cell::new(0_u64);
+        let service = service_fn(|request| {
+            heads.set(heads.get() + 1);
+            exchange(visit.clone(), request, None)
+        });
         let wire = TokioIo::new(Wire::new(stream, ahead, watch.clone()));
         let mut connection = builder(&limits).serve_connection(wire, service);
-        let ended = drive(&mut connection, &visit, &watch, &deadline, &limits).await;
+        let ended = drive(&mut connection, &visit, &watch, &heads, &deadline, &limits).await;
         let parts = connection.into_parts();
         let wire = parts.io.into_inner();
         (stream, ahead) = (wire.stream, joined(parts.read_buf, wire.ahead));
@@ -148,10 +153,12 @@ pub(super) async fn park(
     .await
 }
 
+/// `heads` counts the whole ones: several may go by in one turn, and each has its own time.
 async fn drive<F, S>(
     connection: &mut http1::Connection<TokioIo<Wire>, S>,
     visit: &Visit,
     watch: &Watch,
+    heads: &Cell<u64>,
     deadline: &Deadline,
     limits: &Limits,
 ) -> Ended
@@ -181,8 +188,8 @@ where
             return Poll::Ready(Ended::Cut);
         }
         let phase = visit.phase.get();
-        if timed != Some(phase) {
-            timed = Some(phase);
+        let now = Some((heads.get(), phase));
+        if std::mem::replace(&mut timed, now) != now {
             arm(deadline, phase, limits);
         }
         poll_overdue(cx, deadline, phase)
@@ -229,14 +236,14 @@ async fn refuse(stream: &mut Stream, visit: &Visit, reply: Reply) {
     }
 }
 
-async fn farewell(stream: &mut Stream, visit: &Visit) {
+pub(super) async fn farewell(stream: &mut Stream, visit: &Visit) {
     let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     // The client may be gone already, or not reading; there is nobody to tell.
     let _closed = deadline.within(stream.shutdown()).await;
 }
 
 /// Gives the client a moment to hear the last words: closing while it still sends would reset them.
-async fn linger(stream: &mut Stream, visit: &Visit) {
+pub(super) async fn linger(stream: &mut Stream, visit: &Visit) {
     let deadline = visit.context.wheel.deadline_in(FAREWELL_TIME);
     let drained = poll_fn(|cx| {
         let mut space = [0; FIRST_READ];

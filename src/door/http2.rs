@@ -13,7 +13,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::http1::{park, stall_time};
+use super::http1::{farewell, linger, park, stall_time};
+use super::loan::Loan;
 use super::stream::Stream;
 use super::wire::{Protocol, Watch, Wire};
 use crate::config::Limits;
@@ -31,13 +32,21 @@ const SEND_BUFFER: usize = 64 << 10;
 const RESETS_PENDING_MAX: usize = 50;
 const RESETS_PROVOKED_MAX: usize = 200;
 
+/// How hyper's part of a connection ended.
+enum Ended {
+    /// The last frame was said, if only a GOAWAY.
+    Closed,
+    /// The client does not read, or had its time.
+    Cut,
+}
+
 /// Serves a connection to its end. `ahead` was read of it before.
 pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>) {
     let limits = visit.context.table().limits;
     let deadline = visit.context.wheel.deadline();
     if ahead.is_empty() {
         let Some(first) = park(&mut stream, &visit, &deadline, limits.idle).await else {
-            return;
+            return farewell(&mut stream, &visit).await;
         };
         ahead = first;
     }
@@ -53,8 +62,8 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         *next.borrow_mut() = Some(patience.clone());
         exchange(visit.clone(), request, Some(patience))
     });
-    let wire = TokioIo::new(Wire::new(stream, ahead, watch.clone()));
-    let mut connection = builder(streams, &limits).serve_connection(wire, service);
+    let (loan, returned) = Loan::of(Wire::new(stream, ahead, watch.clone()));
+    let mut connection = builder(streams, &limits).serve_connection(TokioIo::new(loan), service);
     let mut leave = Leave::of(&visit);
     let mut rest = Rest {
         deadline,
@@ -62,14 +71,16 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         resting: None,
         told: false,
     };
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         loop {
             if watch
                 .gathering(|| Pin::new(&mut connection).poll(cx))
                 .is_ready()
-                || watch.poll_stalled(cx).is_ready()
             {
-                return Poll::Ready(());
+                return Poll::Ready(Ended::Closed);
+            }
+            if watch.poll_stalled(cx).is_ready() {
+                return Poll::Ready(Ended::Cut);
             }
             let step = match leave.poll(cx, &visit) {
                 Step::Stay => rest.poll(cx, visit.exchanges()),
@@ -78,11 +89,20 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
             match step {
                 Step::Stay => return Poll::Pending,
                 Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                Step::End => return Poll::Ready(()),
+                Step::End => return Poll::Ready(Ended::Cut),
             }
         }
     })
     .await;
+    drop(connection);
+    if let (Ended::Closed, Some(mut wire)) = (ended, returned.take()) {
+        // Rare, and large: boxed, it does not swell every connection.
+        Box::pin(async {
+            farewell(&mut wire.stream, &visit).await;
+            linger(&mut wire.stream, &visit).await;
+        })
+        .await;
+    }
 }
 
 fn builder(streams: Streams, limits: &Limits) -> http2::Builder<Streams> {

@@ -5,6 +5,7 @@ mod frames;
 mod hello;
 mod http1;
 mod http2;
+mod loan;
 mod serve;
 mod stream;
 mod tls;

@@ -8,8 +8,9 @@ use crate::config::site::Tunnel;
 use crate::config::target::Target;
 use crate::deadline::Deadline;
 use crate::proxy::context::Context;
+use crate::proxy::passage::Passage;
 use crate::proxy::visit::{Leave, Step, Visit};
-use crate::relay::relay;
+use crate::relay::{Carried, Ending, relay};
 use crate::upstream::dial::{self, Stream};
 
 /// Carries a connection whose hello was read into `kept`.
@@ -20,12 +21,16 @@ pub(super) async fn passthrough(
     visit: &Visit,
     deadline: Deadline,
 ) {
-    let Some(mut upstream) = reach(&visit.context, to, &deadline).await else {
+    let mut passage = Passage::begin(visit, to);
+    let Some(mut upstream) = reach(&visit.context, to, &deadline, &mut passage).await else {
         return;
     };
-    if let Ok(Ok(())) = deadline.within(upstream.write_all(&kept)).await {
-        carry(client, upstream, to, visit, &deadline).await;
-    }
+    let (mut carried, ending) = match deadline.within(upstream.write_all(&kept)).await {
+        Ok(Ok(())) => carry(client, upstream, to, visit, &deadline).await,
+        Ok(Err(_)) | Err(_) => return passage.ended(Carried::default(), Ending::Broken),
+    };
+    carried.forth += kept.len() as u64;
+    passage.ended(carried, ending);
 }
 
 /// Carries what is inside an opened connection.
@@ -35,19 +40,35 @@ pub(super) async fn opened(
     visit: &Visit,
     deadline: Deadline,
 ) {
-    if let Some(upstream) = reach(&visit.context, to, &deadline).await {
-        carry(client, upstream, to, visit, &deadline).await;
+    let mut passage = Passage::begin(visit, to);
+    if let Some(upstream) = reach(&visit.context, to, &deadline, &mut passage).await {
+        let (carried, ending) = carry(client, upstream, to, visit, &deadline).await;
+        passage.ended(carried, ending);
     }
 }
 
 /// The first target that takes a connection, in turn.
-async fn reach(context: &Context, to: &Tunnel, deadline: &Deadline) -> Option<Stream> {
+async fn reach<'a>(
+    context: &Context,
+    to: &'a Tunnel,
+    deadline: &Deadline,
+    passage: &mut Passage<'a>,
+) -> Option<Stream> {
     for target in context.in_turn(&to.targets) {
         deadline.arm(to.timeouts.connect);
         match deadline.within(dial::open(&target.address)).await {
-            Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => tell(target, &error),
-            Err(expired) => tell(target, &expired),
+            Ok(Ok(stream)) => {
+                passage.reached(target);
+                return Some(stream);
+            }
+            Ok(Err(error)) => {
+                tell(target, &error);
+                passage.missed(target, Some(&error));
+            }
+            Err(expired) => {
+                tell(target, &expired);
+                passage.missed(target, None);
+            }
         }
     }
     None
@@ -63,18 +84,10 @@ async fn carry(
     to: &Tunnel,
     visit: &Visit,
     deadline: &Deadline,
-) {
+) -> (Carried, Ending) {
     let mut leave = Leave::of(visit);
     let stop = |cx: &mut std::task::Context<'_>| leave.poll(cx, visit) == Step::End;
     let scratch = &visit.context.scratch;
-    let (carried, ending) = relay(
-        scratch,
-        deadline,
-        to.timeouts.tunnel_idle,
-        stop,
-        client,
-        upstream,
-    )
-    .await;
-    tracing::debug!(peer = %visit.peer, ?carried, ?ending, "tunnel ended");
+    let idle = to.timeouts.tunnel_idle;
+    relay(scratch, deadline, idle, stop, client, upstream).await
 }

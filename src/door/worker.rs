@@ -211,9 +211,9 @@ impl Worker {
         let local = stream.local_addr()?;
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
         let current = self.current();
-        let admits = current
-            .table
-            .routes
+        let routes = &current.table.routes;
+        let socket = routes.narrowest(socket, local.ip());
+        let admits = routes
             .socket(socket)
             .is_some_and(|socket| socket.admits(local.ip()));
         if !admits {

@@ -10,19 +10,22 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.extend_from_slice(b" - - [");
     stamp.combined(out, record.unix_millis);
     out.extend_from_slice(b"] \"");
-    escape::plain(
-        out,
-        record.method.as_bytes(),
-        Place::Quoted,
-        FIELD_BYTES_MAX,
-    );
+    // A tunnel has no request line: its name stands where a CONNECT would have it.
+    let method = Some(record.method).filter(|method| !method.is_empty());
+    let method = method.unwrap_or("-").as_bytes();
+    escape::plain(out, method, Place::Quoted, FIELD_BYTES_MAX);
     out.push(b' ');
-    escape::plain(out, record.target, Place::Quoted, TARGET_BYTES_MAX);
+    let target = Some(record.target).filter(|target| !target.is_empty());
+    let target = target.unwrap_or(record.host);
+    escape::plain(out, target, Place::Quoted, TARGET_BYTES_MAX);
+    out.push(b' ');
     out.extend_from_slice(match record.version {
-        Version::Http10 => b" HTTP/1.0\" ",
-        Version::Http11 => b" HTTP/1.1\" ",
-        Version::Http2 => b" HTTP/2.0\" ",
+        Version::Http2 => b"HTTP/2.0",
+        other @ (Version::Http10 | Version::Http11 | Version::Tls | Version::Tcp) => {
+            other.name().as_bytes()
+        }
     });
+    out.extend_from_slice(b"\" ");
     decimal::number(out, record.status.into());
     out.push(b' ');
     decimal::number(out, record.sent);
@@ -37,7 +40,7 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
 #[cfg(test)]
 mod tests {
     use super::super::record::Format;
-    use super::super::record::tests::{full, written};
+    use super::super::record::tests::{full, tunnel, written};
     use super::*;
 
     #[test]
@@ -46,6 +49,10 @@ mod tests {
             written(Format::Combined, &full()),
             "192.0.2.7 - - [22/Nov/2026:01:02:03 +0000] \"GET /a?b=\\x22c\\x22 HTTP/2.0\" 502 1234 \
              \"https://example.com/\\x1B\" \"curl/8 \\xC3\\xA4\"\n"
+        );
+        assert_eq!(
+            written(Format::Combined, &tunnel()),
+            "192.0.2.7 - - [22/Nov/2026:01:02:03 +0000] \"- dao.example.com TLS\" 502 1234 \"-\" \"-\"\n"
         );
         let bare = Record {
             referer: None,

@@ -1,6 +1,6 @@
 //! The access log as JSON: one object a line, keys in a fixed order, absent things left out.
 
-use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version};
+use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX};
 use super::stamp::Stamp;
 use super::{decimal, escape};
 
@@ -11,15 +11,16 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.extend_from_slice(record.peer.as_bytes());
     out.push(b'"');
     text(out, b",\"site\":\"", record.site.as_bytes());
-    text(out, b",\"method\":\"", record.method.as_bytes());
+    if !record.method.is_empty() {
+        text(out, b",\"method\":\"", record.method.as_bytes());
+    }
     text(out, b",\"host\":\"", record.host);
-    out.extend_from_slice(b",\"target\":\"");
-    escape::json(out, record.target, TARGET_BYTES_MAX);
-    out.extend_from_slice(match record.version {
-        Version::Http10 => b"\",\"version\":\"HTTP/1.0\"",
-        Version::Http11 => b"\",\"version\":\"HTTP/1.1\"",
-        Version::Http2 => b"\",\"version\":\"HTTP/2\"",
-    });
+    if !record.target.is_empty() {
+        out.extend_from_slice(b",\"target\":\"");
+        escape::json(out, record.target, TARGET_BYTES_MAX);
+        out.push(b'"');
+    }
+    text(out, b",\"version\":\"", record.version.name().as_bytes());
     number(out, b",\"status\":", record.status.into());
     number(out, b",\"sent\":", record.sent);
     number(out, b",\"received\":", record.received);
@@ -62,7 +63,7 @@ fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
 #[cfg(test)]
 mod tests {
     use super::super::record::Format;
-    use super::super::record::tests::{full, written};
+    use super::super::record::tests::{full, tunnel, written};
     use super::*;
 
     #[test]
@@ -75,6 +76,18 @@ mod tests {
             "referer": "https://example.com/\u{1b}", "user_agent": "curl/8 ä", "tls": "TLSv1.3",
             "outcome": "upstream-refused",
         });
+        let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(parsed, expected);
+    }
+
+    #[test]
+    fn a_tunnel_has_neither_method_nor_target() {
+        let expected = serde_json::json!({
+            "time": "2026-11-22T01:02:03.456Z", "peer": "192.0.2.7", "site": "*.example.com",
+            "host": "dao.example.com", "version": "TLS", "status": 502, "sent": 1234, "received": 5,
+            "duration_ms": 12.345, "upstream": "localhost:9998", "outcome": "upstream-refused",
+        });
+        let line = written(Format::Json, &tunnel());
         let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(parsed, expected);
     }

@@ -16,12 +16,27 @@ pub enum Format {
     Combined,
 }
 
-/// The version a client spoke.
+/// What a client spoke: a version of HTTP, or what is carried in a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     Http10,
     Http11,
     Http2,
+    /// Unopened.
+    Tls,
+    Tcp,
+}
+
+impl Version {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Tls => "TLS",
+            Self::Tcp => "TCP",
+        }
+    }
 }
 
 /// One exchange, or one tunnel, at its end. Octets that a client chose may be anything.
@@ -32,15 +47,17 @@ pub struct Record<'a> {
     /// The client's address, without a port.
     pub peer: &'a str,
     pub site: &'a str,
+    /// Empty for a tunnel, as is its target.
     pub method: &'a str,
     pub host: &'a [u8],
     /// Path and query as the client sent them.
     pub target: &'a [u8],
     pub version: Version,
+    /// For a tunnel 200 if its target was reached, else 502.
     pub status: u16,
-    /// Octets of the response's body.
+    /// Octets of the response's body, or carried to the client.
     pub sent: u64,
-    /// Octets of the request's body.
+    /// Octets of the request's body, or carried from the client.
     pub received: u64,
     pub duration: Duration,
     /// The upstream that answered, or was asked.
@@ -100,6 +117,20 @@ pub(super) mod tests {
             user_agent: Some("curl/8 \u{e4}".as_bytes()),
             tls: Some("TLSv1.3"),
             outcome: Some("upstream-refused"),
+        }
+    }
+
+    /// A tunnel that came to nothing.
+    pub(in super::super) fn tunnel() -> Record<'static> {
+        Record {
+            method: "",
+            target: b"",
+            version: Version::Tls,
+            request_id: "",
+            referer: None,
+            user_agent: None,
+            tls: None,
+            ..full()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::decimal;
 use super::escape::{self, Place};
-use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX, Version};
+use super::record::{FIELD_BYTES_MAX, Record, TARGET_BYTES_MAX};
 use super::stamp::Stamp;
 
 pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
@@ -14,11 +14,9 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.push(b' ');
     field(out, record.host);
     escape::plain(out, record.target, Place::Bare, TARGET_BYTES_MAX);
-    out.extend_from_slice(match record.version {
-        Version::Http10 => b" HTTP/1.0 ",
-        Version::Http11 => b" HTTP/1.1 ",
-        Version::Http2 => b" HTTP/2 ",
-    });
+    out.push(b' ');
+    out.extend_from_slice(record.version.name().as_bytes());
+    out.push(b' ');
     decimal::number(out, record.status.into());
     out.push(b' ');
     decimal::number(out, record.sent);
@@ -65,7 +63,7 @@ fn field(out: &mut Vec<u8>, octets: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::super::record::Format;
-    use super::super::record::tests::{full, written};
+    use super::super::record::tests::{full, tunnel, written};
     use super::*;
 
     #[test]
@@ -74,6 +72,15 @@ mod tests {
             written(Format::Text, &full()),
             "2026-11-22T01:02:03.456Z 192.0.2.7 GET dao.example.com/a?b=\\x22c\\x22 HTTP/2 502 1234B 12.345ms \
              to=localhost:9998 received=5B site=*.example.com outcome=upstream-refused id=01890a5d\n"
+        );
+    }
+
+    #[test]
+    fn a_tunnel_has_its_name_and_no_method() {
+        assert_eq!(
+            written(Format::Text, &tunnel()),
+            "2026-11-22T01:02:03.456Z 192.0.2.7 - dao.example.com TLS 502 1234B 12.345ms \
+             to=localhost:9998 received=5B site=*.example.com outcome=upstream-refused\n"
         );
     }
 

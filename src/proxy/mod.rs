@@ -7,6 +7,7 @@ pub mod context;
 pub mod exchange;
 mod forward;
 pub mod headers;
+pub mod passage;
 pub mod path;
 pub mod record;
 pub mod redirect;

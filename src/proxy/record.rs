@@ -122,12 +122,7 @@ impl Record {
         if let Some(progress) = &self.progress {
             progress.received.set(carried.forth);
         }
-        self.outcome = match ending {
-            Ending::Closed => None,
-            Ending::Idle => Some("tunnel-idle"),
-            Ending::Stopped => Some("cut"),
-            Ending::Broken => Some("tunnel-broken"),
-        };
+        self.outcome = outcome(ending);
     }
 
     fn log(&self) {
@@ -253,7 +248,17 @@ fn version(version: Version) -> record::Version {
     }
 }
 
-fn tls_name(version: TlsVersion) -> &'static str {
+/// A stable word for how a tunnel ended, if not by the rules.
+pub(super) fn outcome(ending: Ending) -> Option<&'static str> {
+    match ending {
+        Ending::Closed => None,
+        Ending::Idle => Some("tunnel-idle"),
+        Ending::Stopped => Some("cut"),
+        Ending::Broken => Some("tunnel-broken"),
+    }
+}
+
+pub(super) fn tls_name(version: TlsVersion) -> &'static str {
     match version {
         TlsVersion::V1_2 => "TLSv1.2",
         TlsVersion::V1_3 => "TLSv1.3",

@@ -4,8 +4,8 @@ use std::io;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
-use super::context::Table;
-use super::reply::{Audience, Reply};
+use super::context::{Held, Table};
+use super::reply::{Audience, Reply, Words};
 use super::visit::Visit;
 use crate::config::target::Target;
 use crate::upstream::{BodyError, UpstreamError};
@@ -21,7 +21,12 @@ pub const PLAIN_HTTP_ON_TLS: &[u8] =
 
 /// Nobody serves the host.
 #[must_use]
-pub fn unknown_host(table: &Table) -> Reply {
+pub fn unknown_host(table: &Held<Table>) -> Reply {
+    let words = Words::Of(table.clone(), names_told);
+    Reply::new(StatusCode::NOT_FOUND, "unknown-host", words)
+}
+
+fn names_told(table: &Table) -> String {
     let sites = table.routes.sites();
     let mut words = String::from("no site has this name; there are: ");
     for (index, site) in sites.iter().take(NAMES_TOLD_MAX).enumerate() {
@@ -31,7 +36,7 @@ pub fn unknown_host(table: &Table) -> Reply {
     if sites.len() > NAMES_TOLD_MAX {
         words.push_str(", …");
     }
-    Reply::new(StatusCode::NOT_FOUND, "unknown-host", words)
+    words
 }
 
 /// The host is not one that this connection's certificate was shown for (RFC 9110 section 15.5.20).

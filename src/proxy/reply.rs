@@ -9,16 +9,25 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
 use super::accept::prefers_json;
+use super::context::{Held, Table};
 
 /// An answer that no upstream gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Reply {
     pub status: StatusCode,
     /// Stable, lower case, with hyphens: `unknown-host`, `upstream-refused`.
     pub code: &'static str,
     /// What happened and what to do, in a sentence.
-    pub words: Cow<'static, str>,
+    pub words: Words,
     pub connection: Connection,
+}
+
+/// A reply's sentence.
+#[derive(Debug, Clone)]
+pub enum Words {
+    Written(Cow<'static, str>),
+    /// Written from the table, for those alone who are told.
+    Of(Held<Table>, fn(&Table) -> String),
 }
 
 /// What becomes of the client's connection after a reply.
@@ -47,11 +56,7 @@ const ALLOWED: HeaderValue =
 impl Reply {
     /// A reply after which the connection may go on.
     #[must_use]
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        words: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, words: impl Into<Words>) -> Self {
         Self {
             status,
             code,
@@ -79,9 +84,10 @@ impl Reply {
         audience: Audience,
     ) -> Response<Bytes> {
         let words = match audience {
-            Audience::Local => Some(self.words.as_ref()),
+            Audience::Local => Some(self.words.written()),
             Audience::Remote => None,
         };
+        let words = words.as_deref();
         let (content_type, body) = if prefers_json(&request.get_all(ACCEPT)) {
             ("application/json", self.json(request_id, words))
         } else {
@@ -128,9 +134,25 @@ impl Reply {
     }
 }
 
+impl Words {
+    fn written(&self) -> Cow<'_, str> {
+        match self {
+            Self::Written(words) => Cow::Borrowed(words),
+            Self::Of(table, write) => Cow::Owned(write(table)),
+        }
+    }
+}
+
+impl<W: Into<Cow<'static, str>>> From<W> for Words {
+    fn from(words: W) -> Self {
+        Self::Written(words.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::testing::table;
 
     fn reply() -> Reply {
         Reply::new(
@@ -166,6 +188,24 @@ mod tests {
         let expected = "502 Bad Gateway: upstream-refused\n\
                         nobody listens on \"localhost:3001\"\nrequest 0198\n";
         assert_eq!(response.body(), expected);
+    }
+
+    #[test]
+    fn nothing_is_written_for_those_who_are_not_told() {
+        let of = |write| Words::Of(Held::new(table()), write);
+        let words = of(|table| table.routes.revision.to_string());
+        let lost = Reply::new(StatusCode::NOT_FOUND, "unknown-host", words);
+        let told = response(lost.clone(), "*/*", Audience::Local);
+        assert_eq!(
+            told.body(),
+            "404 Not Found: unknown-host\n7\nrequest 0198\n"
+        );
+        let unwritable = Reply {
+            words: of(|_table| unreachable!("nobody asked")),
+            ..lost
+        };
+        let told = response(unwritable, "*/*", Audience::Remote);
+        assert_eq!(told.body(), "404 Not Found: unknown-host\nrequest 0198\n");
     }
 
     #[test]

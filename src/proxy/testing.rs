@@ -1,15 +1,20 @@
 //! What the tests of this module share.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, request};
 
+use super::context::Table;
 use super::headers::{Body, Facts, Received, Refusal, Scheme};
-use crate::config::Limits;
 use crate::config::site::{
     AccessLogging, Action, HostField, Respond, Rule, Template, Timeouts, TlsVersion,
 };
+use crate::config::{Limits, read};
+use crate::routing::{Loopback, Routes};
+use crate::upstream::tls::TlsClients;
 
 /// A rule that changes nothing.
 pub(super) fn rule() -> Rule {
@@ -29,6 +34,18 @@ pub(super) fn rule() -> Rule {
         hsts: None,
         log: AccessLogging::Kept,
     }
+}
+
+/// A table with one site, `a.test`.
+pub(super) fn table() -> Arc<Table> {
+    let loaded = read(Path::new("proxy.toml"), "[sites]\n\"a.test\" = \"1\"\n").unwrap();
+    Arc::new(Table {
+        routes: Routes::compile(&loaded.config, 7, Loopback::Direct, &|port| port),
+        clients: TlsClients::default(),
+        limits: Limits::default(),
+        drain: Duration::ZERO,
+        identities: [].into(),
+    })
 }
 
 static CLIENT_IP: HeaderValue = HeaderValue::from_static("192.0.2.7");

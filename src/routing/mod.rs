@@ -5,7 +5,7 @@
 mod names;
 mod sockets;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::site::{Service, TlsVersion};
@@ -129,10 +129,28 @@ impl Routes {
         &self.sockets
     }
 
-    /// The socket that was asked for with these words.
+    /// The socket that was asked for with these words, or the one that takes in all that it would.
     #[must_use]
     pub fn socket(&self, spec: SocketSpec) -> Option<&Socket> {
-        self.sockets.iter().find(|socket| socket.spec == spec)
+        let first = |leads: &dyn Fn(SocketSpec) -> bool| {
+            self.sockets.iter().find(|socket| leads(socket.spec))
+        };
+        first(&|own| own == spec).or_else(|| first(&|own| sockets::covers(own, spec)))
+    }
+
+    /// The narrowest words for where a connection arrived that was accepted on `socket`: they lead to its names after reloads that
+    /// widen or narrow the socket, as long as its address is served.
+    #[must_use]
+    pub fn narrowest(&self, socket: SocketSpec, local: IpAddr) -> SocketSpec {
+        let narrow = SocketSpec {
+            address: SocketAddr::new(local, socket.address.port()),
+            ..socket
+        };
+        match (self.socket(narrow), self.socket(socket)) {
+            (Some(own), Some(accepted)) if own.spec != accepted.spec => socket,
+            (Some(_), _) => narrow,
+            (None, _) => socket,
+        }
     }
 
     /// The site of an entry.

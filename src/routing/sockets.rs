@@ -232,7 +232,7 @@ fn places(listen: Listen, loopback: Loopback) -> Vec<Place> {
 }
 
 /// Whether `wide` takes in every arrival of `narrow`. Port 0 is a different port each time.
-fn covers(wide: SocketSpec, narrow: SocketSpec) -> bool {
+pub(super) fn covers(wide: SocketSpec, narrow: SocketSpec) -> bool {
     let (wide_at, narrow_at) = (wide.address, narrow.address);
     wide.kind == narrow.kind
         && wide_at.port() == narrow_at.port()

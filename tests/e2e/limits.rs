@@ -144,6 +144,33 @@ fn a_head_that_comes_too_slowly_is_408() {
 }
 
 #[test]
+fn a_head_that_begins_behind_an_answered_one_has_its_own_time() {
+    let limit = Duration::from_secs(1);
+    let door = Door::up(
+        r#"
+        listen = ["127.0.0.1:0"]
+        http = ["127.0.0.1:0"]
+        limits.header_read = "1s"
+        [sites]
+        "b.test" = { redirect = "https://a.test", tls = "off" }
+        "#,
+    );
+    let mut wire = Wire::plain(&door);
+    wire.send("GET / HTTP/1.1\r\nHost: b.test\r\nX: ");
+    // Most of the first head's time goes by.
+    std::thread::sleep(limit * 7 / 10);
+    // With its end comes more of the second head than is read at once.
+    let second = "y".repeat(24 << 10);
+    let begun = Instant::now();
+    wire.send(format!(
+        "y\r\n\r\nGET / HTTP/1.1\r\nHost: b.test\r\nX: {second}"
+    ));
+    assert_eq!(wire.answer().status(), 308);
+    assert_eq!(wire.answer().status(), 408);
+    assert!(begun.elapsed() >= limit, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_silent_client_is_closed_without_a_word() {
     let backend = Backend::saying("yes");
     let door = door(&backend, "idle = \"300ms\"", "");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::answer::get_on;
 use crate::support::backend::Backend;
-use crate::support::client::{ask, get, tls};
+use crate::support::client::{ask, get, plain, read_all, tls};
 use crate::support::door::{Door, Home};
 use crate::support::eventually;
 
@@ -174,6 +174,68 @@ fn an_upstream_that_is_gone_is_logged_with_its_reason() {
     assert_eq!(line["status"], 502);
     assert!(line["outcome"].is_string(), "{line}");
     assert_eq!(line["upstream"], address.to_string());
+}
+
+#[test]
+fn a_tunnel_is_one_line_at_its_end() {
+    let upstream = Backend::raw(|mut stream| {
+        let asked = read_all(&mut stream);
+        stream.write_all(&vec![b'x'; asked.len() * 2]).unwrap();
+    });
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = gone.local_addr().unwrap();
+    drop(gone);
+    let sites = format!(
+        "\"shop.onedoor.test\" = {{ passthrough = \"{0}\" }}\n\"db.test\" = {{ tcp = \"{0}\" }}\n\
+         \"gone.test\" = {{ tcp = \"{nobody}\" }}\n\"quiet.test\" = {{ tcp = \"{0}\", log = false }}\n",
+        upstream.address
+    );
+    let config = config(&upstream, "json").replace("[sites]", "workers = 1\n[sites]");
+    let door = up(&(config + &sites));
+    let through = |name: &str| {
+        let mut client = tls(&door, name, &[]);
+        client.write_all(b"words").unwrap();
+        client.conn.send_close_notify();
+        read_all(&mut client).len()
+    };
+    assert_eq!(through("quiet.test"), 10);
+    assert_eq!(through("db.test"), 10);
+    let line: Value = serde_json::from_str(&lines(&door, 1)[0]).unwrap();
+    let expected = [
+        ("site", "db.test".into()),
+        ("host", "db.test".into()),
+        ("peer", "127.0.0.1".into()),
+        ("version", "TCP".into()),
+        ("tls", "TLSv1.3".into()),
+        ("status", 200.into()),
+        ("received", 5.into()),
+        ("sent", 10.into()),
+        ("upstream", upstream.address.to_string().into()),
+        ("outcome", Value::Null),
+    ];
+    for (key, value) in expected {
+        assert_eq!(line[key], value, "{key}");
+    }
+    assert!(line["duration_ms"].is_number(), "{line}");
+
+    assert_eq!(through("gone.test"), 0);
+    let line: Value = serde_json::from_str(&lines(&door, 2)[1]).unwrap();
+    assert_eq!(line["status"], 502);
+    assert_eq!(line["upstream"], nobody.to_string());
+    assert_eq!(line["outcome"], "upstream-refused");
+
+    let hello = include_bytes!("../hellos/chromium.bin");
+    let mut client = plain(door.tls());
+    client.write_all(hello).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    read_all(&mut client);
+    let line: Value = serde_json::from_str(&lines(&door, 3)[2]).unwrap();
+    assert_eq!(
+        (&line["version"], &line["tls"]),
+        (&"TLS".into(), &Value::Null)
+    );
+    assert_eq!(line["host"], "shop.onedoor.test");
+    assert_eq!(line["received"], hello.len());
 }
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod addresses;
 mod basics;
 mod bodies;
 mod certificates;
@@ -24,6 +25,7 @@ mod hellos;
 mod http2;
 mod lifecycle;
 mod limits;
+mod links;
 mod log;
 mod ports;
 mod reload;

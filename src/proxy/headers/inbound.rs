@@ -1,6 +1,5 @@
 //! The way down: an upstream's answer is judged as strictly as a request, loses what ended at our hop, and gets the few fields we add.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, STRICT_TRANSPORT_SECURITY, UPGRADE};
@@ -188,7 +187,7 @@ impl From<BrokenAnswer> for Reply {
         Self {
             status: StatusCode::BAD_GATEWAY,
             code,
-            words: Cow::Borrowed(words),
+            words: words.into(),
             connection: reply::Connection::Keep,
         }
     }

@@ -1,6 +1,5 @@
 //! Why a request head is not sent on, and what the client is told instead.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::StatusCode;
@@ -179,7 +178,7 @@ impl From<Refusal> for Reply {
         Self {
             status: refusal.status(),
             code: refusal.code(),
-            words: Cow::Borrowed(refusal.words()),
+            words: refusal.words().into(),
             connection: refusal.connection(),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{door_to, door_to_h2c, next_request};
 use crate::support::PATIENCE;
 use crate::support::backend::{Backend, read_request};
+use crate::support::client::{read_all, tls};
 use crate::support::peer::{End, Ending, Peer, head};
 
 /// How soon an end on one side must be felt on the other: far above what is promised, for a busy machine.
@@ -66,6 +67,21 @@ fn a_client_that_resets_its_stream_resets_it_at_an_http2_upstream() {
         upstream.wait_on(at, "reset");
         assert!(started.elapsed() < SOON, "{what}: {:?}", started.elapsed());
     }
+}
+
+#[test]
+fn a_goaway_is_heard_by_a_client_that_still_sends() {
+    let door = door_to(&Backend::saying("hello"));
+    let mut client = tls(&door, "a.test", &["h2"]);
+    let mut words = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    // DATA of a stream that nobody opened, far more than is read before that is known.
+    let frame = [&b"\0\x40\0\0\0\0\0\0\x01"[..], &[0; 16 << 10]].concat();
+    words.extend(frame.repeat(256));
+    client.write_all(&words).unwrap();
+    let said = read_all(&mut client);
+    let goaway = "\x07\0\0\0\0\0";
+    assert!(said.contains(goaway), "{said:?}");
+    assert_eq!(client.sock.read(&mut [0; 1]).unwrap(), 0, "no reset");
 }
 
 #[test]

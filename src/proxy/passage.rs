@@ -1,0 +1,118 @@
+//! A tunnel of a `passthrough` or `tcp` site until it ends: then it is one line in the access log.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+use super::record::{outcome, tls_name};
+use super::replies;
+use super::visit::Visit;
+use crate::config::site::{AccessLogging, Tunnel};
+use crate::config::target::Target;
+use crate::observe::record::{Format, Record, Version};
+use crate::relay::{Carried, Ending};
+use crate::routing::Site;
+use crate::upstream::UpstreamError;
+
+/// What a TCP proxy calls a tunnel that was opened, and one that was not: nginx's numbers for them.
+const OPENED: u16 = 200;
+const UNREACHED: u16 = 502;
+
+/// A tunnel as it will be logged. Dropping it is the end of the tunnel.
+#[derive(Debug)]
+pub struct Passage<'a> {
+    visit: &'a Visit,
+    site: Option<Arc<Site>>,
+    target: Option<&'a Target>,
+    status: u16,
+    carried: Carried,
+    /// Until it ends by itself, it is cut.
+    outcome: Option<&'static str>,
+    logging: AccessLogging,
+    started: Instant,
+}
+
+impl<'a> Passage<'a> {
+    /// Before any target was tried.
+    #[must_use]
+    pub fn begin(visit: &'a Visit, to: &Tunnel) -> Self {
+        let home = visit.home(&visit.context.table());
+        Self {
+            visit,
+            site: home.map(|home| home.site),
+            target: None,
+            status: UNREACHED,
+            carried: Carried::default(),
+            outcome: outcome(Ending::Stopped),
+            logging: to.log,
+            started: Instant::now(),
+        }
+    }
+
+    /// A target cannot be reached; the next one may be. None: not in time.
+    pub fn missed(&mut self, target: &'a Target, error: Option<&UpstreamError>) {
+        let error = error.unwrap_or(&UpstreamError::ConnectTimedOut);
+        self.target = Some(target);
+        self.outcome = Some(replies::upstream(error, target).code);
+    }
+
+    /// A target took the connection.
+    pub fn reached(&mut self, target: &'a Target) {
+        self.target = Some(target);
+        self.status = OPENED;
+        self.outcome = outcome(Ending::Stopped);
+    }
+
+    /// The tunnel is over.
+    pub fn ended(mut self, carried: Carried, ending: Ending) {
+        self.carried = carried;
+        self.outcome = outcome(ending);
+    }
+
+    fn log(&self) {
+        let context = &self.visit.context;
+        let Carried { forth, back } = self.carried;
+        context.counters.received(forth);
+        context.counters.sent(back);
+        let kept = self.logging == AccessLogging::Kept;
+        let Some(access) = context.access.as_ref().filter(|_log| kept) else {
+            return;
+        };
+        let mut target = context.text.borrow_mut();
+        target.clear();
+        if let (Some(known), true) = (self.target, access.format() != Format::Combined) {
+            // Writing into a string cannot fail.
+            let _written = write!(target, "{known}");
+        }
+        let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = self.visit.name.as_ref();
+        access.write(&Record {
+            unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            peer: self.visit.client_ip.to_str().unwrap_or_default(),
+            site: self.site.as_ref().map_or("", |site| &site.name),
+            method: "",
+            host: name.map_or(b"-", |name| name.as_str().as_bytes()),
+            target: b"",
+            version: match self.visit.tls {
+                None => Version::Tls,
+                Some(_) => Version::Tcp,
+            },
+            status: self.status,
+            sent: back,
+            received: forth,
+            duration: self.started.elapsed(),
+            target_address: self.target.map(|_known| target.as_str()),
+            request_id: "",
+            referer: None,
+            user_agent: None,
+            tls: self.visit.tls.map(tls_name),
+            outcome: self.outcome,
+        });
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        self.log();
+    }
+}
