@@ -12,6 +12,7 @@ use paths::{blank, paths_from, paths_from_super, without_tests};
 /// is not listed is.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("hostname", &[]),
+    ("clock", &[]),
     ("shutdown", &[]),
     ("deadline", &[]),
     ("framing", &[]),
@@ -19,10 +20,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("relay", &["deadline"]),
     ("config", &["hostname"]),
     ("routing", &["hostname", "config"]),
-    ("storage", &["shutdown"]),
+    ("storage", &["shutdown", "clock"]),
     (
         "certs",
-        &["hostname", "storage", "shutdown", "observe::events"],
+        &[
+            "hostname",
+            "clock",
+            "storage",
+            "shutdown",
+            "observe::events",
+        ],
     ),
     (
         "upstream",
