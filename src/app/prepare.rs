@@ -40,6 +40,7 @@ pub fn prepare(
             .as_ref()
             .map(|folder| folder.value.clone()),
         local_suffixes: loaded.config.local_suffixes.clone(),
+        public: None,
     };
     let names: Vec<Wanted> = wanted
         .iter()

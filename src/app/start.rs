@@ -28,7 +28,7 @@ use crate::observe::record::Format;
 use crate::ports::descriptors::raise_descriptor_limit;
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
-use crate::proxy::context::Table;
+use crate::proxy::context::{Answers, Table};
 use crate::routing::{Kind, Loopback, Routes, sockets_of};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
@@ -217,6 +217,10 @@ pub(super) fn assemble(
         routes: Routes::compile(config, revision, LOOPBACK, port_of),
         clients,
         limits: config.limits,
+        answers: Answers::new({
+            let challenges = resolver.challenges().clone();
+            move |path| challenges.http(path)
+        }),
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),
     };

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::pair::fault::Error;
 use crate::certs::pair::{self, Pair};
-use crate::certs::plan::{Installed, Origin, Plan, Slot};
+use crate::certs::plan::{Installed, Kept, Meanwhile, Origin, Plan, Slot};
 use crate::certs::resolver::{Options, Refused, Resolver, Source, Wanted, Warning};
 use crate::certs::stamp::{Files, Stamp};
 use crate::hostname::{HostName, HostPattern};
@@ -29,6 +29,8 @@ pub(super) struct Draft<'a> {
     /// Indices into the pairs, or why there is none.
     read: HashMap<Files, Result<u32, Arc<Error>>>,
     local_ca: Option<Result<(), Refused>>,
+    public: Option<Meanwhile>,
+    kept: Vec<Kept>,
     warnings: Vec<Warning>,
 }
 
@@ -52,6 +54,8 @@ impl<'a> Draft<'a> {
             pairs: Vec::new(),
             read: HashMap::new(),
             local_ca: None,
+            public: options.public,
+            kept: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -86,6 +90,8 @@ impl<'a> Draft<'a> {
             slots: slots.into(),
             cert_dir: self.cert_dir.map(Path::to_owned),
             pairs: self.pairs.into_iter().map(install).collect(),
+            kept: self.kept.into(),
+            meanwhile: self.public.unwrap_or_default(),
         };
         (plan, self.warnings)
     }
@@ -100,7 +106,20 @@ impl<'a> Draft<'a> {
         if self.is_local(name) {
             return self.local_ca();
         }
-        Err(Refused::NoSource)
+        match self.public {
+            None => Err(Refused::NoSource),
+            Some(Meanwhile::Refuse) => Ok(self.keep(name)),
+            Some(Meanwhile::LocalCa) => self.local_ca().map(|_opened| self.keep(name)),
+        }
+    }
+
+    fn keep(&mut self, name: &HostPattern) -> Slot {
+        let index = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
+        self.kept.push(Kept {
+            name: name.clone(),
+            place: self.resolver.shelf().place(name),
+        });
+        Slot::Kept(index)
     }
 
     fn candidates(&mut self, name: &HostPattern) -> Vec<Files> {

@@ -1,6 +1,8 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
+pub mod bundle;
 pub mod cert_dir;
+pub mod challenges;
 mod draft;
 pub mod facts;
 pub mod local_ca;
@@ -8,6 +10,7 @@ pub mod pair;
 pub mod pem;
 pub mod plan;
 pub mod resolver;
+pub mod shelf;
 pub mod stamp;
 
 #[cfg(test)]

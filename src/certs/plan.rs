@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certs::pair::fault::{Error, Warning};
 use crate::certs::pair::{self, Pair};
+use crate::certs::shelf::Place;
 use crate::certs::stamp::{Files, Stamp};
 use crate::hostname::HostPattern;
 
@@ -19,6 +20,25 @@ pub struct Plan {
     pub(super) slots: Box<[Slot]>,
     pub(super) pairs: Box<[Installed]>,
     pub(super) cert_dir: Option<PathBuf>,
+    pub(super) kept: Box<[Kept]>,
+    pub(super) meanwhile: Meanwhile,
+}
+
+/// A name whose certificate a public CA signs, and where it lies.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub name: HostPattern,
+    pub(super) place: Arc<Place>,
+}
+
+/// What a name without a certificate yet is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// Nothing: its handshakes fail.
+    #[default]
+    Refuse,
+    /// One that the local CA signs.
+    LocalCa,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +46,8 @@ pub(super) enum Slot {
     /// Index into the plan's pairs.
     Pair(u32),
     LocalCa,
+    /// Index into the kept names.
+    Kept(u32),
     Refused,
 }
 
@@ -67,6 +89,8 @@ pub enum Described<'a> {
     /// The path within the folder of pairs.
     CertDir(&'a Path),
     LocalCa,
+    /// A public CA; whether its certificate is there yet.
+    Public(bool),
     /// The name was refused.
     Nothing,
 }
@@ -83,6 +107,11 @@ impl Plan {
                     self.describe_pair(installed)
                 }),
             Some(Slot::LocalCa) => Described::LocalCa,
+            Some(Slot::Kept(index)) => Described::Public(
+                self.kept
+                    .get(*index as usize)
+                    .is_some_and(|kept| kept.place.ready().is_some()),
+            ),
             Some(Slot::Refused) | None => Described::Nothing,
         }
     }
@@ -92,8 +121,14 @@ impl Plan {
     pub fn identity(&self, slot: usize) -> u32 {
         match self.slots.get(slot) {
             Some(Slot::Pair(index)) => index.saturating_add(1),
-            Some(Slot::LocalCa | Slot::Refused) | None => 0,
+            Some(Slot::LocalCa | Slot::Kept(_) | Slot::Refused) | None => 0,
         }
+    }
+
+    /// The names whose certificates a public CA shall sign.
+    #[must_use]
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
     }
 
     fn describe_pair<'a>(&self, installed: &'a Installed) -> Described<'a> {
@@ -159,6 +194,8 @@ impl fmt::Display for Described<'_> {
             Self::OwnPair(cert) => write!(f, "own pair {}", cert.display()),
             Self::CertDir(cert) => write!(f, "cert_dir {}", cert.display()),
             Self::LocalCa => f.write_str("local CA"),
+            Self::Public(true) => f.write_str("public CA"),
+            Self::Public(false) => f.write_str("public CA, not there yet"),
             Self::Nothing => f.write_str("none"),
         }
     }

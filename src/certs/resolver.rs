@@ -9,10 +9,12 @@ use std::time::SystemTime;
 use rustls::sign::CertifiedKey;
 
 use crate::certs::cert_dir;
+use crate::certs::challenges::Challenges;
 use crate::certs::draft::Draft;
 use crate::certs::local_ca::{LocalCa, root};
 use crate::certs::pair::{Pair, fault};
-use crate::certs::plan::{Event, Plan, Slot};
+use crate::certs::plan::{Event, Meanwhile, Plan, Slot};
+use crate::certs::shelf::Shelf;
 use crate::certs::stamp::Files;
 use crate::hostname::{HostName, HostPattern};
 use crate::storage::files::Storage;
@@ -32,7 +34,7 @@ pub enum Source {
     LocalCa,
     /// The name needs none: its TLS, if any, does not end here.
     Nothing,
-    /// A pair of the folder that names it, else the local CA for a local name, else none.
+    /// A pair of the folder that names it, else the local CA for a local name, else a public CA if there is one.
     Auto,
 }
 
@@ -43,6 +45,8 @@ pub struct Options {
     pub cert_dir: Option<PathBuf>,
     /// Suffixes the local CA signs besides the built-in ones.
     pub local_suffixes: Vec<HostName>,
+    /// Whether a public CA signs for all other names, and what they show until it has; none without one.
+    pub public: Option<Meanwhile>,
 }
 
 /// A wanted name that gets no certificate.
@@ -84,6 +88,8 @@ pub struct Resolver(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     storage: Storage,
+    shelf: Shelf,
+    challenges: Challenges,
     /// Opened when a plan first needs it.
     local_ca: OnceLock<LocalCa>,
     /// The pairs that living plans serve.
@@ -96,6 +102,8 @@ impl Resolver {
     pub fn new(storage: Storage) -> Self {
         Self(Arc::new(Inner {
             storage,
+            shelf: Shelf::default(),
+            challenges: Challenges::default(),
             local_ca: OnceLock::new(),
             known: Mutex::default(),
         }))
@@ -138,15 +146,35 @@ impl Resolver {
     ) -> Option<Arc<CertifiedKey>> {
         match plan.slots.get(slot)? {
             Slot::Pair(index) => Some(plan.pairs.get(*index as usize)?.certified()),
-            Slot::LocalCa => self
-                .0
-                .local_ca
-                .get()?
-                .certified(name, now)
-                .inspect_err(|error| tracing::error!(%name, %error, "no certificate"))
-                .ok(),
+            Slot::LocalCa => self.locally(name, now),
+            Slot::Kept(index) => {
+                let place = &plan.kept.get(*index as usize)?.place;
+                match plan.meanwhile {
+                    Meanwhile::Refuse => place.certified(),
+                    Meanwhile::LocalCa => place.certified().or_else(|| self.locally(name, now)),
+                }
+            }
             Slot::Refused => None,
         }
+    }
+
+    fn locally(&self, name: &HostName, now: SystemTime) -> Option<Arc<CertifiedKey>> {
+        let ca = self.0.local_ca.get()?;
+        ca.certified(name, now)
+            .inspect_err(|error| tracing::error!(%name, %error, "no certificate"))
+            .ok()
+    }
+
+    /// The answers to what CAs ask.
+    #[must_use]
+    pub fn challenges(&self) -> &Challenges {
+        &self.0.challenges
+    }
+
+    /// Where kept certificates lie.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.0.shelf
     }
 
     /// Looks at the files of every pair; serves changed ones if they are good. A fault is told once for each change.

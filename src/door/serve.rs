@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::StartHandshake;
@@ -118,10 +119,12 @@ async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: P
         Err(_expired) => return worker.context.counters.refused(Refused::HelloTooSlow),
     };
     match decide(&worker, &hello, from) {
-        Some((home, Treatment::Open)) => {
-            open(worker, stream, hello, from, home, permit, deadline).await
+        Treatment::Answer(certificate) => {
+            Box::pin(answer(worker, stream, hello, from, certificate, deadline)).await;
+            drop(permit);
         }
-        Some((home, Treatment::Carry)) => {
+        Treatment::Open(home) => open(worker, stream, hello, from, home, permit, deadline).await,
+        Treatment::Carry(home) => {
             let site = home.site.clone();
             let visit = from.visit(&worker, hello.name, None, Some(home));
             if let Service::Passthrough(to) = &site.service {
@@ -130,7 +133,7 @@ async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: P
             }
             drop(permit);
         }
-        None => {
+        Treatment::Refuse => {
             worker.context.counters.refused(Refused::UnknownName);
             let name = hello.name.as_ref().map(tracing::field::display);
             tracing::debug!(peer = %from.peer, name, "unknown name");
@@ -140,31 +143,39 @@ async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: P
 }
 
 enum Treatment {
-    Open,
-    Carry,
+    Open(Home),
+    Carry(Home),
+    /// Nobody serves the name.
+    Refuse,
+    Answer(Arc<CertifiedKey>),
 }
 
-/// None: nobody serves the name.
-fn decide(worker: &Worker, hello: &Hello, from: From) -> Option<(Home, Treatment)> {
+fn decide(worker: &Worker, hello: &Hello, from: From) -> Treatment {
     let current = worker.current();
     let routes = &current.table.routes;
+    let Some(socket) = routes.socket(from.socket) else {
+        return Treatment::Refuse;
+    };
     let asked = Asked {
         name: hello.name.as_ref(),
         only_protocol: hello.only_protocol.as_deref(),
     };
-    let decision = routes.decide(routes.socket(from.socket)?, from.local.ip(), asked);
+    let decision = routes.decide(socket, from.local.ip(), asked);
     let home = |site, slot| Home {
         revision: routes.revision,
         site,
         slot,
     };
     match decision {
-        Decision::Serve { site, slot } => Some((home(site, slot), Treatment::Open)),
+        Decision::Serve { site, slot } => Treatment::Open(home(site, slot)),
         Decision::Tunnel(site) => {
             let slot = site.first_slot;
-            Some((home(site, slot), Treatment::Carry))
+            Treatment::Carry(home(site, slot))
         }
-        Decision::Answer | Decision::Refuse(Refusal::UnknownName | Refusal::NoName) => None,
+        Decision::Answer => worker
+            .answer(hello.name.as_ref())
+            .map_or(Treatment::Refuse, Treatment::Answer),
+        Decision::Refuse(Refusal::UnknownName | Refusal::NoName) => Treatment::Refuse,
     }
 }
 
@@ -207,7 +218,7 @@ async fn open(
 ) {
     let Some(policy) = policy(&worker, &hello, from, &home) else {
         worker.context.counters.refused(Refused::NoCertificate);
-        tracing::warn!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
+        tracing::debug!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
         return Box::pin(say(&worker, &mut stream, &hello::INTERNAL_ERROR)).await;
     };
     let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
@@ -217,6 +228,28 @@ async fn open(
             worker.context.counters.refused(Refused::BadHandshake);
             tracing::debug!(peer = %from.peer, %error, "handshake failed");
         }
+        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
+    }
+}
+
+/// The handshake is the whole answer (RFC 8737 section 3).
+async fn answer(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    hello: Hello,
+    from: From,
+    certificate: Arc<CertifiedKey>,
+    deadline: Deadline,
+) {
+    let policy = worker.policies.answer(certificate);
+    let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
+    match deadline.within(handshake).await {
+        Ok(Ok(mut stream)) => {
+            tracing::debug!(peer = %from.peer, "a CA's question was answered");
+            // The asker has what it came for.
+            let _closed = deadline.within(stream.shutdown()).await;
+        }
+        Ok(Err(error)) => tracing::debug!(peer = %from.peer, %error, "handshake failed"),
         Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
     }
 }

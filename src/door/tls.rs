@@ -11,6 +11,7 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::config::site::{Tls, TlsVersion};
+use crate::routing::ACME_TLS_ALPN;
 
 /// Tickets given to a client after a handshake.
 const TICKETS: usize = 1;
@@ -43,6 +44,16 @@ impl Policies {
         };
         config.alpn_protocols = tls.alpn.iter().map(|name| name.to_vec()).collect();
         config.cert_resolver = Arc::new(Chosen(certificate));
+        Arc::new(config)
+    }
+
+    /// What a handshake that is a CA's question goes by: nothing is agreed but the question itself.
+    #[must_use]
+    pub fn answer(&self, certificate: Arc<CertifiedKey>) -> Arc<ServerConfig> {
+        let mut config = self.from_1_2.clone();
+        config.alpn_protocols = vec![ACME_TLS_ALPN.to_vec()];
+        config.cert_resolver = Arc::new(Chosen(certificate));
+        config.send_tls13_tickets = 0;
         Arc::new(config)
     }
 }

@@ -174,6 +174,12 @@ impl Worker {
             .certified(&current.plan, slot as usize, name, self.context.now())
     }
 
+    /// What a CA that asks for `name` by TLS-ALPN-01 is shown.
+    #[must_use]
+    pub(super) fn answer(&self, name: Option<&HostName>) -> Option<Arc<CertifiedKey>> {
+        self.current().resolver.challenges().alpn(name?)
+    }
+
     fn adopt(&self, current: Arc<Current>) {
         let table = current.table.clone();
         *self.current.borrow_mut() = Held::new(current);

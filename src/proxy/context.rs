@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,8 +28,36 @@ pub struct Table {
     pub limits: Limits,
     /// How long connections may finish once they were asked to.
     pub drain: Duration,
+    /// What is answered under a path on plain sockets, before any rule.
+    pub answers: Answers,
     /// One a certificate slot: slots with equal, non-zero identities show the same certificate.
     pub identities: Box<[u32]>,
+}
+
+/// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
+#[derive(Clone)]
+pub struct Answers(Arc<Find>);
+
+type Find = dyn Fn(&str) -> Option<Arc<str>> + Send + Sync;
+
+impl Answers {
+    /// Answers as `find` does, which is asked on data threads and must not wait.
+    #[must_use]
+    pub fn new(find: impl Fn(&str) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+
+    /// What is said to whoever asks for `path`.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<Arc<str>> {
+        (self.0)(path)
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
 }
 
 /// Something shared between threads, held by many on this one: they count among themselves, so that no core waits for another.

@@ -120,6 +120,9 @@ impl fmt::Debug for State {
 
 fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     let answered = |response| State::Answered(Some(response));
+    if let Some(answer) = known_answer(&asked) {
+        return answered(own_answer(record, answer));
+    }
     let site = match site_of(&asked) {
         Ok(site) => site,
         Err(fault) => return answered(own_reply(record, fault)),
@@ -142,6 +145,20 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         }
         Action::Respond(respond) => answered(ruled_answer(&asked, &rule, record, fixed(respond))),
     }
+}
+
+/// What a CA that asks on a plain socket is told (RFC 8555 section 8.3), whatever the host and the rules.
+fn known_answer(asked: &Asked) -> Option<Response<bytes::Bytes>> {
+    let Asked { visit, head, .. } = asked;
+    if visit.tls.is_some() || !matches!(head.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let text = asked.table.answers.find(head.uri.path())?;
+    Some(fixed(&Respond {
+        status: StatusCode::OK,
+        body: bytes::Bytes::copy_from_slice(text.as_bytes()),
+        content_type: HeaderValue::from_static("text/plain"),
+    }))
 }
 
 /// The site that a request is for: that of the connection, unless the request names another that the same certificate covers.

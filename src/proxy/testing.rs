@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, request};
 
-use super::context::Table;
+use super::context::{Answers, Table};
 use super::headers::{Body, Facts, Received, Refusal, Scheme};
 use crate::config::site::{
     AccessLogging, Action, HostField, Respond, Rule, Template, Timeouts, TlsVersion,
@@ -43,6 +43,7 @@ pub(super) fn table() -> Arc<Table> {
         routes: Routes::compile(&loaded.config, 7, Loopback::Direct, &|port| port),
         clients: TlsClients::default(),
         limits: Limits::default(),
+        answers: Answers::new(|_path| None),
         drain: Duration::ZERO,
         identities: [].into(),
     })

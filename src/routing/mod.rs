@@ -70,7 +70,7 @@ pub enum Refusal {
 }
 
 /// The protocol of RFC 8737: the hello asks for nothing else.
-const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
+pub const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
 
 /// What a ClientHello asks for.
 #[derive(Debug, Clone, Copy)]
