@@ -1,0 +1,117 @@
+//! The ledger of each CA as an object of the store, changed by many: read, changed, and put if nobody else did.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::certs::ledger::refusal::Refusal;
+use crate::certs::ledger::{Ledger, stored};
+use crate::clock::Clock;
+use crate::storage::store::{BadKey, Key, Store, StoreError, When};
+
+/// How often a change is tried that others keep getting in the way of.
+const TRIES_MAX: u32 = 16;
+
+/// The ledgers of a store.
+#[derive(Debug, Clone)]
+pub struct Ledgers {
+    store: Store,
+    clock: Clock,
+}
+
+/// Why a ledger was not changed.
+#[derive(Debug)]
+pub enum LedgerError {
+    /// The change itself said no.
+    Refused(Refusal),
+    Store(StoreError),
+    Key(BadKey),
+    /// What is stored is no ledger. It is not replaced: it may know of limits.
+    Damaged(Key, stored::Error),
+}
+
+impl Ledgers {
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// What a CA was asked.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`], or the store's own.
+    pub async fn read(&self, directory: &str) -> Result<Ledger, LedgerError> {
+        let key = key(directory)?;
+        let object = self.store.get(&key).await?;
+        parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))
+    }
+
+    /// Changes a CA's ledger. `change` may be called several times; nothing is written if it refuses.
+    ///
+    /// # Errors
+    /// Then the ledger is as it was.
+    pub async fn change(
+        &self,
+        directory: &str,
+        mut change: impl FnMut(&mut Ledger, SystemTime) -> Result<(), Refusal> + Send,
+    ) -> Result<(), LedgerError> {
+        let key = key(directory)?;
+        let mut tries = 0;
+        loop {
+            let object = self.store.get(&key).await?;
+            let mut ledger = parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))?;
+            change(&mut ledger, self.clock.now()).map_err(LedgerError::Refused)?;
+            let when = object.map_or(When::Absent, |object| When::Is(object.version));
+            tries += 1;
+            match self.store.put(&key, &ledger.bytes(), &when, None).await {
+                Ok(_version) => return Ok(()),
+                Err(StoreError::Conflict) if tries < TRIES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn parse(key: &Key, bytes: Option<&[u8]>) -> Result<Ledger, LedgerError> {
+    bytes.map_or_else(
+        || Ok(Ledger::default()),
+        |bytes| Ledger::read(bytes).map_err(|error| LedgerError::Damaged(key.clone(), error)),
+    )
+}
+
+/// What stands for a CA in keys: its directory's URL, with hyphens for what keys do not have.
+#[must_use]
+pub fn ca_id(directory: &str) -> String {
+    let address = directory.split_once("://").map_or(directory, |(_scheme, address)| address);
+    let plain = |letter: char| match letter {
+        'a'..='z' | '0'..='9' | '.' => letter,
+        'A'..='Z' => letter.to_ascii_lowercase(),
+        _ => '-',
+    };
+    address.trim_matches('/').chars().map(plain).collect()
+}
+
+fn key(directory: &str) -> Result<Key, LedgerError> {
+    Key::new(&format!("acme/{}/ledger", ca_id(directory))).map_err(LedgerError::Key)
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::Damaged(key, error) => write!(
+                f,
+                "the ledger {key} cannot be read, so nothing is ordered: {error}; restore it from a backup, or remove it if this CA was not asked for a week"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LedgerError {}

@@ -1,0 +1,185 @@
+//! The keeper: sees to it that every wanted name has a certificate, in time and never asked for twice.
+//!
+//! One queue, nearest first; a few names are tended at a time, each by a task that a reload does not touch. What a task needs to
+//! know is read from the store, so a restart changes nothing.
+
+mod ledgers;
+mod queue;
+mod solver;
+mod turn;
+mod works;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::hostname::HostPattern;
+use crate::shutdown::Shutdown;
+use queue::Queue;
+pub use ledgers::Ledgers;
+pub use works::{Connect, Dns, Options, Works};
+
+/// Names that are tended at a time.
+const TENDED_MAX: usize = 8;
+/// Orders that wait for the keeper; whoever sends more waits.
+const ORDERS_MAX: usize = 64;
+/// The longest that nothing is looked at: another process may have done something.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A keeper from outside. When the last handle is gone, it rests.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    orders: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Keep(Vec<HostPattern>, Arc<Options>),
+    Renew(HostPattern, oneshot::Sender<Outcome>),
+}
+
+/// What came of looking after one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has this generation, until then.
+    Fine { generation: u64, until: SystemTime },
+    /// It was renewed just now.
+    Renewed { generation: u64, until: SystemTime },
+    /// It could not be, in words, and is tried again then.
+    Failed { problem: String, again: SystemTime },
+    /// Somebody else is at it.
+    Busy,
+    /// Nobody wants it kept.
+    Unknown,
+}
+
+/// What a task says at its end.
+struct Done {
+    name: HostPattern,
+    outcome: Outcome,
+    next: SystemTime,
+}
+
+/// The keeper from inside.
+struct Desk {
+    works: Arc<Works>,
+    clock: Clock,
+    shutdown: Shutdown,
+    wanted: HashSet<HostPattern>,
+    queue: Queue,
+    /// Under way, and who waits for the outcome.
+    tended: HashMap<HostPattern, Vec<oneshot::Sender<Outcome>>>,
+    done: mpsc::Sender<Done>,
+}
+
+impl Keeper {
+    /// Starts one that keeps nothing yet.
+    #[must_use]
+    pub fn start(works: Works, shutdown: &Shutdown) -> Self {
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let (done, ended) = mpsc::channel(TENDED_MAX);
+        let desk = Desk {
+            clock: works.clock().clone(),
+            works: Arc::new(works),
+            shutdown: shutdown.clone(),
+            wanted: HashSet::new(),
+            queue: Queue::default(),
+            tended: HashMap::new(),
+            done,
+        };
+        shutdown.spawn_attendant(desk.run(inbox, ended));
+        Self { orders }
+    }
+
+    /// Keeps exactly these names from now on. What is under way for others goes on to its end.
+    pub async fn keep(&self, names: Vec<HostPattern>, options: Arc<Options>) {
+        // A keeper that is gone belongs to a process that is going.
+        let _gone = self.orders.send(Order::Keep(names, options)).await;
+    }
+
+    /// Renews one name now, whatever its time.
+    pub async fn renew(&self, name: HostPattern) -> Outcome {
+        let (tell, told) = oneshot::channel();
+        let _gone = self.orders.send(Order::Renew(name, tell)).await;
+        told.await.unwrap_or(Outcome::Busy)
+    }
+}
+
+impl Desk {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>, mut ended: mpsc::Receiver<Done>) {
+        loop {
+            self.take_up();
+            let next = self.queue.next().unwrap_or(self.clock.now() + LOOK_EVERY);
+            let is_full = self.tended.len() >= TENDED_MAX;
+            tokio::select! {
+                order = inbox.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                Some(done) = ended.recv() => self.settle(done),
+                () = self.clock.sleep_until(next), if !is_full => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Keep(names, options) => {
+                self.works.adopt(options);
+                let names: HashSet<HostPattern> = names.into_iter().collect();
+                let now = self.clock.now();
+                for name in names.difference(&self.wanted) {
+                    self.queue.put(name.clone(), now);
+                }
+                for name in self.wanted.difference(&names) {
+                    self.queue.drop(name);
+                }
+                self.wanted = names;
+            }
+            Order::Renew(name, tell) => {
+                if let Some(waiting) = self.tended.get_mut(&name) {
+                    waiting.push(tell);
+                } else if self.wanted.contains(&name) {
+                    self.tend(name, turn::Why::Asked, vec![tell]);
+                } else {
+                    // Whoever asked may have left.
+                    let _left = tell.send(Outcome::Unknown);
+                }
+            }
+        }
+    }
+
+    /// Starts on the names whose time has come.
+    fn take_up(&mut self) {
+        let now = self.clock.now();
+        while self.tended.len() < TENDED_MAX
+            && let Some(name) = self.queue.due(now)
+        {
+            self.tend(name, turn::Why::Time, Vec::new());
+        }
+    }
+
+    fn tend(&mut self, name: HostPattern, why: turn::Why, waiting: Vec<oneshot::Sender<Outcome>>) {
+        self.queue.drop(&name);
+        self.tended.insert(name.clone(), waiting);
+        let (works, done) = (self.works.clone(), self.done.clone());
+        self.shutdown.spawn_attendant(async move {
+            let (outcome, next) = works.tend(&name, why).await;
+            // The desk is gone only when the process is.
+            let _gone = done.send(Done { name, outcome, next }).await;
+        });
+    }
+
+    fn settle(&mut self, done: Done) {
+        for waiting in self.tended.remove(&done.name).unwrap_or_default() {
+            let _left = waiting.send(done.outcome.clone());
+        }
+        if self.wanted.contains(&done.name) {
+            let latest = self.clock.now() + LOOK_EVERY;
+            self.queue.put(done.name, done.next.min(latest));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What tending a name needs: the store, the CAs, the answers, and the rules of the configuration.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+
+use crate::certs::acme::account::Ca;
+use crate::certs::acme::fault::{OrderError, Side};
+use crate::certs::acme::http::{Client, Transport};
+use crate::certs::acme::options::CaOptions;
+use crate::certs::acme::request::ChallengeKind;
+use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
+use crate::certs::alerts::Alerts;
+use crate::certs::challenges::Challenges;
+use crate::certs::dns::Publisher;
+use crate::certs::dns::resolver::Resolver;
+use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
+use crate::certs::ledger::limits::Limits;
+use crate::certs::retry::Class;
+use crate::certs::shelf::Shelf;
+use crate::certs::vault::Vault;
+use crate::clock::Clock;
+use crate::storage::store::{Key, Store, When};
+
+/// How certificates are come by: what the configuration says. A reload brings another.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// In the order in which they are asked; the others when the first cannot.
+    pub cas: Vec<CaOptions>,
+    /// In the order of preference; a wildcard takes DNS-01 alone.
+    pub challenges: Vec<ChallengeKind>,
+    pub dns: Option<Dns>,
+    /// Why nothing is ordered from a public CA, in words; none: it is.
+    pub held: Option<String>,
+}
+
+/// Who publishes DNS-01 records, and whom we ask whether they are there.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    pub publisher: Arc<Publisher>,
+    pub resolver: Arc<Resolver>,
+}
+
+/// Makes the way to a CA.
+pub type Connect = Arc<dyn Fn(&CaOptions) -> Result<Arc<dyn Transport>, String> + Send + Sync>;
+
+/// Everything that is shared by those who tend names.
+pub struct Works {
+    pub(super) vault: Vault,
+    pub(super) ledgers: Ledgers,
+    pub(super) clock: Clock,
+    pub(super) shelf: Shelf,
+    pub(super) challenges: Challenges,
+    pub(super) alerts: Alerts,
+    options: ArcSwap<Options>,
+    /// Open CAs by directory.
+    cas: Mutex<HashMap<String, Arc<Ca>>>,
+    connect: Connect,
+}
+
+impl Works {
+    /// Nothing is asked of anybody yet.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        shelf: Shelf,
+        challenges: Challenges,
+        alerts: Alerts,
+        connect: Connect,
+    ) -> Self {
+        Self {
+            vault: Vault::new(store.clone()),
+            ledgers: Ledgers::new(store, clock.clone()),
+            clock,
+            shelf,
+            challenges,
+            alerts,
+            options: ArcSwap::default(),
+            cas: Mutex::default(),
+            connect,
+        }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn options(&self) -> Arc<Options> {
+        self.options.load_full()
+    }
+
+    pub(super) fn adopt(&self, options: Arc<Options>) {
+        self.options.store(options);
+    }
+
+    /// The CA of these options, opened once. An account is made under a lease, and only if the ledger allows.
+    pub(super) async fn ca(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {
+        let mut cas = self.cas.lock().await;
+        if let Some(ca) = cas.get(&options.directory) {
+            return Ok(ca.clone());
+        }
+        let transport = (self.connect)(options).map_err(|error| fault(Side::Options, error))?;
+        let keeper = Account::of(&options.directory, self.vault.store())?;
+        let store = self.vault.store();
+        let lease = store.lease(&keeper.lease, ACCOUNT_LEASE).await;
+        let Some(_lease) = lease.map_err(|error| fault(Side::Storage, error))? else {
+            return Err(fault(Side::Storage, "another process makes the account"));
+        };
+        if keeper.is_new().await.map_err(|error| fault(Side::Storage, error))? {
+            self.admit_account(&options.directory).await?;
+        }
+        let ca = Ca::open(options, &keeper, self.clock.clone(), transport).await?;
+        let ca = Arc::new(ca);
+        cas.insert(options.directory.clone(), ca.clone());
+        Ok(ca)
+    }
+
+    async fn admit_account(&self, directory: &str) -> Result<(), OrderError> {
+        let limits = Limits::of(directory);
+        let admitted = self.ledgers.change(directory, |ledger, now| {
+            ledger.may_make_account(limits, now)?;
+            ledger.account_made(limits, now);
+            Ok(())
+        });
+        admitted.await.map_err(|error| refused(error, &self.clock))
+    }
+}
+
+/// A refusal of the ledger, or its absence, as a failure of an order.
+pub(super) fn refused(error: LedgerError, clock: &Clock) -> OrderError {
+    match error {
+        LedgerError::Refused(refusal) => OrderError {
+            retry_after: refusal.free_at.duration_since(clock.now()).ok(),
+            ..OrderError::new(Class::Limited, Side::Options, refusal.to_string())
+        },
+        other => fault(Side::Storage, other),
+    }
+}
+
+fn fault(side: Side, error: impl fmt::Display) -> OrderError {
+    OrderError::new(Class::Transient, side, error.to_string())
+}
+
+/// How long making an account may take.
+const ACCOUNT_LEASE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// The account of a CA in the store.
+struct Account<'a> {
+    store: &'a Store,
+    key: Key,
+    lease: Key,
+}
+
+impl<'a> Account<'a> {
+    fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
+        let id = ca_id(directory);
+        let key = |text: String| Key::new(&text).map_err(|error| fault(Side::Options, error));
+        Ok(Self {
+            store,
+            key: key(format!("acme/{id}/account"))?,
+            lease: key(format!("account-{id}"))?,
+        })
+    }
+
+    async fn is_new(&self) -> Result<bool, crate::storage::store::StoreError> {
+        Ok(self.store.get(&self.key).await?.is_none())
+    }
+}
+
+impl AccountKeeper for Account<'_> {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>> {
+        Box::pin(async {
+            let object = self.store.get(&self.key).await;
+            let object = object.map_err(|error| KeepError(error.into()))?;
+            Ok(object.map(|object| object.bytes))
+        })
+    }
+
+    fn save<'b>(&'b self, bytes: &'b [u8]) -> BoxFuture<'b, Result<(), KeepError>> {
+        Box::pin(async move {
+            let put = self.store.put(&self.key, bytes, &When::Always, None).await;
+            put.map(drop).map_err(|error| KeepError(error.into()))
+        })
+    }
+}
+
+/// The way to a CA over the network.
+#[must_use]
+pub fn over_the_network() -> Connect {
+    Arc::new(|options| {
+        let client = Client::new(options).map_err(|error| error.to_string())?;
+        Ok(Arc::new(client))
+    })
+}
+
+impl fmt::Debug for Works {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Works").finish_non_exhaustive()
+    }
+}

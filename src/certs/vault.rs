@@ -1,0 +1,308 @@
+//! What is kept of one name: its bundles, its order's journal, and how the last tries went. Each an object of the store.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::certs::acme::ari::Ari;
+use crate::certs::acme::journal::Journal;
+use crate::certs::bundle::{Bundle, Ready, Unservable};
+use crate::certs::retry::Failures;
+use crate::hostname::HostPattern;
+use crate::storage::store::{BadKey, Key, Lease, Store, StoreError, When};
+
+/// Bundles of one name that are kept, the one in service among them.
+const GENERATIONS_KEPT: u64 = 3;
+/// Digits of a generation in its key, so that keys sort as generations do.
+const GENERATION_DIGITS: usize = 8;
+
+/// The store as the keeper sees it.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    store: Store,
+}
+
+/// What stands for a name in keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CertId(String);
+
+/// What is remembered of a name beside its certificate.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// None after a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+    /// What the CA said last about the renewal of the certificate in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ari: Option<Ari>,
+}
+
+/// Which bundle is in service.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pointer {
+    generation: u64,
+}
+
+/// Why the vault cannot do something.
+#[derive(Debug)]
+pub enum VaultError {
+    Store(StoreError),
+    /// The name has no key.
+    Key(BadKey),
+    /// What was written does not read as what it should be.
+    Unservable(Unservable),
+    /// Cannot be written as JSON.
+    Unwritable(serde_json::Error),
+    /// An object is not what is written here; the key names it.
+    Damaged(Key, serde_json::Error),
+}
+
+/// What was found of a name's bundles.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub ready: Option<Ready>,
+    /// Objects that should have been good and are not, in words.
+    pub faults: Vec<String>,
+}
+
+impl CertId {
+    /// As in `shop.example.com`, `wildcard_.example.com`, `2001-db8--1`.
+    #[must_use]
+    pub fn of(name: &HostPattern) -> Self {
+        Self(name.to_string().replacen('*', "wildcard_", 1).replace(':', "-"))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Vault {
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The bundle in service; if that is damaged, the newest that is not.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be read.
+    pub async fn bundle(&self, id: &CertId) -> Result<Found, VaultError> {
+        let mut found = Found::default();
+        let current = key(id, "current")?;
+        match self.read::<Pointer>(&current).await {
+            Ok(None) => {}
+            Ok(Some(pointer)) => {
+                found.ready = self.generation(id, pointer.generation, &mut found.faults).await?;
+            }
+            Err(error) => found.faults.push(blame(error)?),
+        }
+        if found.ready.is_none() {
+            found.ready = self.newest(id, &mut found.faults).await?;
+        }
+        Ok(found)
+    }
+
+    /// Puts a bundle into service: written, read again and judged before the pointer moves.
+    ///
+    /// # Errors
+    /// Then what was in service before still is.
+    pub async fn keep(&self, id: &CertId, ready: &Ready, lease: &Lease) -> Result<(), VaultError> {
+        let generation = ready.bundle.generation;
+        let place = generation_key(id, generation)?;
+        let bytes = serde_json::to_vec(&*ready.bundle).map_err(VaultError::Unwritable)?;
+        self.store.put(&place, &bytes, &When::Always, Some(lease)).await?;
+        let written = self.store.get(&place).await?;
+        let written = written.ok_or(VaultError::Unservable(Unservable::NoCertificate))?;
+        Bundle::read(&written.bytes).map_err(VaultError::Unservable)?;
+        self.write(&key(id, "current")?, &Pointer { generation }, lease).await?;
+        self.forget_old(id, generation, lease).await
+    }
+
+    /// How far the name's order is.
+    ///
+    /// # Errors
+    /// When the store fails; a damaged journal is [`VaultError::Damaged`].
+    pub async fn journal(&self, id: &CertId) -> Result<Journal, VaultError> {
+        Ok(self.read(&key(id, "journal")?).await?.unwrap_or_default())
+    }
+
+    /// # Errors
+    /// Then the journal is as before.
+    pub async fn save_journal(
+        &self,
+        id: &CertId,
+        journal: &Journal,
+        lease: &Lease,
+    ) -> Result<(), VaultError> {
+        self.write(&key(id, "journal")?, journal, lease).await
+    }
+
+    /// What is remembered; nothing if that is damaged, for it only saves work.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn state(&self, id: &CertId) -> Result<State, VaultError> {
+        match self.read(&key(id, "state")?).await {
+            Ok(state) => Ok(state.unwrap_or_default()),
+            Err(VaultError::Damaged(key, error)) => {
+                tracing::warn!(%key, %error, "what was known of a certificate's renewal is damaged");
+                Ok(State::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// # Errors
+    /// Then the state is as before.
+    pub async fn save_state(&self, id: &CertId, state: &State) -> Result<(), VaultError> {
+        let bytes = serde_json::to_vec(state).map_err(VaultError::Unwritable)?;
+        self.store.put(&key(id, "state")?, &bytes, &When::Always, None).await?;
+        Ok(())
+    }
+
+    /// The ids of everything that is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn ids(&self) -> Result<Vec<CertId>, VaultError> {
+        let keys = self.store.list("certs/").await?;
+        let mut ids: Vec<CertId> = keys
+            .iter()
+            .filter_map(|key| key.as_str().split('/').nth(1))
+            .map(|id| CertId(id.to_owned()))
+            .collect();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// Removes everything that is kept of an id.
+    ///
+    /// # Errors
+    /// When the store fails; what was removed is gone.
+    pub async fn remove(&self, id: &CertId) -> Result<(), VaultError> {
+        for key in self.store.list(&format!("certs/{}/", id.0)).await? {
+            self.store.delete(&key, &When::Always, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn generation(
+        &self,
+        id: &CertId,
+        generation: u64,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<Ready>, VaultError> {
+        self.judged(&generation_key(id, generation)?, faults).await
+    }
+
+    async fn judged(&self, key: &Key, faults: &mut Vec<String>) -> Result<Option<Ready>, VaultError> {
+        let object = match self.store.get(key).await {
+            Ok(Some(object)) => object,
+            Ok(None) => {
+                faults.push(format!("{key} is not there"));
+                return Ok(None);
+            }
+            Err(error) => {
+                faults.push(blame(error.into())?);
+                return Ok(None);
+            }
+        };
+        match Bundle::read(&object.bytes) {
+            Ok(ready) => Ok(Some(ready)),
+            Err(unservable) => {
+                faults.push(format!("{key}: {unservable}"));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn newest(&self, id: &CertId, faults: &mut Vec<String>) -> Result<Option<Ready>, VaultError> {
+        let mut keys = self.store.list(&format!("certs/{}/v", id.0)).await?;
+        keys.reverse();
+        for key in keys {
+            if let Some(ready) = self.judged(&key, faults).await? {
+                return Ok(Some(ready));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn forget_old(&self, id: &CertId, newest: u64, lease: &Lease) -> Result<(), VaultError> {
+        let oldest = generation_key(id, (newest + 1).saturating_sub(GENERATIONS_KEPT))?;
+        for key in self.store.list(&format!("certs/{}/v", id.0)).await? {
+            if key.as_str() < oldest.as_str() {
+                self.store.delete(&key, &When::Always, Some(lease)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, VaultError> {
+        let Some(object) = self.store.get(key).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&object.bytes)
+            .map(Some)
+            .map_err(|error| VaultError::Damaged(key.clone(), error))
+    }
+
+    async fn write(&self, key: &Key, value: &impl Serialize, lease: &Lease) -> Result<(), VaultError> {
+        let bytes = serde_json::to_vec(value).map_err(VaultError::Unwritable)?;
+        self.store.put(key, &bytes, &When::Always, Some(lease)).await?;
+        Ok(())
+    }
+}
+
+/// A fault of one object in words; one of the store as a whole is an error.
+fn blame(error: VaultError) -> Result<String, VaultError> {
+    match error {
+        VaultError::Damaged(key, error) => Ok(format!("{key} is damaged: {error}")),
+        VaultError::Store(StoreError::Damaged { .. }) => Ok(error.to_string()),
+        other => Err(other),
+    }
+}
+
+fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
+    Key::new(&format!("certs/{}/{part}", id.0)).map_err(VaultError::Key)
+}
+
+fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
+    key(id, &format!("v{generation:0GENERATION_DIGITS$}"))
+}
+
+impl From<StoreError> for VaultError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Key(error) => error.fmt(f),
+            Self::Unservable(error) => write!(f, "a new certificate cannot be served: {error}"),
+            Self::Unwritable(_) => f.write_str("cannot be written as JSON"),
+            Self::Damaged(key, _) => write!(f, "{key} is damaged"),
+        }
+    }
+}
+
+impl std::error::Error for VaultError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Key(error) => error.source(),
+            Self::Unservable(error) => error.source(),
+            Self::Unwritable(error) | Self::Damaged(_, error) => Some(error),
+        }
+    }
+}
