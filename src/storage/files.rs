@@ -1,13 +1,12 @@
 //! The storage as a folder of files that only their owner may read. A reader sees a whole file, old or new, never a part.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+use super::disk::{self, FOLDER_MODE, Staged};
 
 /// The largest file that is read back, in octets.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -72,13 +71,7 @@ impl Storage {
     /// # Errors
     /// When the file is there and cannot be read, or is too large.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.path(name);
-        match read_bounded(&path) {
-            Ok(bytes) if bytes.len() as u64 > FILE_BYTES_MAX => Err(Error::TooLarge(path)),
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::new(path, error)),
-        }
+        disk::read(&self.path(name))
     }
 
     /// Puts `bytes` there, in place of what was there; once it returns, they survive a loss of power.
@@ -88,16 +81,9 @@ impl Storage {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.path(name);
         let folder = path.parent().unwrap_or(&self.folder);
-        create_folders(folder)?;
-        let temporary = beside(&path);
-        write_new(&temporary, bytes)
-            .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| sync_folder(folder))
-            .map_err(|error| {
-                // The write has failed already; a leftover harms nobody.
-                let _ = fs::remove_file(&temporary);
-                Error::new(path.clone(), error)
-            })
+        disk::create_folders(folder)?;
+        Staged::write(path.clone(), bytes)?.put_in_place()?;
+        disk::sync_folder(folder).map_err(|error| Error::new(path, error))
     }
 
     /// Creates a folder with these files, all or nothing. Of several processes that try at once exactly one creates it.
@@ -107,11 +93,11 @@ impl Storage {
     pub fn create_once(&self, name: &str, files: &[(&str, &[u8])]) -> Result<Creation, Error> {
         let path = self.path(name);
         let parent = path.parent().unwrap_or(&self.folder);
-        create_folders(parent)?;
-        let temporary = beside(&path);
+        disk::create_folders(parent)?;
+        let temporary = disk::beside(&path);
         let created = fill_folder(&temporary, files)
             .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| sync_folder(parent));
+            .and_then(|()| disk::sync_folder(parent));
         let Err(error) = created else {
             return Ok(Creation::Created);
         };
@@ -127,68 +113,12 @@ impl Storage {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a named pipe would wait for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(ErrorKind::IsADirectory.into());
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn create_folders(folder: &Path) -> Result<(), Error> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(FOLDER_MODE)
-        .create(folder)
-        .map_err(|error| {
-            if error.kind() == ErrorKind::AlreadyExists {
-                return Error::NotAFolder(folder.to_owned());
-            }
-            Error::new(folder.to_owned(), error)
-        })
-}
-
 fn fill_folder(folder: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
     fs::DirBuilder::new().mode(FOLDER_MODE).create(folder)?;
     for (name, bytes) in files {
-        write_new(&folder.join(name), bytes)?;
+        disk::write_new(&folder.join(name), bytes)?;
     }
-    sync_folder(folder)
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Some network file systems cannot sync a folder and keep its entries safe by themselves.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        synced => synced,
-    }
-}
-
-/// A fresh hidden name in the same folder, hence on the same file system.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{:016x}.tmp", fastrand::u64(..)))
+    disk::sync_folder(folder)
 }
 
 impl Error {
@@ -196,7 +126,7 @@ impl Error {
         clippy::wildcard_enum_match_arm,
         reason = "the system's kinds are many, and only these have a remedy of their own"
     )]
-    fn new(path: PathBuf, source: io::Error) -> Self {
+    pub(super) fn new(path: PathBuf, source: io::Error) -> Self {
         match source.kind() {
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path),
             ErrorKind::PermissionDenied => Self::Denied(path),
@@ -258,9 +188,11 @@ impl std::error::Error for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::storage::disk::FILE_MODE;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777

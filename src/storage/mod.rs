@@ -1,7 +1,11 @@
 //! The folder that outlives the process: what must not be lost is written here, whole or not at all.
 
+mod disk;
+pub mod ephemeral;
 pub mod files;
+mod filesystem;
 pub mod place;
+pub mod store;
 
 use std::env;
 use std::fs;

@@ -1,0 +1,210 @@
+//! One interface for what must not be lost: objects under keys, written whole and on conditions, and leases.
+//! Correctness rests on [`When`] and on fences; a lease alone only saves work that others do.
+
+mod error;
+mod folder;
+mod generations;
+mod key;
+mod leases;
+mod listing;
+mod lock;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+pub use error::StoreError;
+pub use key::{BadKey, KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
+
+use crate::clock::Clock;
+use crate::storage::files::FILE_BYTES_MAX;
+
+/// What an object was like when it was read. The same content may have the same version again later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(Box<str>);
+
+/// What is kept under a key. Its `Debug` is blind: it may hold a private key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Object {
+    pub bytes: Vec<u8>,
+    pub version: Version,
+}
+
+/// What must hold for a write to take effect, compared and written as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    Always,
+    /// There is no such object.
+    Absent,
+    /// The object is the one that was read.
+    Is(Version),
+}
+
+/// Objects and leases. A clone is a handle to the same.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<dyn Backend>);
+
+impl Store {
+    /// A folder of files, which several processes and hosts may share. Nothing is created before the first write.
+    #[must_use]
+    pub fn files(folder: PathBuf, clock: Clock) -> Self {
+        Self::on(folder::Folder::at(folder, clock))
+    }
+
+    /// A store kept by `backend`.
+    pub fn on(backend: impl Backend + 'static) -> Self {
+        Self(Arc::new(backend))
+    }
+
+    /// The object under `key`; none if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if something is there that cannot be read; others concern the store as a whole.
+    pub async fn get(&self, key: &Key) -> Result<Option<Object>, StoreError> {
+        self.0.get(key).await
+    }
+
+    /// Puts `bytes` under `key`, in place of what was there; once it returns, they survive a loss of power.
+    /// Whoever reads meanwhile has the old or the new, whole. With a lease, only while that is ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] and [`StoreError::Fenced`] tell that nothing was written.
+    pub async fn put(
+        &self,
+        key: &Key,
+        bytes: &[u8],
+        when: &When,
+        under: Option<&Lease>,
+    ) -> Result<Version, StoreError> {
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(StoreError::TooLarge(key.clone()));
+        }
+        self.0.put(key, bytes, when, under.map(Lease::claim)).await
+    }
+
+    /// Removes the object under `key`; well if there is none, unless `when` demands one.
+    ///
+    /// # Errors
+    /// As for [`Store::put`].
+    pub async fn delete(
+        &self,
+        key: &Key,
+        when: &When,
+        under: Option<&Lease>,
+    ) -> Result<(), StoreError> {
+        self.0.delete(key, when, under.map(Lease::claim)).await
+    }
+
+    /// The keys that begin with `prefix`, in order. What is not ours is stepped over.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be read.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
+        self.0.list(prefix).await
+    }
+
+    /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
+    /// dropped where a store can tell that its holder lives. None: somebody else has it.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be used.
+    pub async fn lease(&self, name: &Key, time: Duration) -> Result<Option<Lease>, StoreError> {
+        Ok(self.0.lease(name, time).await?.map(Lease))
+    }
+}
+
+/// The right to do some work alone, as far as that can be had. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Lease(Box<dyn Hold>);
+
+impl Lease {
+    /// Greater than that of everyone who had this lease before.
+    #[must_use]
+    pub fn fence(&self) -> u64 {
+        self.claim().fence
+    }
+
+    /// Makes it last for its time again, from now on. To be called at a third of the time.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if it is no longer ours.
+    pub async fn renew(&mut self) -> Result<(), StoreError> {
+        self.0.renew().await
+    }
+
+    fn claim(&self) -> &Claim {
+        self.0.claim()
+    }
+}
+
+/// What a lease proves with every write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub name: Key,
+    pub fence: u64,
+    /// Differs between any two takings, even if somebody has wiped the store in between.
+    pub nonce: Box<str>,
+}
+
+/// A future of a [`Backend`].
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What keeps the objects of a [`Store`], whose methods say what these promise.
+/// An operation that is dropped before its end may still take effect.
+pub trait Backend: Send + Sync + fmt::Debug {
+    fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Option<Object>>;
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        bytes: &'a [u8],
+        when: &'a When,
+        claim: Option<&'a Claim>,
+    ) -> Pending<'a, Version>;
+
+    fn delete<'a>(
+        &'a self,
+        key: &'a Key,
+        when: &'a When,
+        claim: Option<&'a Claim>,
+    ) -> Pending<'a, ()>;
+
+    fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>>;
+
+    fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>>;
+}
+
+/// A lease as its backend holds it. Its drop gives it back and does not wait.
+pub trait Hold: Send + Sync + fmt::Debug {
+    fn claim(&self) -> &Claim;
+
+    fn renew(&mut self) -> Pending<'_, ()>;
+}
+
+impl Version {
+    fn of(content: &[u8]) -> Self {
+        let digest = digest(&SHA256, content);
+        let hex = digest.as_ref().iter().map(|octet| format!("{octet:02x}"));
+        Self(hex.collect::<String>().into())
+    }
+}
+
+impl Object {
+    fn new(bytes: Vec<u8>) -> Self {
+        let version = Version::of(&bytes);
+        Self { bytes, version }
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("octets", &self.bytes.len())
+            .field("version", &self.version)
+            .finish()
+    }
+}
