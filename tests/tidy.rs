@@ -84,6 +84,7 @@ const PURE: &[&str] = &[
     "upstream/http1/chunks",
     "certs/schedule",
     "certs/ledger",
+    "certs/retry",
     "observe/record.rs",
     "observe/text.rs",
     "observe/json.rs",

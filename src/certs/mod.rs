@@ -5,11 +5,14 @@ pub mod cert_dir;
 pub mod challenges;
 mod draft;
 pub mod facts;
+pub mod ledger;
 pub mod local_ca;
 pub mod pair;
 pub mod pem;
 pub mod plan;
 pub mod resolver;
+pub mod retry;
+pub mod schedule;
 pub mod shelf;
 pub mod stamp;
 

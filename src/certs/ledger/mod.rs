@@ -1,0 +1,333 @@
+//! What was asked of one certificate authority, and whether more may be asked: its limits as buckets, a stricter budget of our
+//! own, and what it asked us to wait with. It is kept in storage, so that a new process knows what the old one did.
+//!
+//! It reads no clock and stores nothing itself. Whoever holds it stores it after each call that takes `&mut self`, whatever
+//! that returned, and before the request that the call was about is sent.
+
+mod block;
+mod bucket;
+pub(crate) mod instant;
+pub mod limits;
+mod order;
+pub mod refusal;
+pub mod report;
+pub mod stored;
+mod subject;
+pub mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+pub use block::Scope;
+pub use order::Purpose;
+
+use block::{Block, CA, Place, WORDS_BYTES_MAX};
+use bucket::{Bucket, Judge};
+use instant::{length, millis, time};
+use limits::{Limit, Limits, RENEWAL_WITHIN, Source};
+use refusal::{Reason, Refusal};
+use report::{BlockReport, BucketReport, Report};
+use subject::cut;
+
+/// Keys are text, so that what a later version adds is kept and not misread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    #[serde(deserialize_with = "stored::version")]
+    version: u32,
+    /// By [`Limit::key`] and subject.
+    #[serde(default)]
+    buckets: BTreeMap<String, BTreeMap<String, Bucket>>,
+    #[serde(default)]
+    blocks: BTreeMap<String, Block>,
+    /// When each exact set of names was issued last.
+    #[serde(default)]
+    issued: BTreeMap<String, u64>,
+    #[serde(default)]
+    events: BTreeSet<Event>,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the epoch.
+    pub at: u64,
+    pub what: String,
+    pub subject: String,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            version: stored::VERSION,
+            buckets: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            events: BTreeSet::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// A validation of `name` failed at the authority.
+    pub fn authorization_failed(&mut self, limits: &Limits, name: &str, now: SystemTime) {
+        let now = self.settle_at(limits, now);
+        let place = Place::name(name);
+        self.spend(limits, &place, now);
+        self.log(now, "validation failed", place.subject);
+    }
+
+    /// Whether one more failure of `name` would be within our budget. [`Self::admit`] asks this for every name of an order.
+    pub fn may_authorize(
+        &self,
+        limits: &Limits,
+        name: &str,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        self.look(limits, &Place::name(name), Judge::Budget, millis(now))
+    }
+
+    /// To be asked before a new account is asked for.
+    pub fn may_make_account(&self, limits: &Limits, now: SystemTime) -> Result<(), Refusal> {
+        self.look(limits, &Place::accounts(), Judge::Budget, millis(now))
+    }
+
+    /// A new account was asked for, whether it was given or not.
+    pub fn account_made(&mut self, limits: &Limits, now: SystemTime) {
+        let now = self.settle_at(limits, now);
+        let place = Place::accounts();
+        self.spend(limits, &place, now);
+        self.log(now, "account made", place.subject);
+    }
+
+    /// A certificate for exactly `names` was issued: the next one for them is a renewal in the eyes of Boulder.
+    pub fn issued(&mut self, limits: &Limits, names: &BTreeSet<String>, now: SystemTime) {
+        let now = self.settle_at(limits, now);
+        let set = subject::set(names);
+        self.log(now, "issued", set.clone());
+        self.issued.insert(set, now);
+        self.bound();
+    }
+
+    /// The authority asked to wait, in these words, until this instant. A wait that no limit explains is cut to the longest
+    /// that one does.
+    pub fn blocked(
+        &mut self,
+        limits: &Limits,
+        scope: &Scope,
+        until: SystemTime,
+        words: &str,
+        now: SystemTime,
+    ) {
+        let now = self.settle_at(limits, now);
+        let key = scope.place().map_or_else(|| CA.to_owned(), |p| p.key());
+        let until = millis(until).min(now.saturating_add(block::longest(limits, &key)));
+        self.log(now, "blocked", key.clone());
+        let words = cut(words, WORDS_BYTES_MAX);
+        let block = self.blocks.entry(key).or_default();
+        *block = block.clone().max(Block { until, words });
+        self.bound();
+    }
+
+    /// Brings what is stored in line with the clock: nothing was spent in the future, and nothing locks for longer than its
+    /// limit's own window, even if a clock that was months ahead wrote it. What no longer says anything is forgotten.
+    pub fn settle(&mut self, limits: &Limits, now: SystemTime) {
+        self.settle_at(limits, now);
+    }
+
+    /// Takes over what `other` knows: of every number the higher one. Neither order nor repetition matters.
+    pub fn merge(&mut self, other: &Self) {
+        for (limit, subjects) in &other.buckets {
+            let own = self.buckets.entry(limit.clone()).or_default();
+            for (subject, bucket) in subjects {
+                own.entry(subject.clone()).or_default().merge(bucket);
+            }
+        }
+        for (key, block) in &other.blocks {
+            let own = self.blocks.entry(key.clone()).or_default();
+            *own = own.clone().max(block.clone());
+        }
+        for (set, at) in &other.issued {
+            let own = self.issued.entry(set.clone()).or_default();
+            *own = (*own).max(*at);
+        }
+        self.events.extend(other.events.iter().cloned());
+        self.bound();
+    }
+
+    /// What is left of every limit that anything was spent of, and of those of the account in any case.
+    pub fn report(&self, limits: &Limits, now: SystemTime) -> Report {
+        let now = millis(now);
+        let mut settled = self.clone();
+        settled.settle_at(limits, time(now));
+        for place in [Place::orders(), Place::accounts()] {
+            settled.bucket(&place);
+        }
+        Report {
+            ca: limits.ca.to_owned(),
+            published: limits.source == Source::Published,
+            buckets: settled.bucket_reports(limits, now),
+            blocks: settled.block_reports(),
+        }
+    }
+
+    /// The log, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter()
+    }
+
+    fn bucket_reports(&self, limits: &Limits, now: u64) -> Vec<BucketReport> {
+        let mut reports = Vec::new();
+        for limit in Limit::ALL {
+            let rate = limits.rate(limit);
+            for (subject, bucket) in self.buckets.get(limit.key()).into_iter().flatten() {
+                let refills_at = bucket.refills_at(rate, Judge::Budget, now);
+                reports.push(BucketReport {
+                    limit,
+                    subject: subject.clone(),
+                    left: bucket.left(rate, Judge::Budget, now),
+                    of: rate.budget.unwrap_or(rate.capacity),
+                    ca_left: bucket.left(rate, Judge::Capacity, now),
+                    ca_of: rate.capacity,
+                    refills_at: refills_at.map(time),
+                });
+            }
+        }
+        reports
+    }
+
+    fn block_reports(&self) -> Vec<BlockReport> {
+        let reports = self.blocks.iter().map(|(key, block)| {
+            let (limit, subject) = key.split_once(' ').unwrap_or((key, ""));
+            BlockReport {
+                limit: Limit::ALL.into_iter().find(|known| known.key() == limit),
+                subject: subject.to_owned(),
+                until: time(block.until),
+                words: block.words.clone(),
+            }
+        });
+        reports.collect()
+    }
+
+    /// Refuses what the authority blocked or of which none is left, without spending.
+    fn look(&self, limits: &Limits, place: &Place, judge: Judge, now: u64) -> Result<(), Refusal> {
+        self.unblocked(limits, None, now)?;
+        self.unblocked(limits, Some(place), now)?;
+        let rate = limits.rate(place.limit);
+        let known = self.buckets.get(place.limit.key());
+        let Some(bucket) = known.and_then(|subjects| subjects.get(&place.subject)) else {
+            return Ok(());
+        };
+        let bucket = bucket.settled(rate, now);
+        if bucket.left(rate, judge, now) > 0 {
+            return Ok(());
+        }
+        let budget = match judge {
+            Judge::Budget if bucket.left(rate, Judge::Capacity, now) > 0 => rate.budget,
+            Judge::Budget | Judge::Capacity => None,
+        };
+        let free_at = time(bucket.free_at(rate, judge, now));
+        Err(Refusal::used_up(limits, place, budget, free_at))
+    }
+
+    fn unblocked(&self, limits: &Limits, place: Option<&Place>, now: u64) -> Result<(), Refusal> {
+        let key = place.map_or_else(|| CA.to_owned(), Place::key);
+        let Some(block) = self.blocks.get(&key).filter(|block| block.until > now) else {
+            return Ok(());
+        };
+        let until = block
+            .until
+            .min(now.saturating_add(block::longest(limits, &key)));
+        let reason = Reason::Blocked {
+            limit: place.map(|place| place.limit),
+            subject: place.map(|place| place.subject.clone()).unwrap_or_default(),
+            words: block.words.clone(),
+        };
+        Err(Refusal {
+            ca: limits.ca,
+            reason,
+            free_at: time(until),
+        })
+    }
+
+    fn spend(&mut self, limits: &Limits, place: &Place, now: u64) {
+        self.bucket(place).spend(limits.rate(place.limit), now);
+        self.bound();
+    }
+
+    fn bucket(&mut self, place: &Place) -> &mut Bucket {
+        let subjects = self
+            .buckets
+            .entry(place.limit.key().to_owned())
+            .or_default();
+        subjects.entry(place.subject.clone()).or_default()
+    }
+
+    fn settle_at(&mut self, limits: &Limits, now: SystemTime) -> u64 {
+        let now = millis(now);
+        for limit in Limit::ALL {
+            let rate = limits.rate(limit);
+            if let Some(subjects) = self.buckets.get_mut(limit.key()) {
+                subjects.retain(|_, bucket| {
+                    bucket.settle(rate, now);
+                    !bucket.is_full(now)
+                });
+            }
+        }
+        self.blocks.retain(|key, block| {
+            block.until = block
+                .until
+                .min(now.saturating_add(block::longest(limits, key)));
+            block.until > now
+        });
+        let remembered = length(RENEWAL_WITHIN);
+        self.issued.retain(|_, at| {
+            *at = (*at).min(now);
+            at.saturating_add(remembered) > now
+        });
+        now
+    }
+
+    fn log(&mut self, at: u64, what: &str, subject: String) {
+        let what = what.to_owned();
+        self.events.insert(Event { at, what, subject });
+        self.bound();
+    }
+
+    /// Of what is too much, that goes which says least.
+    fn bound(&mut self) {
+        for subjects in self.buckets.values_mut() {
+            lightest_out(subjects, Bucket::weight);
+        }
+        lightest_out(&mut self.blocks, |block| block.until);
+        lightest_out(&mut self.issued, |at| *at);
+        while self.events.len() > EVENTS_MAX {
+            self.events.pop_first();
+        }
+    }
+}
+
+fn lightest_out<V>(entries: &mut BTreeMap<String, V>, weight: impl Fn(&V) -> u64) {
+    let Some(excess) = entries.len().checked_sub(SUBJECTS_MAX).filter(|n| *n > 0) else {
+        return;
+    };
+    let mut by_weight: Vec<_> = entries
+        .iter()
+        .map(|(key, value)| (weight(value), key.clone()))
+        .collect();
+    by_weight.sort_unstable();
+    for (_, key) in by_weight.into_iter().take(excess) {
+        entries.remove(&key);
+    }
+}
+
+/// Subjects remembered per limit, blocks, and sets of names. Full buckets are forgotten before it comes to this.
+pub const SUBJECTS_MAX: usize = 20_000;
+/// Lines of the log.
+pub const EVENTS_MAX: usize = 500;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
