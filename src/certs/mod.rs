@@ -1,6 +1,7 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
 pub mod cert_dir;
+pub mod dns;
 mod draft;
 pub mod facts;
 pub mod local_ca;
