@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod cert_dir;
 pub mod challenges;
+pub mod dns;
 mod draft;
 pub mod facts;
 pub mod ledger;

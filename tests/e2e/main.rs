@@ -16,6 +16,7 @@ mod certificates;
 mod cli;
 mod corpus;
 mod demo;
+mod dns;
 mod faults;
 mod forwarding;
 mod framing;

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod door;
 pub(crate) mod openssl;
 pub(crate) mod peer;

@@ -1,0 +1,416 @@
+//! Challenges in DNS: against a real server with keys, a script, and the interfaces of two providers.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use onedoor::certs::dns::acme_dns::{AcmeDns, AcmeDnsOptions};
+use onedoor::certs::dns::cloudflare::{Cloudflare, CloudflareOptions};
+use onedoor::certs::dns::error::DnsError;
+use onedoor::certs::dns::exec::{Exec, ExecOptions};
+use onedoor::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
+use onedoor::certs::dns::secret::Secret;
+use onedoor::certs::dns::wait::until_visible;
+use onedoor::certs::dns::{Publisher, challenge_name};
+use onedoor::clock::Clock;
+use serde_json::{Value, json};
+
+use crate::support::PATIENCE;
+use crate::support::backend::{Backend, Seen, ok};
+use crate::support::dns::Knot;
+
+const NS: &str = "@ NS ns1\nns1 A 127.0.0.1\n";
+const NAME: &str = "_acme-challenge.www.a.test.";
+
+fn updates(options: &Rfc2136Options) -> Publisher {
+    Publisher::Rfc2136(Rfc2136::new(options, Clock::system()).unwrap())
+}
+
+/// The words of a failure to publish.
+async fn refusal(knot: &Knot, options: &Rfc2136Options, name: &str) -> String {
+    let published = updates(options).publish(&knot.resolver(), name, "v").await;
+    published.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn two_values_stand_at_one_name_and_leave_one_by_one() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    let (resolver, clock) = (knot.resolver(), Clock::system());
+    let publisher = updates(&knot.key(Algorithm::HmacSha256));
+    let name = challenge_name("*.a.test");
+    let one = publisher.publish(&resolver, &name, "one").await.unwrap();
+    let two = publisher.publish(&resolver, &name, "two").await.unwrap();
+    for published in [&one, &two] {
+        until_visible(
+            &resolver,
+            &clock,
+            published.record(),
+            published.value(),
+            PATIENCE,
+        )
+        .await
+        .unwrap();
+    }
+    assert_eq!(knot.txt(&name), ["one", "two"]);
+    publisher.publish(&resolver, &name, "two").await.unwrap();
+    assert_eq!(knot.txt(&name), ["one", "two"]);
+
+    publisher.withdraw(&one).await.unwrap();
+    assert_eq!(knot.txt(&name), ["two"]);
+    publisher.withdraw(&one).await.unwrap();
+    publisher.withdraw(&two).await.unwrap();
+    assert!(knot.txt(&name).is_empty());
+}
+
+#[tokio::test]
+async fn all_algorithms_and_a_given_zone_work() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    for algorithm in [
+        Algorithm::HmacSha256,
+        Algorithm::HmacSha384,
+        Algorithm::HmacSha512,
+    ] {
+        let options = Rfc2136Options {
+            zone: Some("a.test".into()),
+            ..knot.key(algorithm)
+        };
+        let publisher = updates(&options);
+        let resolver = knot.resolver();
+        let published = publisher.publish(&resolver, NAME, "v").await.unwrap();
+        assert_eq!(knot.txt(NAME), ["v"]);
+        publisher.withdraw(&published).await.unwrap();
+        assert!(knot.txt(NAME).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn refusals_say_who_refused_what_and_how_to_mend_it() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    let good = knot.key(Algorithm::HmacSha256);
+    let server = knot.address;
+
+    let secret = Secret::new("d3Jvbmc=");
+    let wrong = Rfc2136Options {
+        secret,
+        ..good.clone()
+    };
+    assert_eq!(
+        refusal(&knot, &wrong, NAME).await,
+        format!(
+            "`{server}` would not change TXT `{NAME}` in zone `a.test.` and answered `Not authorized` (BADSIG): it has another secret for this key: correct `secret`"
+        )
+    );
+    let key = "stranger".into();
+    let unknown = Rfc2136Options {
+        key,
+        ..good.clone()
+    };
+    let said = refusal(&knot, &unknown, NAME).await;
+    assert!(said.contains("(BADKEY): it has no such key"), "{said}");
+
+    assert_eq!(
+        refusal(&knot, &good, "_acme-challenge.b.test").await,
+        format!(
+            "resolver `{server}` was asked for CNAME `_acme-challenge.b.test.`: it answered `Query Refused`"
+        )
+    );
+    let zone = Some("test".into());
+    let wide = Rfc2136Options {
+        zone,
+        ..good.clone()
+    };
+    let said = refusal(&knot, &wide, NAME).await;
+    assert!(
+        said.contains("in zone `test.` and answered `Not authorized`"),
+        "{said}"
+    );
+
+    let silent = Rfc2136Options {
+        server: dead_address(),
+        ..good
+    };
+    let said = refusal(&knot, &silent, NAME).await;
+    assert!(
+        said.contains("no answer: ") && said.contains("refused"),
+        "{said}"
+    );
+}
+
+fn dead_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_delegated_name_is_published_where_it_leads() {
+    let chain = "_acme-challenge.www CNAME hop\nhop CNAME www.b.test.\n";
+    let circle = "_acme-challenge.round CNAME back\nback CNAME _acme-challenge.round\n";
+    let knot = Knot::serving(&[("a.test", &format!("{NS}{chain}{circle}")), ("b.test", NS)]);
+    let resolver = knot.resolver();
+    let publisher = updates(&knot.key(Algorithm::HmacSha512));
+    let published = publisher.publish(&resolver, NAME, "v").await.unwrap();
+    assert_eq!(
+        (published.name(), published.record()),
+        (NAME, "www.b.test.")
+    );
+    assert_eq!(knot.txt("www.b.test"), ["v"]);
+    until_visible(
+        &resolver,
+        &Clock::system(),
+        published.record(),
+        "v",
+        PATIENCE,
+    )
+    .await
+    .unwrap();
+
+    let name = challenge_name("round.a.test");
+    let error = publisher.publish(&resolver, &name, "v").await.unwrap_err();
+    assert!(error.to_string().contains("in a circle"), "{error}");
+    assert!(error.is_lasting());
+}
+
+#[tokio::test]
+async fn every_name_server_must_show_the_value() {
+    let both = format!("{NS}@ NS ns2\nns2 A 127.0.0.2\n");
+    let zones = [("a.test", both.as_str())];
+    let first = Knot::serving(&zones);
+    let second = first.beside(Ipv4Addr::new(127, 0, 0, 2), &zones);
+    let (resolver, clock) = (first.resolver(), Clock::system());
+    let publish = async |knot: &Knot, value| {
+        updates(&knot.key(Algorithm::HmacSha256))
+            .publish(&resolver, NAME, value)
+            .await
+            .unwrap()
+    };
+    publish(&first, "v").await;
+    publish(&second, "other").await;
+    let within = Duration::from_millis(100);
+    let error = until_visible(&resolver, &clock, NAME, "v", within)
+        .await
+        .unwrap_err();
+    let (said, address) = (error.to_string(), second.address);
+    let expected = format!("`ns2.a.test.` ({address}) has only \"other\"");
+    assert!(said.contains(&expected) && !said.contains("ns1"), "{said}");
+    assert!(!error.is_lasting());
+
+    let waiting = until_visible(&resolver, &clock, NAME, "v", PATIENCE);
+    let (seen, _published) = tokio::join!(waiting, publish(&second, "v"));
+    seen.unwrap();
+
+    drop(second);
+    let error = until_visible(&resolver, &clock, NAME, "late", within).await;
+    let said = error.unwrap_err().to_string();
+    assert!(said.contains("`ns1.a.test.`"), "{said}");
+}
+
+#[tokio::test]
+async fn a_script_is_called_as_by_lego() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let text = format!("echo \"$#:$1:$2:$3\" >> {}", calls.display());
+    let publisher = script(folder.path(), &text, PATIENCE);
+    let value = "-leading_hyphen";
+    let published = publisher.publish(&knot.resolver(), NAME, value).await;
+    publisher.withdraw(&published.unwrap()).await.unwrap();
+    assert_eq!(
+        fs::read_to_string(calls).unwrap(),
+        format!("3:present:{NAME}:{value}\n3:cleanup:{NAME}:{value}\n")
+    );
+}
+
+#[tokio::test]
+async fn a_failing_script_is_quoted_and_a_slow_one_is_killed() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    let resolver = knot.resolver();
+    let folder = tempfile::tempdir().unwrap();
+    let failure = async |publisher: Publisher| {
+        let error = publisher.publish(&resolver, NAME, "v").await.unwrap_err();
+        error.to_string()
+    };
+    let loud = "echo no token; echo at all >&2; head -c 100000 /dev/zero | tr '\\0' x; exit 3";
+    let said = failure(script(folder.path(), loud, PATIENCE)).await;
+    let expected = format!(
+        "program present {NAME} …` ended with exit status: 3, and said: no token\nat all\nxxx"
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(said.len() < 5000, "{}", said.len());
+
+    let slow = "echo waiting; sleep 60 & sleep 60";
+    let patience = Duration::from_millis(500);
+    let said = failure(script(folder.path(), slow, patience)).await;
+    assert!(said.contains("was killed after 0.5 s"), "{said}");
+
+    let missing = Publisher::Exec(Exec::new(ExecOptions {
+        program: folder.path().join("nothing"),
+        patience,
+    }));
+    let said = failure(missing).await;
+    assert!(
+        said.contains("could not be started: No such file"),
+        "{said}"
+    );
+}
+
+fn script(folder: &Path, text: &str, patience: Duration) -> Publisher {
+    let program: PathBuf = folder.join("program");
+    fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    Publisher::Exec(Exec::new(ExecOptions { program, patience }))
+}
+
+#[tokio::test]
+async fn acme_dns_is_told_the_value_for_its_subdomain() {
+    let delegated = "_acme-challenge.www CNAME d420c923.auth\nauth NS ns1\n";
+    let records = format!("{NS}{delegated}");
+    let knot = Knot::serving(&[("a.test", &records), ("auth.a.test", NS)]);
+    let server = Backend::http(|request| match request.field("x-api-key") {
+        Some("good key") => ok(r#"{"txt": "v"}"#),
+        _ => answer(401, &json!({"error": "forbidden"})),
+    });
+    let account = |key| {
+        Publisher::AcmeDns(AcmeDns::new(AcmeDnsOptions {
+            url: format!("http://{}/", server.address),
+            user: "user-1".into(),
+            key: Secret::new(key),
+            subdomain: "D420C923".into(),
+        }))
+    };
+    let resolver = knot.resolver();
+    let published = account("good key").publish(&resolver, NAME, "v").await;
+    let published = published.unwrap();
+    assert_eq!(published.record(), "d420c923.auth.a.test.");
+    let request = server.only();
+    assert_eq!(request.line(), "POST /update HTTP/1.1");
+    assert_eq!(request.field("x-api-user"), Some("user-1"));
+    assert_eq!(request.field("content-type"), Some("application/json"));
+    assert_eq!(body(&request), json!({"subdomain": "D420C923", "txt": "v"}));
+    account("good key").withdraw(&published).await.unwrap();
+
+    let refused = account("bad key").publish(&resolver, NAME, "v").await;
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains("answered 401") && said.contains("forbidden"),
+        "{said}"
+    );
+    assert!(!said.contains("bad key"), "{said}");
+
+    let elsewhere = challenge_name("a.test");
+    let refused = account("good key")
+        .publish(&resolver, &elsewhere, "v")
+        .await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("add a CNAME from it to `D420C923`"), "{said}");
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn cloudflare_creates_in_the_longest_zone_and_deletes_by_id() {
+    let knot = Knot::serving(&[("a.test", NS)]);
+    let server = Backend::http(cloudflare);
+    let account = |token| {
+        Publisher::Cloudflare(Cloudflare::new(CloudflareOptions {
+            token: Secret::new(token),
+            base: format!("http://{}/client/v4", server.address),
+        }))
+    };
+    let resolver = knot.resolver();
+    let publisher = account("good");
+    let published = publisher.publish(&resolver, NAME, "v").await.unwrap();
+    publisher.withdraw(&published).await.unwrap();
+    // What an earlier process left is taken over.
+    let left = publisher.publish(&resolver, NAME, "left").await.unwrap();
+    publisher.withdraw(&left).await.unwrap();
+    let calls: Vec<String> = server.seen().iter().map(call).collect();
+    let relative = NAME.trim_end_matches('.');
+    let zones = [
+        format!("GET /client/v4/zones?name={relative}"),
+        "GET /client/v4/zones?name=www.a.test".into(),
+        "GET /client/v4/zones?name=a.test".into(),
+    ];
+    let records = "/client/v4/zones/zone-1/dns_records";
+    let first = [
+        format!("POST {records}"),
+        format!("DELETE {records}/record-7"),
+    ];
+    let second = [
+        format!("POST {records}"),
+        format!("GET {records}?type=TXT&name={relative}&per_page=100"),
+        format!("DELETE {records}/record-5"),
+    ];
+    assert_eq!(calls, [&zones[..], &first, &zones, &second].concat(),);
+    let created = server
+        .seen()
+        .into_iter()
+        .find(|seen| seen.line().starts_with("POST"));
+    assert_eq!(
+        body(&created.unwrap()),
+        json!({"type": "TXT", "name": relative, "content": "\"v\"", "ttl": 60})
+    );
+
+    let refused = account("bad").publish(&resolver, NAME, "v").await;
+    let error = refused.unwrap_err();
+    assert!(matches!(&error, DnsError::Provider { answer, .. } if answer.contains("10000")));
+    assert!(
+        error
+            .to_string()
+            .ends_with("check `token`: it needs `Zone: Read` and `DNS: Edit` for the zone")
+    );
+}
+
+fn cloudflare(request: &Seen) -> Vec<u8> {
+    if request.field("authorization") != Some("Bearer good") {
+        let errors = json!([{"code": 10000, "message": "Authentication error"}]);
+        return answer(
+            403,
+            &json!({"success": false, "errors": errors, "result": null}),
+        );
+    }
+    let done = |result: Value| {
+        answer(
+            200,
+            &json!({"success": true, "errors": [], "result": result}),
+        )
+    };
+    let line = request.line();
+    if line.starts_with("GET /client/v4/zones?") {
+        let ours = line.contains("name=a.test ");
+        return done(if ours {
+            json!([{"id": "zone-1"}])
+        } else {
+            json!([])
+        });
+    }
+    match line.split(' ').next() {
+        Some("POST") if body(request)["content"] == "\"left\"" => {
+            let errors = json!([{"code": 81058, "message": "An identical record already exists."}]);
+            answer(
+                400,
+                &json!({"success": false, "errors": errors, "result": null}),
+            )
+        }
+        Some("POST") => done(json!({"id": "record-7"})),
+        Some("GET") => done(json!([
+            {"id": "record-4", "content": "\"other\""},
+            {"id": "record-5", "content": "\"left\""},
+        ])),
+        _ => done(json!({"id": "gone"})),
+    }
+}
+
+fn call(request: &Seen) -> String {
+    request.line().trim_end_matches(" HTTP/1.1").to_owned()
+}
+
+fn body(request: &Seen) -> Value {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+fn answer(status: u16, body: &Value) -> Vec<u8> {
+    let text = body.to_string();
+    let length = text.len();
+    format!("HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\n\r\n{text}").into_bytes()
+}
