@@ -13,6 +13,9 @@ use onedoor::config::problem::{self, Color, Problem, Sources};
 use onedoor::config::site::{Action, Certificate, Http, Service, Site};
 use onedoor::config::{self, Config, Loaded, Refused};
 
+#[path = "config/acme.rs"]
+mod acme;
+
 #[test]
 fn every_valid_file_loads_without_a_word() {
     for path in files("valid") {

@@ -71,6 +71,7 @@ impl App {
             let loaded = source.load(Some(&previous))?;
             let unchanged = why == Why::FilesChanged
                 && same_texts(&loaded.sources, &previous.sources)
+                && same_secrets(&loaded.config, &previous.config)
                 && loaded.config.cert_dir.is_none();
             if unchanged {
                 Ok(None)
@@ -148,12 +149,19 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("storage", old.storage != new.storage),
         ("log", old.log != new.log),
+        ("acme", old.acme != new.acme),
+        ("alerts", old.alerts != new.alerts),
     ];
     changes
         .into_iter()
         .filter(|(_key, changed)| *changed)
         .map(|(key, _changed)| key)
         .collect()
+}
+
+/// Texts do not show their secrets, and secrets may stand in files of their own.
+fn same_secrets(old: &Config, new: &Config) -> bool {
+    old.acme == new.acme && old.alerts == new.alerts
 }
 
 fn same_texts(old: &Sources, new: &Sources) -> bool {

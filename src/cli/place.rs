@@ -9,7 +9,7 @@ use crate::storage::place::NoPlace;
 
 /// The storage folder: the configuration's, else the environment's choice.
 pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
-    match &config.storage {
+    match &config.storage.folder {
         Some(path) => Ok(path.clone()),
         None => storage::default_place(),
     }

@@ -2,8 +2,11 @@
 //!
 //! `text → DeTable with spans → check → Result<Config, Problems>`; only [`load()`] touches the file system.
 
+pub mod acme;
+pub mod alerts;
 mod answers;
 mod arguments;
+pub mod command;
 mod document;
 mod grammar;
 mod headers;
@@ -21,17 +24,20 @@ mod reader;
 mod requests;
 mod rewrite;
 mod rules;
+pub mod secret;
 mod secure;
 mod settings;
 pub mod site;
 mod sites;
 mod sockets;
+pub mod storage;
 mod suggest;
 pub mod target;
 mod targets;
 mod tunnels;
 mod units;
 mod unquoted;
+mod url;
 mod walk;
 
 use std::num::NonZeroUsize;
@@ -43,18 +49,25 @@ pub use outcome::{Loaded, Refused};
 pub use read::{from_arguments, read};
 pub use secure::{LOCAL_SUFFIXES, is_local};
 
-use crate::hostname::HostName;
+use crate::hostname::{HostName, HostPattern};
+use acme::Acme;
+use acme::names::Ordered;
+use alerts::Alerts;
 use listen::Listen;
 use problem::Located;
 use site::Site;
+use storage::Storage;
 
 /// Everything that a file, or a command line, asks for. Checked: whoever holds one need not doubt it.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where plain HTTP is spoken; empty when `http = false`.
     pub http: Vec<Listen>,
-    /// Where certificates live, as the file says it; none: the place is chosen from the environment.
-    pub storage: Option<PathBuf>,
+    /// Where certificates live.
+    pub storage: Storage,
+    /// Public certificates; none: nobody is asked for any.
+    pub acme: Option<Acme>,
+    pub alerts: Alerts,
     /// What happens to a name that nobody serves.
     pub unknown: Unknown,
     /// Data threads; none: the cores available.
@@ -69,6 +82,17 @@ pub struct Config {
     pub log: Log,
     /// In the order of the files, each file's in its own order.
     pub sites: Vec<Site>,
+}
+
+impl Config {
+    /// When a certificate is ordered for a name of a site with [`site::Certificate::Auto`] that no pair covers; none: never.
+    #[must_use]
+    pub fn ordered(&self, name: &HostPattern) -> Option<Ordered> {
+        if is_local(name, &self.local_suffixes) {
+            return None;
+        }
+        self.acme.as_ref()?.ordered(name).ok()
+    }
 }
 
 /// What happens to a name that nobody serves.

@@ -13,7 +13,7 @@ pub struct Loaded {
     /// Errors of included files; each such file's sites are those of its last good version, if there was one.
     pub isolated: Vec<Problem>,
     pub warnings: Vec<Problem>,
-    /// What to watch for changes: every file that was read, and every folder that `include` looks into.
+    /// What to watch for changes: every file that was read, secrets too, and every folder that `include` looks into.
     pub watched: Vec<PathBuf>,
 }
 
@@ -30,13 +30,16 @@ pub(super) struct Read {
     pub(super) config: Config,
     pub(super) problems: Vec<Problem>,
     pub(super) isolated: Vec<Problem>,
+    /// Where secrets stand in the texts.
+    pub(super) hidden: Vec<At>,
     /// The first source that is an included file.
     pub(super) first_included: u32,
 }
 
 impl Read {
     /// Decides whether the configuration may be served: errors of included files are no reason against it.
-    pub(super) fn sort_out(self, sources: Sources) -> Result<Loaded, Refused> {
+    pub(super) fn sort_out(self, mut sources: Sources) -> Result<Loaded, Refused> {
+        sources.hide(&self.hidden);
         let is_included = |at: &Option<(At, String)>| {
             at.as_ref()
                 .is_some_and(|(at, _)| at.file >= self.first_included)

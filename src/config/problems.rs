@@ -11,6 +11,7 @@ pub(super) struct Problems {
     list: Vec<Problem>,
     seen: HashSet<(&'static str, Option<At>)>,
     faulty: HashSet<u32>,
+    hidden: Vec<At>,
 }
 
 impl Problems {
@@ -41,6 +42,15 @@ impl Problems {
         self.list
             .iter()
             .any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// What stands there is a secret, which no snippet may show.
+    pub(super) fn hide(&mut self, at: At) {
+        self.hidden.push(at);
+    }
+
+    pub(super) fn hidden(&self) -> &[At] {
+        &self.hidden
     }
 
     /// Drops what only repeats the syntax errors of a document.

@@ -24,13 +24,27 @@ pub(super) struct Included {
     pub(super) unreadable: Option<Problem>,
 }
 
-/// Where included files come from.
+/// What the texts only name: other files, and variables.
 pub(super) trait Files {
     /// The files that the patterns name, in order, each once.
     fn find(&mut self, patterns: &[Located<PathBuf>], problems: &mut Problems) -> Vec<Included>;
+
+    /// What is in a small file.
+    fn content(&mut self, path: &Path) -> Result<Vec<u8>, Unread>;
+
+    /// The value of an environment variable.
+    fn variable(&mut self, name: &str) -> Result<String, Unread>;
 }
 
-/// Knows no other files, for texts that stand alone.
+/// Why something that a text names was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// The text stands alone.
+    NobodyLooks,
+    Because(String),
+}
+
+/// Knows nothing else, for texts that stand alone.
 #[derive(Debug)]
 struct NoFiles;
 
@@ -38,9 +52,18 @@ impl Files for NoFiles {
     fn find(&mut self, _patterns: &[Located<PathBuf>], _problems: &mut Problems) -> Vec<Included> {
         Vec::new()
     }
+
+    fn content(&mut self, _path: &Path) -> Result<Vec<u8>, Unread> {
+        Err(Unread::NobodyLooks)
+    }
+
+    fn variable(&mut self, _name: &str) -> Result<String, Unread> {
+        Err(Unread::NobodyLooks)
+    }
 }
 
-/// Reads a text as the file `path` would be read, without looking at any file: `include` finds nothing.
+/// Reads a text as the file `path` would be read, without looking at any file or variable: `include` finds nothing, and secrets that
+/// are kept elsewhere stay empty.
 ///
 /// # Errors
 /// All problems of the text at once.
@@ -80,7 +103,7 @@ pub(super) fn assemble(
     let (read, included, earlier) = {
         let main = main.map(|index| document(index, &own[index]));
         let arguments = arguments.map(|index| origin(index, &own[index]));
-        let mut reading = Reading::begin(main.as_ref(), arguments.as_ref());
+        let mut reading = Reading::begin(main.as_ref(), arguments.as_ref(), files);
         let included = reading.find(main.as_ref(), files);
         let documents: Vec<_> = included
             .iter()
@@ -120,7 +143,11 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(main: Option<&'a Document<'a>>, arguments: Option<&Origin<'_>>) -> Self {
+    fn begin(
+        main: Option<&'a Document<'a>>,
+        arguments: Option<&Origin<'_>>,
+        files: &mut dyn Files,
+    ) -> Self {
         let mut problems = Problems::default();
         let top = main.map(Document::top);
         if let Some(main) = main {
@@ -129,7 +156,7 @@ impl<'a> Reading<'a> {
         let settings = match &top {
             Some(top) => {
                 check_top(top, &mut problems);
-                Settings::read(top, &mut problems)
+                Settings::read(top, files, &mut problems)
             }
             None => Settings::default(),
         };
@@ -248,6 +275,8 @@ impl<'a> Reading<'a> {
             config: Config {
                 http: settings.http.list.to_vec(),
                 storage: settings.storage,
+                acme: settings.acme.map(|(acme, _places)| acme),
+                alerts: settings.alerts,
                 unknown,
                 workers: settings.workers,
                 drain: settings.drain,
@@ -257,6 +286,7 @@ impl<'a> Reading<'a> {
                 log: settings.log,
                 sites: self.sites,
             },
+            hidden: self.walk.problems.hidden().to_vec(),
             problems: self.walk.problems.into_sorted(),
             isolated: self.isolated,
             first_included: self.first_included,

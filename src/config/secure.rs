@@ -129,29 +129,49 @@ pub(super) fn tls(
     }
 }
 
-/// Reports each name that nothing could make a certificate for. With any pair at hand this is for the certificates to say.
+/// Whether there are pairs that may cover names besides those of their own site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pairs {
+    /// Only whoever reads them can say which names they cover.
+    AtHand,
+    None,
+}
+
+/// Reports each name that nothing could make a certificate for.
 pub(super) fn require_certificates(
     names: &[(HostPattern, At)],
+    pairs: Pairs,
     settings: &Settings,
     problems: &mut Problems,
 ) {
-    if settings.cert_dir.is_some() {
+    if pairs == Pairs::AtHand || settings.cert_dir.is_some() {
         return;
     }
+    let acme = settings.acme.as_ref().map(|(acme, _places)| acme);
     for (name, at) in names {
-        if !is_local(name, &settings.local_suffixes) {
-            problems.error(
+        if is_local(name, &settings.local_suffixes) {
+            continue;
+        }
+        match acme.map(|acme| (acme.ordered(name), acme)) {
+            Some((Ok(_when), acme)) => {
+                if let Some(remark) = acme.remark(name, *at) {
+                    problems.push(remark);
+                }
+            }
+            Some((Err(why), _acme)) => problems.push(why.problem(name, *at)),
+            None => problems.error(
                 "no-certificate",
                 format!("nothing can make a certificate for `{name}`"),
                 *at,
                 "no certificate for this name",
                 CERTIFICATE_HELP,
-            );
+            ),
         }
     }
 }
 
 const CERTIFICATE_HELP: &str = r#"one of these:
+  acme = "you@example.com"                                 a public certificate, ordered and renewed by itself
   { …, cert = "certs/host.pem", key = "certs/host.key" }   your own certificate
   [tls] cert_dir = "certs"                                 a folder of certificates, chosen by name
   { …, tls = "internal" }                                  signed by the local CA, for machines that trust it"#;

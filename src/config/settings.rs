@@ -4,12 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::acme::{self, Acme, Places};
+use super::alerts::Alerts;
 use super::keys;
 use super::problem::{Located, Problem};
 use super::problems::Problems;
+use super::read::Files;
 use super::reader::{Item, Table};
 use super::site::TlsVersion;
 use super::sockets::Sockets;
+use super::storage::Storage;
 use super::{AccessLog, Level, Limits, Log, LogFormat};
 use crate::hostname::HostName;
 
@@ -44,7 +48,9 @@ const LEVELS: &[(&str, Level)] = &[
 pub(super) struct Settings {
     pub(super) listen: Sockets,
     pub(super) http: Sockets,
-    pub(super) storage: Option<PathBuf>,
+    pub(super) storage: Storage,
+    pub(super) acme: Option<(Acme, Places)>,
+    pub(super) alerts: Alerts,
     /// A site's name; none: refuse.
     pub(super) unknown: Option<Located<String>>,
     pub(super) workers: Option<NonZeroUsize>,
@@ -61,7 +67,9 @@ impl Default for Settings {
         Self {
             listen: Sockets::of_port(PORT_HTTPS),
             http: Sockets::of_port(PORT_HTTP),
-            storage: None,
+            storage: Storage::default(),
+            acme: None,
+            alerts: Alerts::default(),
             unknown: None,
             workers: None,
             drain: DRAIN,
@@ -76,7 +84,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Reads every key of the top level but `include`, `defaults` and `sites`.
-    pub(super) fn read(top: &Table<'_>, problems: &mut Problems) -> Self {
+    pub(super) fn read(top: &Table<'_>, files: &mut dyn Files, problems: &mut Problems) -> Self {
         let mut settings = Self::default();
         if let Some(listen) = top
             .get("listen")
@@ -87,7 +95,12 @@ impl Settings {
         if let Some(http) = top.get("http").and_then(|item| plain(&item, problems)) {
             settings.http = http;
         }
-        settings.storage = top.get("storage").and_then(|item| storage(&item, problems));
+        if let Some(item) = top.get("storage") {
+            settings.storage = Storage::read(&item, problems);
+        }
+        settings.acme = top
+            .get("acme")
+            .and_then(|item| acme::read(&item, files, problems));
         settings.unknown = top.get("unknown").and_then(|item| unknown(&item, problems));
         settings.workers = top.get("workers").and_then(|item| workers(&item, problems));
         if let Some(drain) = top.get("drain").and_then(|item| item.duration(problems)) {
@@ -98,6 +111,7 @@ impl Settings {
                 .and_then(|item| item.table("a table", problems))
         };
         let (tls, limits, log) = (table("tls"), table("limits"), table("log"));
+        let alerts = table("alerts");
         if let Some(tls) = tls {
             settings.read_tls(&tls, problems);
         }
@@ -106,6 +120,9 @@ impl Settings {
         }
         if let Some(log) = log {
             read_log(&log, &mut settings.log, problems);
+        }
+        if let Some(alerts) = alerts {
+            settings.alerts = Alerts::read(&alerts, files, problems);
         }
         settings
     }
@@ -142,18 +159,6 @@ fn plain(item: &Item<'_>, problems: &mut Problems) -> Option<Sockets> {
         }
         None => Sockets::read(item, problems),
     }
-}
-
-fn storage(item: &Item<'_>, problems: &mut Problems) -> Option<PathBuf> {
-    if item.as_table().is_some() {
-        item.not_built_yet("storage = { … }", problems);
-        return None;
-    }
-    if let Some((scheme, _)) = item.as_text().and_then(|text| text.split_once("://")) {
-        item.not_built_yet(&format!("storage = \"{scheme}://…\""), problems);
-        return None;
-    }
-    item.path(problems).map(|path| path.value)
 }
 
 fn unknown(item: &Item<'_>, problems: &mut Problems) -> Option<Located<String>> {

@@ -55,7 +55,8 @@ pub enum Certificate {
     },
     /// `tls = "internal"`: the local CA signs whatever the site's names are.
     LocalCa,
-    /// `tls = "auto"`: a pair of `cert_dir` that covers the name, else the local CA for local suffixes, else an error at loading.
+    /// `tls = "auto"`: a pair that covers the name, else the local CA for local suffixes, else what `acme` orders, else an error at loading.
+    /// [`super::Config::ordered`] says which names are ordered.
     Auto,
 }
 

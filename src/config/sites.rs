@@ -9,7 +9,7 @@ use super::names::{self, Key};
 use super::problem::{At, Problem};
 use super::reader::{Item, Layers, Table};
 use super::rules::{self, Chosen};
-use super::secure::{self, Security};
+use super::secure::{self, Pairs, Security};
 use super::site::{Certificate, Http, Redirect, Rule, Service, Site};
 use super::sockets::{Sockets, Use};
 use super::walk::Walk;
@@ -205,9 +205,15 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn require_certificates(&mut self, draft: &Draft<'a>, certificate: &Certificate) {
-        if *certificate == Certificate::Auto && !self.has_pairs {
-            secure::require_certificates(&draft.names, &self.settings, &mut self.problems);
+        if *certificate != Certificate::Auto {
+            return;
         }
+        let pairs = if self.has_pairs {
+            Pairs::AtHand
+        } else {
+            Pairs::None
+        };
+        secure::require_certificates(&draft.names, pairs, &self.settings, &mut self.problems);
     }
 
     /// Finds the site's sockets and takes its names on them.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::acme::Reached;
 use super::arguments;
 use super::document::Origin;
 use super::listen::Listen;
@@ -17,6 +18,7 @@ use super::settings::{Settings, VERSIONS};
 use super::site::{Action, Certificate, Rule, Service, Site};
 use super::sockets::{Doors, Sockets, Use};
 use super::targets::Targets;
+use crate::hostname::HostPattern;
 
 /// Settings, defaults, everything taken so far, and what sites share.
 #[derive(Debug)]
@@ -128,12 +130,38 @@ impl<'a> Walk<'a> {
         Arc::clone(list)
     }
 
+    /// Warns of challenges that nobody would answer, if any site may need one.
+    fn warn_of_silence(&mut self, sites: &[Site]) {
+        let Some((acme, places)) = &self.settings.acme else {
+            return;
+        };
+        let ordered = |site: &Site| match &site.service {
+            Service::Secure(tls, _) | Service::Tcp(tls, _) => {
+                let local = &self.settings.local_suffixes;
+                let is_public = |name: &HostPattern| !secure::is_local(name, local);
+                tls.certificate == Certificate::Auto && site.names.iter().any(is_public)
+            }
+            Service::Plain(_) | Service::Passthrough(_) => false,
+        };
+        let tls: Vec<&Site> = sites.iter().filter(|site| ordered(site)).collect();
+        if tls.is_empty() {
+            return;
+        }
+        let has = |list: &[Listen], port| list.iter().any(|listen| listen.port == port);
+        let reached = Reached {
+            tls: tls.iter().all(|site| has(&site.listen, PORT_TLS_ALPN)),
+            plain: has(&self.settings.http.list, PORT_HTTP),
+        };
+        places.warn_of_silence(acme, reached, &mut self.problems);
+    }
+
     /// Warns of what is odd about the whole.
     pub(super) fn finish(&mut self, sites: &[Site]) {
         let listens: Vec<Listen> = self.doors.listens();
         for (target, at) in self.targets.in_order() {
             loops::warn_of_own_socket(&target, at, &listens, &mut self.problems);
         }
+        self.warn_of_silence(sites);
         if sites.is_empty() && !self.problems.has_errors() {
             self.problems.push(
                 Problem::warning("no-sites", "there are no sites, so nothing is served")
@@ -142,6 +170,10 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+/// Where the CAs that prove names by a connection come to.
+const PORT_TLS_ALPN: u16 = 443;
+const PORT_HTTP: u16 = 80;
 
 fn move_to(site: &mut Site, file: u32) {
     site.at.file = file;

@@ -1,9 +1,13 @@
 //! Which keys each table knows, which it will know, and what other programs call them.
 
+mod certificates;
 mod tables;
 
 use super::problem::{At, Problem};
 use super::suggest;
+pub(super) use certificates::{
+    ACME, ACME_DNS, ALERTS, CLOUDFLARE, EAB, EXEC, FALLBACK, ON_DEMAND, RFC2136, SECRET, STORAGE,
+};
 pub(super) use tables::{
     DEFAULTS, HEADERS, HSTS, INCLUDED, LIMITS, LOG, PATH, RESPOND, REWRITE, SITE, TARGET, TIMEOUT,
     TLS, TOP,
@@ -85,7 +89,9 @@ impl Keys {
             Some(near) => return format!("there is a similar key: `{near}`"),
             None => {}
         }
-        let homes = [&SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT];
+        let homes = [
+            &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
+        ];
         match homes.iter().find(|keys| keys.known.contains(&key)) {
             Some(home) => format!("`{key}` is a key of {}", home.of),
             None => format!("the keys of {} are {}", self.of, listed(self.known)),
@@ -139,7 +145,26 @@ mod tests {
     #[test]
     fn every_translation_leads_to_a_key() {
         for keys in [
-            &TOP, &SITE, &TARGET, &TLS, &LOG, &LIMITS, &TIMEOUT, &HSTS, &RESPOND,
+            &TOP,
+            &SITE,
+            &TARGET,
+            &TLS,
+            &LOG,
+            &LIMITS,
+            &TIMEOUT,
+            &HSTS,
+            &RESPOND,
+            &ACME,
+            &FALLBACK,
+            &EAB,
+            &ON_DEMAND,
+            &RFC2136,
+            &ACME_DNS,
+            &CLOUDFLARE,
+            &EXEC,
+            &STORAGE,
+            &ALERTS,
+            &SECRET,
         ] {
             for (theirs, ours) in keys.foreign {
                 let leads = keys.known.contains(ours) || keys.unbuilt.contains(ours);
@@ -162,8 +187,29 @@ mod tests {
     fn the_example_shows_every_key() {
         let example = include_str!("../../../proxy.toml.example");
         let tables = [
-            &TOP, &SITE, &PATH, &TARGET, &TLS, &LOG, &LIMITS, &TIMEOUT, &HSTS, &RESPOND, &HEADERS,
+            &TOP,
+            &SITE,
+            &PATH,
+            &TARGET,
+            &TLS,
+            &LOG,
+            &LIMITS,
+            &TIMEOUT,
+            &HSTS,
+            &RESPOND,
+            &HEADERS,
             &REWRITE,
+            &ACME,
+            &FALLBACK,
+            &EAB,
+            &ON_DEMAND,
+            &RFC2136,
+            &ACME_DNS,
+            &CLOUDFLARE,
+            &EXEC,
+            &STORAGE,
+            &ALERTS,
+            &SECRET,
         ];
         for key in tables.iter().flat_map(|keys| keys.known) {
             let shown = example.contains(&format!("{key} = "))

@@ -5,10 +5,10 @@ use super::{Keys, SITE_KEY};
 pub(in crate::config) static TOP: Keys = Keys {
     of: "the top level",
     known: &[
-        "listen", "http", "storage", "include", "unknown", "workers", "drain", "tls", "defaults",
-        "limits", "log", "sites",
+        "listen", "http", "acme", "storage", "include", "unknown", "workers", "drain", "tls",
+        "defaults", "limits", "log", "alerts", "sites",
     ],
-    unbuilt: &["acme", "trust", "metrics", "admin", "alerts"],
+    unbuilt: &["trust", "metrics", "admin"],
     foreign: &[
         ("port", "listen"),
         ("ports", "listen"),
@@ -20,6 +20,22 @@ pub(in crate::config) static TOP: Keys = Keys {
         ("http_port", "http"),
         ("email", "acme"),
         ("letsencrypt", "acme"),
+        ("certbot", "acme"),
+        ("acme_email", "acme"),
+        ("acme_ca", "acme"),
+        ("acme_dns", "acme"),
+        ("ca_server", "acme"),
+        ("cert_issuer", "acme"),
+        ("certresolver", "acme"),
+        ("cert_resolver", "acme"),
+        ("certificates_resolvers", "acme"),
+        ("certificatesresolvers", "acme"),
+        ("on_demand_tls", "acme"),
+        ("resolvers", "acme"),
+        ("alert", "alerts"),
+        ("notify", "alerts"),
+        ("notifications", "alerts"),
+        ("webhook", "alerts"),
         ("ssl", "tls"),
         ("certificates", "tls"),
         ("site", "sites"),
@@ -205,6 +221,10 @@ const FOREIGN_RULE_KEYS: &[(&str, &str)] = &[
     ("alias", "aliases"),
     ("ssl", "tls"),
     ("https", "tls"),
+    ("acme", "tls"),
+    ("letsencrypt", "tls"),
+    ("certresolver", "tls"),
+    ("cert_resolver", "tls"),
     ("ssl_protocols", "min_tls"),
     ("min_version", "min_tls"),
     ("tls_min", "min_tls"),
@@ -359,7 +379,7 @@ pub(in crate::config) static REWRITE: Keys = plain(
 );
 pub(in crate::config) static INCLUDED: Keys = plain("an included file", &["sites"], &[]);
 
-const fn plain(
+pub(super) const fn plain(
     of: &'static str,
     known: &'static [&'static str],
     foreign: &'static [(&'static str, &'static str)],

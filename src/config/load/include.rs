@@ -1,16 +1,19 @@
-//! `include`: which files the patterns name, and what must be watched to notice new ones.
+//! What a file names besides itself: included files, secrets, variables; and what must be watched to notice changes.
 
 use std::collections::BTreeSet;
+use std::env::VarError;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use crate::config::problem::{At, Located, Problem, Source};
 use crate::config::problems::Problems;
-use crate::config::read::{Files, Included};
+use crate::config::read::{Files, Included, Unread};
 
 /// The files, or folders, that the patterns of a file may name.
 const INCLUDED_MAX: usize = 20_000;
+/// The octets of a file with a secret, or with roots.
+const KEPT_BYTES_MAX: u64 = 1 << 20;
 
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -23,6 +26,8 @@ const OPTIONS: MatchOptions = MatchOptions {
 pub(super) struct Globs {
     main: PathBuf,
     files: BTreeSet<PathBuf>,
+    /// Secrets and roots.
+    kept: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
@@ -32,6 +37,7 @@ impl Globs {
         Self {
             main: main.to_owned(),
             files: BTreeSet::new(),
+            kept: BTreeSet::new(),
             folders: BTreeSet::new(),
         }
     }
@@ -40,6 +46,7 @@ impl Globs {
     pub(super) fn watched(self) -> Vec<PathBuf> {
         let mut watched = vec![self.main];
         watched.extend(self.files);
+        watched.extend(self.kept);
         watched.extend(self.folders);
         watched
     }
@@ -105,6 +112,20 @@ impl Files for Globs {
             .iter()
             .flat_map(|pattern| self.one(pattern, problems))
             .collect()
+    }
+
+    fn content(&mut self, path: &Path) -> Result<Vec<u8>, Unread> {
+        self.kept.insert(path.to_owned());
+        super::bytes(path, KEPT_BYTES_MAX).map_err(|error| Unread::Because(error.to_string()))
+    }
+
+    fn variable(&mut self, name: &str) -> Result<String, Unread> {
+        std::env::var(name).map_err(|error| {
+            Unread::Because(match error {
+                VarError::NotPresent => "it is not set".to_owned(),
+                VarError::NotUnicode(_) => "it is not UTF-8".to_owned(),
+            })
+        })
     }
 }
 

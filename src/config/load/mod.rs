@@ -63,16 +63,7 @@ pub fn load_with_arguments(
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        let most = FILE_BYTES_MAX >> 20;
-        return Err(io::Error::other(format!(
-            "the file has more than {most} MiB"
-        )));
-    }
+    let bytes = bytes(path, FILE_BYTES_MAX)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let lines = error.as_bytes()[..good]
@@ -82,6 +73,18 @@ fn text(path: &Path) -> io::Result<String> {
         let message = format!("line {} is not UTF-8", lines + 1);
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
+}
+
+fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        let most = most >> 20;
+        return Err(io::Error::other(format!(
+            "the file has more than {most} MiB"
+        )));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -123,11 +123,41 @@ impl Sources {
     pub fn path(&self, at: At) -> Option<&Path> {
         self.source(at).map(|source| source.path.as_path())
     }
+
+    /// Puts asterisks in place of what stands there; offsets stay what they are.
+    pub(super) fn hide(&mut self, places: &[At]) {
+        for at in places {
+            let Ok(index) = usize::try_from(at.file) else {
+                continue;
+            };
+            if let Some(source) = self.files.get_mut(index) {
+                source.hide(*at);
+            }
+        }
+    }
 }
 
-/// One file's name and text; the command line is a source too, named `<arguments>`.
+/// One file's name and text, secrets hidden; the command line is a source too, named `<arguments>`.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub path: PathBuf,
     pub text: String,
+}
+
+impl Source {
+    fn hide(&mut self, at: At) {
+        let fit = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+        let range = fit(at.start)..fit(at.end);
+        let Some(shown) = self.text.get(range.clone()) else {
+            return;
+        };
+        let hidden: String = shown
+            .chars()
+            .map(|c| match c {
+                '\n' | '\r' => c.to_string(),
+                c => "*".repeat(c.len_utf8()),
+            })
+            .collect();
+        self.text.replace_range(range, &hidden);
+    }
 }
