@@ -270,6 +270,6 @@ impl Root {
 }
 
 /// Also where another object stands in the place of the folder.
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -135,9 +135,9 @@ async fn by_files_a_holder_who_is_silent_for_too_long_is_overtaken_and_fenced() 
     let new = take(&other).await.unwrap();
     assert!(new.fence() > old.fence());
     put(&other, &new).await.unwrap();
-    fenced(put(&one, &old).await);
-    fenced(one.delete(&key("a"), &When::Always, Some(&old)).await);
-    fenced(old.renew().await);
+    fenced(&put(&one, &old).await);
+    fenced(&one.delete(&key("a"), &When::Always, Some(&old)).await);
+    fenced(&old.renew().await);
     drop(old);
     assert!(
         take(&one).await.is_none(),
@@ -150,7 +150,7 @@ async fn by_files_a_holder_who_is_silent_for_too_long_is_overtaken_and_fenced() 
 }
 
 #[track_caller]
-fn fenced(done: Result<(), StoreError>) {
+fn fenced(done: &Result<(), StoreError>) {
     assert!(matches!(done, Err(StoreError::Fenced)), "{done:?}");
 }
 
@@ -175,7 +175,7 @@ async fn a_record_that_makes_no_sense_never_lowers_the_fence() {
         let path = temporary.path().join("leases/certs/a.lease");
         scribble(&path.join(lease.fence().to_string()), b"\xff");
         scribble(&path.join("README"), b"foreign");
-        fenced(put(&store, &lease).await);
+        fenced(&put(&store, &lease).await);
         let last = lease.fence();
         drop(lease);
         let first = take(&store).await;
@@ -196,11 +196,11 @@ async fn a_lease_does_not_survive_the_loss_of_its_folder() {
         let [one, other] = [(); 2].map(|()| process(temporary.path(), sharing));
         let mut old = take(&one).await.unwrap();
         fs::remove_dir_all(temporary.path().join("leases")).unwrap();
-        fenced(put(&one, &old).await);
+        fenced(&put(&one, &old).await);
         let new = take(&other).await.unwrap();
         assert_eq!(new.fence(), old.fence(), "only the nonce tells them apart");
-        fenced(put(&one, &old).await);
-        fenced(old.renew().await);
+        fenced(&put(&one, &old).await);
+        fenced(&old.renew().await);
         put(&other, &new).await.unwrap();
     }
 }
@@ -212,7 +212,7 @@ async fn both_kinds_on_one_folder_never_share_a_fence() {
     let far_lease = take(&far).await.unwrap();
     let near_lease = take(&near).await.unwrap();
     assert!(near_lease.fence() > far_lease.fence());
-    fenced(put(&far, &far_lease).await);
+    fenced(&put(&far, &far_lease).await);
     put(&near, &near_lease).await.unwrap();
 }
 
