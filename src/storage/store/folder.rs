@@ -151,7 +151,12 @@ impl Root {
             match self.attempt_to_put(key, bytes, when, claim) {
                 Err(StoreError::Unusable(Error::Failed { source, .. }))
                     if source.kind() == ErrorKind::NotFound && attempts_left > 0 => {}
-                done => return done,
+                Err(error) => {
+                    // Its folders may have been made for nothing.
+                    self.remove_empty_folders(&self.place(key));
+                    return Err(error);
+                }
+                Ok(version) => return Ok(version),
             }
         }
     }
@@ -200,7 +205,7 @@ impl Root {
         let folder = path.parent().unwrap_or(&self.path);
         self.sync(folder)?;
         self.sweep(folder);
-        self.remove_empty_folders(folder);
+        self.remove_empty_folders(&path);
         Ok(())
     }
 
@@ -254,18 +259,17 @@ impl Root {
         }
     }
 
-    fn remove_empty_folders(&self, deepest: &Path) {
-        let mut folder = deepest;
-        while folder != self.path && fs::remove_dir(folder).is_ok() {
-            let Some(parent) = folder.parent() else {
+    fn remove_empty_folders(&self, below: &Path) {
+        let parents = below.ancestors().skip(1);
+        for folder in parents.take_while(|folder| *folder != self.path) {
+            if fs::remove_dir(folder).is_err() {
                 return;
-            };
-            folder = parent;
+            }
         }
     }
 }
 
 /// Also where another object stands in the place of the folder.
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -301,4 +301,19 @@ mod tests {
             assert_eq!(sharing(magic), expected, "{magic:x}");
         }
     }
+
+    #[test]
+    fn of_too_many_watched_leases_the_oldest_is_forgotten() {
+        let name = |number: usize| Key::new(&number.to_string()).unwrap();
+        let watched = Mutex::default();
+        let watch = |number| unchanged_since(&watched, &name(number), 1, Version::of(b""));
+        let first = watch(0);
+        assert_eq!(watch(0), first);
+        for number in 1..=WATCHED_MAX {
+            watch(number);
+        }
+        let watched = watched.lock().unwrap();
+        assert_eq!(watched.len(), WATCHED_MAX);
+        assert!(!watched.contains_key(&name(0)));
+    }
 }

@@ -8,6 +8,10 @@ mod key;
 mod leases;
 mod listing;
 mod lock;
+#[cfg(test)]
+pub mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,0 +1,375 @@
+//! A store in memory for tests, shared by processes that are played: each has leases and faults of its own.
+//! As strict as a folder of files, but that a lease which is not renewed ends with its time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task;
+use tokio::time::Instant;
+
+use super::{Backend, Claim, Hold, Key, Object, Pending, Store, StoreError, Version, When};
+use crate::storage::files::Error;
+
+/// Makes stores that share one memory.
+#[derive(Debug)]
+pub struct Memory;
+
+/// The strings of one played process, and the way to further ones.
+#[derive(Clone)]
+pub struct Faults(Process);
+
+/// When a mutation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It has no effect.
+    Before,
+    /// It has taken effect, but who asked for it does not learn that.
+    After,
+}
+
+#[derive(Clone)]
+struct Process {
+    shared: Arc<Mutex<Shared>>,
+    number: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    objects: BTreeMap<Key, Vec<u8>>,
+    leases: BTreeMap<Key, Tenure>,
+    processes: Vec<Script>,
+}
+
+#[derive(Debug, Default)]
+struct Tenure {
+    fence: u64,
+    holder: Option<Holder>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    process: usize,
+    until: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    crashed: bool,
+    mutations: u64,
+    /// By the number of the mutation.
+    faults: BTreeMap<u64, (Moment, Fault)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Fail,
+    Crash,
+}
+
+impl Memory {
+    /// An empty memory, and the first process on it.
+    #[must_use]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a memory is used through its processes only"
+    )]
+    pub fn new() -> (Store, Faults) {
+        Process::join(Arc::default())
+    }
+}
+
+impl Faults {
+    /// Another process on the same memory.
+    #[must_use]
+    pub fn process(&self) -> (Store, Self) {
+        Process::join(Arc::clone(&self.0.shared))
+    }
+
+    /// The `nth` put or delete of this process from now on fails; the next one is the first.
+    pub fn fail(&self, nth: u64, moment: Moment) {
+        self.0.script(nth, moment, Fault::Fail);
+    }
+
+    /// This process crashes at its `nth` put or delete from now on.
+    pub fn crash_at(&self, nth: u64, moment: Moment) {
+        self.0.script(nth, moment, Fault::Crash);
+    }
+
+    /// Until [`Faults::revive`] every call fails. The leases are lost for good.
+    pub fn crash(&self) {
+        self.0.lock().crash(self.0.number);
+    }
+
+    /// The process starts again, with what the memory holds. Faults that are still to come are forgotten.
+    pub fn revive(&self) {
+        let script = &mut self.0.lock().processes[self.0.number];
+        script.crashed = false;
+        script.faults.clear();
+    }
+
+    #[must_use]
+    pub fn is_crashed(&self) -> bool {
+        self.0.lock().processes[self.0.number].crashed
+    }
+
+    /// How many puts and deletes this process has attempted.
+    #[must_use]
+    pub fn mutations(&self) -> u64 {
+        self.0.lock().processes[self.0.number].mutations
+    }
+}
+
+impl Process {
+    fn join(shared: Arc<Mutex<Shared>>) -> (Store, Faults) {
+        let number = {
+            let mut joined = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            joined.processes.push(Script::default());
+            joined.processes.len() - 1
+        };
+        let process = Self { shared, number };
+        (Store::on(process.clone()), Faults(process))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn script(&self, nth: u64, moment: Moment, fault: Fault) {
+        assert!(nth > 0, "the next mutation is the first");
+        let script = &mut self.lock().processes[self.number];
+        let number = script.mutations + nth;
+        script.faults.insert(number, (moment, fault));
+    }
+
+    /// Others have their turn before every operation, as they would while a disk is waited for.
+    async fn alive(&self) -> Result<MutexGuard<'_, Shared>, StoreError> {
+        task::yield_now().await;
+        let shared = self.lock();
+        if shared.processes[self.number].crashed {
+            return Err(out_of_reach());
+        }
+        Ok(shared)
+    }
+
+    async fn mutate<T>(
+        &self,
+        mutation: impl FnOnce(&mut Shared) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut shared = self.alive().await?;
+        let script = &mut shared.processes[self.number];
+        script.mutations += 1;
+        let number = script.mutations;
+        let Some((moment, fault)) = script.faults.remove(&number) else {
+            return mutation(&mut shared);
+        };
+        if moment == Moment::After {
+            mutation(&mut shared)?;
+        }
+        match fault {
+            Fault::Fail => {}
+            Fault::Crash => shared.crash(self.number),
+        }
+        Err(out_of_reach())
+    }
+}
+
+fn out_of_reach() -> StoreError {
+    let source = io::Error::other("a fault of the test");
+    let path = PathBuf::from("memory");
+    Error::Failed { path, source }.into()
+}
+
+impl Shared {
+    fn crash(&mut self, process: usize) {
+        let script = &mut self.processes[process];
+        script.crashed = true;
+        script.faults.clear();
+        for tenure in self.leases.values_mut() {
+            tenure.holder.take_if(|holder| holder.process == process);
+        }
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Object>, StoreError> {
+        if self.is_folder(key) {
+            return Err(StoreError::Damaged {
+                key: key.clone(),
+                source: Error::NotAFile(key.as_str().into()),
+            });
+        }
+        Ok(self.objects.get(key).cloned().map(Object::new))
+    }
+
+    /// Whether objects lie below the key.
+    fn is_folder(&self, key: &Key) -> bool {
+        let below = format!("{key}/");
+        let mut keys = self.objects.keys();
+        keys.any(|other| other.as_str().starts_with(&below))
+    }
+
+    fn is_below_an_object(&self, key: &Key) -> bool {
+        let text = key.as_str();
+        let above = |(at, _): (usize, &str)| Key::new(&text[..at]).ok();
+        text.match_indices('/')
+            .filter_map(above)
+            .any(|key| self.objects.contains_key(&key))
+    }
+
+    fn admit(&self, process: usize, claim: Option<&Claim>) -> Result<(), StoreError> {
+        let Some(claim) = claim else { return Ok(()) };
+        let tenure = self.leases.get(&claim.name);
+        match tenure.and_then(|tenure| Some((tenure.fence, tenure.holder.as_ref()?.process))) {
+            Some(newest) if newest == (claim.fence, process) => Ok(()),
+            Some(_) | None => Err(StoreError::Fenced),
+        }
+    }
+
+    fn compare(&self, key: &Key, when: &When) -> Result<(), StoreError> {
+        let holds = match when {
+            When::Always => true,
+            When::Absent => !self.objects.contains_key(key) && !self.is_folder(key),
+            When::Is(version) => self
+                .read(key)?
+                .is_some_and(|object| object.version == *version),
+        };
+        if holds {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict)
+        }
+    }
+}
+
+impl Backend for Process {
+    fn get<'a>(&'a self, key: &'a Key) -> Pending<'a, Option<Object>> {
+        Box::pin(async move { self.alive().await?.read(key) })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        bytes: &'a [u8],
+        when: &'a When,
+        claim: Option<&'a Claim>,
+    ) -> Pending<'a, Version> {
+        Box::pin(self.mutate(move |shared| {
+            if shared.is_below_an_object(key) {
+                return Err(Error::NotAFolder(key.as_str().into()).into());
+            }
+            shared.admit(self.number, claim)?;
+            shared.compare(key, when)?;
+            if shared.is_folder(key) {
+                return Err(Error::NotAFile(key.as_str().into()).into());
+            }
+            shared.objects.insert(key.clone(), bytes.to_vec());
+            Ok(Version::of(bytes))
+        }))
+    }
+
+    fn delete<'a>(
+        &'a self,
+        key: &'a Key,
+        when: &'a When,
+        claim: Option<&'a Claim>,
+    ) -> Pending<'a, ()> {
+        Box::pin(self.mutate(move |shared| {
+            shared.admit(self.number, claim)?;
+            shared.compare(key, when)?;
+            shared.read(key)?;
+            shared.objects.remove(key);
+            Ok(())
+        }))
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>> {
+        Box::pin(async move {
+            let shared = self.alive().await?;
+            let keys = shared.objects.keys();
+            Ok(keys
+                .filter(|key| key.as_str().starts_with(prefix))
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>> {
+        Box::pin(async move {
+            let mut shared = self.alive().await?;
+            let now = Instant::now();
+            let tenure = shared.leases.entry(name.clone()).or_default();
+            if tenure
+                .holder
+                .as_ref()
+                .is_some_and(|holder| now < holder.until)
+            {
+                return Ok(None);
+            }
+            tenure.fence += 1;
+            tenure.holder = Some(Holder {
+                process: self.number,
+                until: now + time,
+            });
+            let hold: Box<dyn Hold> = Box::new(Held {
+                claim: Claim {
+                    name: name.clone(),
+                    fence: tenure.fence,
+                    nonce: "".into(),
+                },
+                time,
+                process: self.clone(),
+            });
+            Ok(Some(hold))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    claim: Claim,
+    time: Duration,
+    process: Process,
+}
+
+impl Hold for Held {
+    fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    fn renew(&mut self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let mut shared = self.process.alive().await?;
+            shared.admit(self.process.number, Some(&self.claim))?;
+            let tenure = shared.leases.get_mut(&self.claim.name);
+            if let Some(holder) = tenure.and_then(|tenure| tenure.holder.as_mut()) {
+                holder.until = Instant::now() + self.time;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut shared = self.process.lock();
+        if shared.admit(self.process.number, Some(&self.claim)).is_ok()
+            && let Some(tenure) = shared.leases.get_mut(&self.claim.name)
+        {
+            tenure.holder = None;
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} of a memory", self.number)
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faults of {:?}", self.0)
+    }
+}
