@@ -36,7 +36,7 @@ use subject::cut;
 pub struct Ledger {
     #[serde(deserialize_with = "stored::version")]
     version: u32,
-    /// By [`Limit::key`] and subject.
+    /// By [`limits::Limit::key`] and subject.
     #[serde(default)]
     buckets: BTreeMap<String, BTreeMap<String, Bucket>>,
     #[serde(default)]
