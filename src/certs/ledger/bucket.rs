@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::instant::length;
+use super::kept::{CLOCK_TOLERANCE, CLOCK_UNSET_BEFORE};
 use super::limits::Rate;
 
 /// By whose number a bucket is judged.
@@ -27,19 +28,22 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// What is true at `now`, whatever the clock did before: nothing was spent in the future, and an emptied bucket is full
-    /// again in one window; one that cannot be is as empty as the spendings say, or else empty. So a clock that once was far ahead locks nobody out for longer, and one that goes back gives
-    /// nothing back.
+    /// Forgets what the window has passed, and calls back what a clock far ahead of `now` wrote: its spendings are taken for
+    /// spent now, and the authority's bucket for as empty as they make it.
     pub(super) fn settle(&mut self, rate: &Rate, now: u64) {
-        let ahead = self.recent.split_off(&now.saturating_add(1));
+        let window = length(rate.window);
+        self.recent
+            .retain(|at, _| at.saturating_add(window) > now && rate.budget.is_some());
+        if now < CLOCK_UNSET_BEFORE {
+            return;
+        }
+        let believed = now.saturating_add(length(CLOCK_TOLERANCE));
+        let ahead = self.recent.split_off(&believed.saturating_add(1));
         let ahead = ahead.into_values().fold(0, u32::saturating_add);
         if ahead > 0 {
             self.remember(rate, now, ahead);
         }
-        let window = length(rate.window);
-        self.recent
-            .retain(|at, _| at.saturating_add(window) > now && rate.budget.is_some());
-        if self.tat > now.saturating_add(rate.depth()) {
+        if self.tat > believed.saturating_add(rate.depth()) {
             let spent = rate.budget.map_or(rate.capacity, |_| self.spent());
             let level = rate.interval().saturating_mul(u64::from(spent));
             self.tat = now.saturating_add(level.min(rate.depth()));
@@ -89,11 +93,9 @@ impl Bucket {
 
     pub(super) fn spend(&mut self, rate: &Rate, now: u64) {
         self.settle(rate, now);
-        self.tat = self
-            .tat
-            .max(now)
-            .saturating_add(rate.interval())
-            .min(now.saturating_add(rate.depth()));
+        let empty = now.saturating_add(rate.depth()).max(self.tat);
+        let next = self.tat.max(now).saturating_add(rate.interval());
+        self.tat = next.min(empty);
         if rate.budget.is_some() {
             self.remember(rate, now, 1);
         }

@@ -7,6 +7,7 @@
 mod block;
 mod bucket;
 pub(crate) mod instant;
+pub mod kept;
 pub mod limits;
 mod order;
 pub mod refusal;
@@ -25,10 +26,9 @@ pub use order::Purpose;
 
 use block::{Block, CA, Place, WORDS_BYTES_MAX};
 use bucket::{Bucket, Judge};
-use instant::{length, millis, time};
-use limits::{Limit, Limits, RENEWAL_WITHIN, Source};
+use instant::{millis, time};
+use limits::Limits;
 use refusal::{Reason, Refusal};
-use report::{BlockReport, BucketReport, Report};
 use subject::cut;
 
 /// Keys are text, so that what a later version adds is kept and not misread.
@@ -36,7 +36,7 @@ use subject::cut;
 pub struct Ledger {
     #[serde(deserialize_with = "stored::version")]
     version: u32,
-    /// By [`Limit::key`] and subject.
+    /// By [`limits::Limit::key`] and subject.
     #[serde(default)]
     buckets: BTreeMap<String, BTreeMap<String, Bucket>>,
     #[serde(default)]
@@ -130,84 +130,9 @@ impl Ledger {
         self.bound();
     }
 
-    /// Brings what is stored in line with the clock: nothing was spent in the future, and nothing locks for longer than its
-    /// limit's own window, even if a clock that was months ahead wrote it. What no longer says anything is forgotten.
-    pub fn settle(&mut self, limits: &Limits, now: SystemTime) {
-        self.settle_at(limits, now);
-    }
-
-    /// Takes over what `other` knows: of every number the higher one. Neither order nor repetition matters.
-    pub fn merge(&mut self, other: &Self) {
-        for (limit, subjects) in &other.buckets {
-            let own = self.buckets.entry(limit.clone()).or_default();
-            for (subject, bucket) in subjects {
-                own.entry(subject.clone()).or_default().merge(bucket);
-            }
-        }
-        for (key, block) in &other.blocks {
-            let own = self.blocks.entry(key.clone()).or_default();
-            *own = own.clone().max(block.clone());
-        }
-        for (set, at) in &other.issued {
-            let own = self.issued.entry(set.clone()).or_default();
-            *own = (*own).max(*at);
-        }
-        self.events.extend(other.events.iter().cloned());
-        self.bound();
-    }
-
-    /// What is left of every limit that anything was spent of, and of those of the account in any case.
-    pub fn report(&self, limits: &Limits, now: SystemTime) -> Report {
-        let now = millis(now);
-        let mut settled = self.clone();
-        settled.settle_at(limits, time(now));
-        for place in [Place::orders(), Place::accounts()] {
-            settled.bucket(&place);
-        }
-        Report {
-            ca: limits.ca.to_owned(),
-            published: limits.source == Source::Published,
-            buckets: settled.bucket_reports(limits, now),
-            blocks: settled.block_reports(),
-        }
-    }
-
     /// The log, oldest first.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter()
-    }
-
-    fn bucket_reports(&self, limits: &Limits, now: u64) -> Vec<BucketReport> {
-        let mut reports = Vec::new();
-        for limit in Limit::ALL {
-            let rate = limits.rate(limit);
-            for (subject, bucket) in self.buckets.get(limit.key()).into_iter().flatten() {
-                let refills_at = bucket.refills_at(rate, Judge::Budget, now);
-                reports.push(BucketReport {
-                    limit,
-                    subject: subject.clone(),
-                    left: bucket.left(rate, Judge::Budget, now),
-                    of: rate.budget.unwrap_or(rate.capacity),
-                    ca_left: bucket.left(rate, Judge::Capacity, now),
-                    ca_of: rate.capacity,
-                    refills_at: refills_at.map(time),
-                });
-            }
-        }
-        reports
-    }
-
-    fn block_reports(&self) -> Vec<BlockReport> {
-        let reports = self.blocks.iter().map(|(key, block)| {
-            let (limit, subject) = key.split_once(' ').unwrap_or((key, ""));
-            BlockReport {
-                limit: Limit::ALL.into_iter().find(|known| known.key() == limit),
-                subject: subject.to_owned(),
-                until: time(block.until),
-                words: block.words.clone(),
-            }
-        });
-        reports.collect()
     }
 
     /// Refuses what the authority blocked or of which none is left, without spending.
@@ -264,68 +189,12 @@ impl Ledger {
         subjects.entry(place.subject.clone()).or_default()
     }
 
-    fn settle_at(&mut self, limits: &Limits, now: SystemTime) -> u64 {
-        let now = millis(now);
-        for limit in Limit::ALL {
-            let rate = limits.rate(limit);
-            if let Some(subjects) = self.buckets.get_mut(limit.key()) {
-                subjects.retain(|_, bucket| {
-                    bucket.settle(rate, now);
-                    !bucket.is_full(now)
-                });
-            }
-        }
-        self.blocks.retain(|key, block| {
-            block.until = block
-                .until
-                .min(now.saturating_add(block::longest(limits, key)));
-            block.until > now
-        });
-        let remembered = length(RENEWAL_WITHIN);
-        self.issued.retain(|_, at| {
-            *at = (*at).min(now);
-            at.saturating_add(remembered) > now
-        });
-        now
-    }
-
     fn log(&mut self, at: u64, what: &str, subject: String) {
         let what = what.to_owned();
         self.events.insert(Event { at, what, subject });
         self.bound();
     }
-
-    /// Of what is too much, that goes which says least.
-    fn bound(&mut self) {
-        for subjects in self.buckets.values_mut() {
-            lightest_out(subjects, Bucket::weight);
-        }
-        lightest_out(&mut self.blocks, |block| block.until);
-        lightest_out(&mut self.issued, |at| *at);
-        while self.events.len() > EVENTS_MAX {
-            self.events.pop_first();
-        }
-    }
 }
-
-fn lightest_out<V>(entries: &mut BTreeMap<String, V>, weight: impl Fn(&V) -> u64) {
-    let Some(excess) = entries.len().checked_sub(SUBJECTS_MAX).filter(|n| *n > 0) else {
-        return;
-    };
-    let mut by_weight: Vec<_> = entries
-        .iter()
-        .map(|(key, value)| (weight(value), key.clone()))
-        .collect();
-    by_weight.sort_unstable();
-    for (_, key) in by_weight.into_iter().take(excess) {
-        entries.remove(&key);
-    }
-}
-
-/// Subjects remembered per limit, blocks, and sets of names. Full buckets are forgotten before it comes to this.
-pub const SUBJECTS_MAX: usize = 20_000;
-/// Lines of the log.
-pub const EVENTS_MAX: usize = 500;
 
 #[cfg(test)]
 mod properties;

@@ -5,8 +5,62 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::instant::minute;
-use super::limits::Limit;
+use super::Ledger;
+use super::block::Place;
+use super::bucket::Judge;
+use super::instant::{millis, minute, time};
+use super::limits::{Limit, Limits, Source};
+
+impl Ledger {
+    /// What is left of every limit that anything was spent of, and of those of the account in any case.
+    pub fn report(&self, limits: &Limits, now: SystemTime) -> Report {
+        let now = millis(now);
+        let mut settled = self.clone();
+        settled.settle_at(limits, time(now));
+        for place in [Place::orders(), Place::accounts()] {
+            settled.bucket(&place);
+        }
+        Report {
+            ca: limits.ca.to_owned(),
+            published: limits.source == Source::Published,
+            buckets: settled.bucket_reports(limits, now),
+            blocks: settled.block_reports(),
+        }
+    }
+
+    fn bucket_reports(&self, limits: &Limits, now: u64) -> Vec<BucketReport> {
+        let mut reports = Vec::new();
+        for limit in Limit::ALL {
+            let rate = limits.rate(limit);
+            for (subject, bucket) in self.buckets.get(limit.key()).into_iter().flatten() {
+                let refills_at = bucket.refills_at(rate, Judge::Budget, now);
+                reports.push(BucketReport {
+                    limit,
+                    subject: subject.clone(),
+                    left: bucket.left(rate, Judge::Budget, now),
+                    of: rate.budget.unwrap_or(rate.capacity),
+                    ca_left: bucket.left(rate, Judge::Capacity, now),
+                    ca_of: rate.capacity,
+                    refills_at: refills_at.map(time),
+                });
+            }
+        }
+        reports
+    }
+
+    fn block_reports(&self) -> Vec<BlockReport> {
+        let reports = self.blocks.iter().map(|(key, block)| {
+            let (limit, subject) = key.split_once(' ').unwrap_or((key, ""));
+            BlockReport {
+                limit: Limit::ALL.into_iter().find(|known| known.key() == limit),
+                subject: subject.to_owned(),
+                until: time(block.until),
+                words: block.words.clone(),
+            }
+        });
+        reports.collect()
+    }
+}
 
 /// Everything that `onedoor quota` shows of one authority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +128,11 @@ impl Report {
 }
 
 impl BucketReport {
+    /// A fifth or less of our budget is left: worth an event.
+    pub fn is_low(&self) -> bool {
+        self.left <= self.of / 5
+    }
+
     fn row(&self) -> [String; 5] {
         [
             self.limit.words().to_owned(),

@@ -84,7 +84,7 @@ mod tests {
         check("github.io", "github.io");
         check("localhost", "localhost");
         check("", "");
-        check("..", "");
+        check("..", ".");
     }
 
     #[test]
