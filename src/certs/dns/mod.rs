@@ -8,6 +8,7 @@ pub mod error;
 pub mod exchange;
 pub mod exec;
 pub mod http;
+pub mod refusal;
 pub mod resolver;
 pub mod rfc2136;
 pub mod secret;
