@@ -152,6 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn all_of_it_can_run_on_any_thread() {
+        fn check<T: Send>(_work: impl FnOnce(&'static Publisher, &'static Resolver) -> T) {}
+        fn shared<T: Send + Sync>() {}
+        shared::<Publisher>();
+        shared::<DnsError>();
+        check(|publisher, resolver| publisher.publish(resolver, "a.test", "v"));
+        check(|_, resolver| {
+            let clock = crate::clock::Clock::system();
+            async move { wait::until_visible(resolver, &clock, "a", "v", wait::VISIBLE_WITHIN).await }
+        });
+    }
+
+    #[test]
     fn only_plain_names_are_taken() {
         for good in ["a.test", "_acme-challenge.xn--bcher-kva.test.", "lan"] {
             assert!(fqdn(good).is_ok(), "{good}");
