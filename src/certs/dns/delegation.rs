@@ -14,9 +14,11 @@ pub(super) async fn follow(resolver: &Resolver, name: &Name) -> Result<Name, Dns
     loop {
         let here = &chain[chain.len() - 1];
         let answer = resolver.look_up(here, RecordType::CNAME).await?;
-        let target = answer.answers.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if record.name == *here => Some(target.0.clone()),
-            _ => None,
+        let target = answer.answers.iter().find_map(|record| {
+            let RData::CNAME(target) = &record.data else {
+                return None;
+            };
+            (record.name == *here).then(|| target.0.clone())
         });
         let Some(target) = target else {
             return Ok(here.clone());

@@ -1,17 +1,16 @@
 //! What can go wrong with a record, in words for its operator: who was asked, what was answered, and what mends it.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use http::StatusCode;
 
 use super::exchange::ExchangeError;
-use super::exec::Ending;
+use super::exec::{Ending, Failure};
 use super::http::HttpError;
-use super::wait::Holdout;
+use super::refusal::Refusal;
+use super::wait::Unseen;
 
 /// Why a value was not published, not seen, or not taken away.
 #[derive(Debug)]
@@ -51,15 +50,7 @@ pub enum DnsError {
         zone: String,
     },
     /// The server would not change its zone.
-    Refused {
-        server: String,
-        zone: String,
-        record: String,
-        code: ResponseCode,
-        /// What is wrong with the signature.
-        signature: Option<&'static str>,
-        remedy: &'static str,
-    },
+    Refused(Refusal),
     /// The server said nothing that can be trusted.
     Silent {
         server: String,
@@ -87,19 +78,8 @@ pub enum DnsError {
         answer: String,
         remedy: &'static str,
     },
-    Program {
-        program: PathBuf,
-        verb: &'static str,
-        record: String,
-        ending: Ending,
-        /// The beginning of its output.
-        said: String,
-    },
-    NotVisible {
-        record: String,
-        within: Duration,
-        holdouts: Vec<Holdout>,
-    },
+    Program(Failure),
+    NotVisible(Unseen),
 }
 
 /// What is wrong with a chain of CNAMEs.
@@ -138,15 +118,14 @@ impl DnsError {
             | Self::NoServers { .. }
             | Self::NotServed { .. }
             | Self::OutsideZone { .. } => true,
-            Self::Refused { code, .. } => *code != ResponseCode::ServFail,
+            Self::Refused(refusal) => refusal.is_lasting(),
             Self::Provider { status, .. } => {
                 !status.is_server_error() && *status != StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Program { ending, .. } => matches!(ending, Ending::NotStarted(_)),
-            Self::Silent { .. }
-            | Self::Query { .. }
-            | Self::Http { .. }
-            | Self::NotVisible { .. } => false,
+            Self::Program(failure) => matches!(failure.ending, Ending::NotStarted(_)),
+            Self::Silent { .. } | Self::Query { .. } | Self::Http { .. } | Self::NotVisible(_) => {
+                false
+            }
         }
     }
 }
@@ -179,26 +158,15 @@ impl fmt::Display for DnsError {
                 f,
                 "`{record}` does not lie in zone `{zone}`: correct `zone`, or leave it away to have it found"
             ),
-            Self::Refused {
-                server,
-                zone,
-                record,
-                code,
-                signature,
-                remedy,
-            } => {
-                let fault = signature.map(|fault| format!(" ({fault})"));
-                let fault = fault.unwrap_or_default();
-                write!(
-                    f,
-                    "`{server}` would not change TXT `{record}` in zone `{zone}` and answered `{code}`{fault}: {remedy}"
-                )
-            }
+            Self::Refused(refusal) => refusal.fmt(f),
             Self::Silent {
                 server,
                 record,
                 error,
-            } => write!(f, "`{server}` was to change TXT `{record}`: {error}"),
+            } => write!(
+                f,
+                "`{server}` was to change TXT `{record}`: {error}: check `server`, and whether it takes TCP there"
+            ),
             Self::Query {
                 server,
                 name,
@@ -206,10 +174,13 @@ impl fmt::Display for DnsError {
                 fault,
             } => write!(
                 f,
-                "resolver `{server}` was asked for {kind} `{name}`: {fault}"
+                "resolver `{server}` was asked for {kind} `{name}`: {fault}: check what this machine resolves names by"
             ),
             Self::Http { url, record, error } => {
-                write!(f, "{url} was asked to change TXT `{record}`: {error}")
+                write!(
+                    f,
+                    "{url} was asked to change TXT `{record}`: {error}: check the address, and the way to it"
+                )
             }
             Self::Provider {
                 url,
@@ -221,36 +192,8 @@ impl fmt::Display for DnsError {
                 f,
                 "{url} would not change TXT `{record}` and answered {answer}: {remedy}"
             ),
-            Self::Program {
-                program,
-                verb,
-                record,
-                ending,
-                said,
-            } => {
-                let program = program.display();
-                write!(f, "`{program} {verb} {record} …` {ending}")?;
-                match said.trim() {
-                    "" => f.write_str(", and said nothing"),
-                    said => write!(f, ", and said: {said}"),
-                }
-            }
-            Self::NotVisible {
-                record,
-                within,
-                holdouts,
-            } => {
-                let within = within.as_secs();
-                write!(
-                    f,
-                    "TXT `{record}` was not seen everywhere within {within} s"
-                )?;
-                for (number, holdout) in holdouts.iter().enumerate() {
-                    let joint = if number == 0 { ": " } else { "; " };
-                    write!(f, "{joint}{holdout}")?;
-                }
-                f.write_str(": look whether the zone reaches all its name servers")
-            }
+            Self::Program(failure) => failure.fmt(f),
+            Self::NotVisible(unseen) => unseen.fmt(f),
         }
     }
 }

@@ -34,6 +34,17 @@ pub struct ExecOptions {
 #[derive(Debug)]
 pub struct Exec(ExecOptions);
 
+/// A program that did not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    pub program: PathBuf,
+    pub verb: &'static str,
+    pub record: String,
+    pub ending: Ending,
+    /// The beginning of its output.
+    pub said: String,
+}
+
 /// How a program ended that did not do its work.
 #[derive(Debug)]
 pub enum Ending {
@@ -63,12 +74,14 @@ impl Exec {
             Ok((group, output)) => self.end(group, output, &mut said).await,
             Err(error) => Err(Ending::NotStarted(error)),
         };
-        ended.map_err(|ending| DnsError::Program {
-            program: self.0.program.clone(),
-            verb,
-            record: record.into(),
-            ending,
-            said: String::from_utf8_lossy(&said).into_owned(),
+        ended.map_err(|ending| {
+            DnsError::Program(Failure {
+                program: self.0.program.clone(),
+                verb,
+                record: record.into(),
+                ending,
+                said: String::from_utf8_lossy(&said).into_owned(),
+            })
         })
     }
 
@@ -133,6 +146,18 @@ async fn keep_beginning(output: &mut pipe::Receiver, said: &mut Vec<u8>) {
     while let Ok(length @ 1..) = output.read(&mut buffer).await {
         let room = OUTPUT_BYTES_MAX - said.len();
         said.extend(&buffer[..length.min(room)]);
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let program = self.program.display();
+        let (verb, record, ending) = (self.verb, &self.record, &self.ending);
+        write!(f, "`{program} {verb} {record} …` {ending}")?;
+        match self.said.trim() {
+            "" => f.write_str(", and said nothing"),
+            said => write!(f, ", and said: {said}"),
+        }
     }
 }
 

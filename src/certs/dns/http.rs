@@ -133,3 +133,52 @@ impl fmt::Display for HttpError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn answered(length: usize) -> Result<Answer, HttpError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = stream.read(&mut [0; 4096]).await.unwrap();
+            assert_ne!(asked, 0);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // The client may hang up before the end.
+            let _cut = stream.write_all(&vec![b' '; length]).await;
+        };
+        let client = Client::new();
+        let request = Request::get(format!("http://{address}/"));
+        let (answer, ()) = tokio::join!(client.send(request, None), serve);
+        answer
+    }
+
+    #[tokio::test]
+    async fn answers_are_read_up_to_their_limit() {
+        let longest = answered(ANSWER_BYTES_MAX).await.unwrap();
+        assert_eq!(longest.body.len(), ANSWER_BYTES_MAX);
+        let longer = answered(ANSWER_BYTES_MAX + 1).await;
+        assert!(
+            matches!(longer, Err(HttpError::Unreadable(_))),
+            "{longer:?}"
+        );
+    }
+
+    #[test]
+    fn answers_are_shown_in_one_line() {
+        let answer = Answer {
+            status: StatusCode::BAD_GATEWAY,
+            body: format!("<p>\n\t\x1b[2J{}", "x".repeat(999)).into(),
+        };
+        let shown = answer.to_string();
+        assert!(shown.starts_with("502 <p> \\u{1b}[2Jxxx"), "{shown}");
+        assert!(shown.len() < 2 * SHOWN_CHARS_MAX);
+    }
+}

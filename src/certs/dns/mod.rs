@@ -8,6 +8,7 @@ pub mod error;
 pub mod exchange;
 pub mod exec;
 pub mod http;
+pub mod refusal;
 pub mod resolver;
 pub mod rfc2136;
 pub mod secret;
@@ -148,6 +149,19 @@ mod tests {
     fn a_wildcard_and_its_base_are_asked_at_one_name() {
         assert_eq!(challenge_name("*.a.test"), "_acme-challenge.a.test.");
         assert_eq!(challenge_name("a.test."), "_acme-challenge.a.test.");
+    }
+
+    #[test]
+    fn all_of_it_can_run_on_any_thread() {
+        fn check<T: Send>(_work: impl FnOnce(&'static Publisher, &'static Resolver) -> T) {}
+        fn shared<T: Send + Sync>() {}
+        shared::<Publisher>();
+        shared::<DnsError>();
+        check(|publisher, resolver| publisher.publish(resolver, "a.test", "v"));
+        check(|_, resolver| {
+            let clock = crate::clock::Clock::system();
+            async move { wait::until_visible(resolver, &clock, "a", "v", wait::VISIBLE_WITHIN).await }
+        });
     }
 
     #[test]

@@ -64,10 +64,8 @@ impl Resolver {
         let mut fault = None;
         for server in self.servers().await {
             let found = match ask(server, name, kind, Recursion::Wanted).await {
-                Ok(answer) => match answer.metadata.response_code {
-                    ResponseCode::NoError | ResponseCode::NXDomain => return Ok(answer),
-                    refusal => QueryFault::Answered(refusal),
-                },
+                Ok(answer) if is_final(answer.metadata.response_code) => return Ok(answer),
+                Ok(answer) => QueryFault::Answered(answer.metadata.response_code),
                 Err(error) => QueryFault::Unanswered(error),
             };
             fault = Some((server, found));
@@ -90,11 +88,7 @@ impl Resolver {
                 answer
                     .answers
                     .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::A(address) => Some(IpAddr::V4(address.0)),
-                        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                        _ => None,
-                    }),
+                    .filter_map(|record| address(&record.data)),
             );
         }
         Ok(addresses)
@@ -111,15 +105,29 @@ impl Resolver {
     }
 }
 
+/// What exists, and what does not: another server would say the same.
+pub(super) fn is_final(code: ResponseCode) -> bool {
+    code == ResponseCode::NoError || code == ResponseCode::NXDomain
+}
+
+fn address(record: &RData) -> Option<IpAddr> {
+    if let RData::A(address) = record {
+        Some(IpAddr::V4(address.0))
+    } else if let RData::AAAA(address) = record {
+        Some(IpAddr::V6(address.0))
+    } else {
+        None
+    }
+}
+
 fn named_servers(configuration: &str) -> Vec<SocketAddr> {
     let mut servers: Vec<SocketAddr> = configuration
         .lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace();
-            let address = words
-                .next()
-                .filter(|word| *word == "nameserver")
-                .and(words.next())?;
+            let (Some("nameserver"), Some(address)) = (words.next(), words.next()) else {
+                return None;
+            };
             Some(SocketAddr::new(address.parse().ok()?, DNS_PORT))
         })
         .take(SERVERS_MAX)

@@ -8,11 +8,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hickory_proto::op::{Message, ResponseCode, update_message};
 use hickory_proto::rr::rdata::TXT;
-use hickory_proto::rr::rdata::tsig::{TsigAlgorithm, TsigError};
+use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use hickory_proto::rr::{Name, RData, Record, RecordSet, RecordType, TSigner};
 
 use super::error::DnsError;
 use super::exchange::{ExchangeError, Recursion, ask_by_tcp, by_tcp, question};
+use super::refusal::Refusal;
 use super::secret::Secret;
 use super::zone::{candidates, is_apex};
 use super::{RECORD_TTL, fqdn};
@@ -105,21 +106,18 @@ impl Rfc2136 {
             .exchange(signed_by_nobody(record, value, &zone, change))
             .await
             .map_err(silent)?;
-        match answer.metadata.response_code {
-            ResponseCode::NoError => Ok(()),
-            refusal => {
-                let signature = answer.signature.as_ref();
-                let fault = signature.and_then(|signature| signature.data.error);
-                Err(DnsError::Refused {
-                    server: self.server.clone(),
-                    zone: zone.to_ascii(),
-                    record: record.to_ascii(),
-                    code: refusal,
-                    signature: fault.as_ref().map(said),
-                    remedy: remedy(refusal, fault.as_ref()),
-                })
-            }
+        let code = answer.metadata.response_code;
+        if code == ResponseCode::NoError {
+            return Ok(());
         }
+        let signature = answer.signature.as_ref();
+        Err(DnsError::Refused(Refusal {
+            server: self.server.clone(),
+            zone: zone.to_ascii(),
+            record: record.to_ascii(),
+            code,
+            fault: signature.and_then(|signature| signature.data.error),
+        }))
     }
 
     /// A consent must be signed by the server. A refusal may come without: one to an unknown key cannot be signed.
@@ -187,37 +185,6 @@ fn signed_by_nobody(record: &Name, value: &str, zone: &Name, change: Change) -> 
     match change {
         Change::Append => update_message::append(set, zone.clone(), false, false),
         Change::Delete => update_message::delete_by_rdata(set, zone.clone(), false),
-    }
-}
-
-fn said(fault: &TsigError) -> &'static str {
-    match fault {
-        TsigError::BadSig => "BADSIG",
-        TsigError::BadKey => "BADKEY",
-        TsigError::BadTime => "BADTIME",
-        TsigError::BadTrunc => "BADTRUNC",
-        TsigError::Unknown(_) => "an unknown fault of the signature",
-    }
-}
-
-fn remedy(refusal: ResponseCode, fault: Option<&TsigError>) -> &'static str {
-    match (fault, refusal) {
-        (Some(TsigError::BadSig), _) => "it has another secret for this key: correct `secret`",
-        (Some(TsigError::BadKey), _) => {
-            "it has no such key for this algorithm: correct `key` or `algorithm`"
-        }
-        (Some(TsigError::BadTime), _) => {
-            "its clock and this machine's are minutes apart: set them right"
-        }
-        (_, ResponseCode::NotAuth) => {
-            "it is not the zone's primary server, or its rules keep the key from this zone"
-        }
-        (_, ResponseCode::Refused) => {
-            "let its rules for updates allow the key to change TXT records at this name"
-        }
-        (_, ResponseCode::NotZone) => "correct `zone`",
-        (_, ResponseCode::NotImp) => "it takes no updates: switch them on, or name another server",
-        (_, _) => "its own log says more",
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::error::DnsError;
 use super::exchange::{ExchangeError, Recursion, ask};
 use super::fqdn;
-use super::resolver::Resolver;
+use super::resolver::{Resolver, is_final};
 use super::zone::{self, Authority};
 use crate::clock::Clock;
 
@@ -20,6 +20,14 @@ pub const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How many values of a server a message shows.
 const VALUES_SHOWN_MAX: usize = 4;
+
+/// A value that was not seen at all servers.
+#[derive(Debug)]
+pub struct Unseen {
+    pub record: String,
+    pub within: Duration,
+    pub holdouts: Vec<Holdout>,
+}
 
 /// A server that does not show the value.
 #[derive(Debug)]
@@ -65,11 +73,12 @@ pub async fn until_visible(
         };
         let next = clock.now() + LOOK_EVERY;
         if next >= deadline {
-            return Err(fault.unwrap_or_else(|| DnsError::NotVisible {
+            let unseen = || Unseen {
                 record: record.to_ascii(),
                 within,
                 holdouts: watch.holdouts(),
-            }));
+            };
+            return Err(fault.unwrap_or_else(|| DnsError::NotVisible(unseen())));
         }
         clock.sleep_until(next).await;
     }
@@ -153,16 +162,35 @@ fn sight(server: SocketAddr, answer: &Message, record: &Name, value: &str) -> Op
     let values: Vec<String> = answer
         .answers
         .iter()
-        .filter_map(|answer| match &answer.data {
-            RData::TXT(text) if answer.name == *record => Some(text.txt_data.concat()),
-            _ => None,
+        .filter_map(|answer| {
+            let RData::TXT(text) = &answer.data else {
+                return None;
+            };
+            let octets = (answer.name == *record).then(|| text.txt_data.concat())?;
+            Some(String::from_utf8_lossy(&octets).into_owned())
         })
-        .map(|octets| String::from_utf8_lossy(&octets).into_owned())
         .collect();
-    match answer.metadata.response_code {
-        _ if values.iter().any(|shown| shown == value) => None,
-        ResponseCode::NoError | ResponseCode::NXDomain => Some(Sight::Values(server, values)),
-        refusal => Some(Sight::Refused(server, refusal)),
+    let code = answer.metadata.response_code;
+    if values.iter().any(|shown| shown == value) {
+        None
+    } else if is_final(code) {
+        Some(Sight::Values(server, values))
+    } else {
+        Some(Sight::Refused(server, code))
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (record, within) = (&self.record, self.within.as_secs_f32());
+        write!(
+            f,
+            "TXT `{record}` was not seen everywhere within {within} s: "
+        )?;
+        for holdout in &self.holdouts {
+            write!(f, "{holdout}; ")?;
+        }
+        f.write_str("look whether the zone reaches all its name servers")
     }
 }
 

@@ -28,13 +28,13 @@ pub(super) async fn authorities(
     let zone = of(resolver, name).await?;
     let answer = resolver.look_up(&zone, RecordType::NS).await?;
     let mut authorities = Vec::new();
-    let names = answer
-        .answers
-        .into_iter()
-        .filter_map(|record| match record.data {
-            RData::NS(server) => Some(server.0),
-            _ => None,
-        });
+    let names = answer.answers.into_iter().filter_map(|record| {
+        if let RData::NS(server) = record.data {
+            Some(server.0)
+        } else {
+            None
+        }
+    });
     for name in names.take(SERVERS_MAX) {
         let mut addresses = resolver.addresses(&name).await.unwrap_or_default();
         addresses.truncate(ADDRESSES_MAX);

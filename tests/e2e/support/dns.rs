@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Knot {
     child: Child,
     pub(crate) address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Knot {
@@ -92,7 +92,7 @@ impl Knot {
         let folder_text = path.display().to_string();
         fs::write(&file, configuration(address, &folder_text, zones)).unwrap();
         let log = File::create(path.join("log")).unwrap();
-        let mut child = Command::new("knotd")
+        let child = Command::new("knotd")
             .env("PATH", path_with_daemons())
             .arg("-c")
             .arg(&file)
@@ -101,25 +101,30 @@ impl Knot {
             .stderr(log)
             .spawn()
             .expect(MISSING);
+        let mut knot = Self {
+            child,
+            address,
+            folder,
+        };
         let started = Instant::now();
-        while started.elapsed() < PATIENCE {
-            if child.try_wait().unwrap().is_some() {
-                let log = fs::read_to_string(path.join("log")).unwrap();
-                assert!(log.contains("address already in use"), "{log}");
+        loop {
+            let ended = knot.child.try_wait().unwrap().is_some();
+            if ended && knot.log().contains("address already in use") {
                 return None;
             }
             let served = |(zone, _): &(&str, &str)| !ask(address, zone, "SOA").is_empty();
-            if zones.iter().all(served) {
-                return Some(Self {
-                    child,
-                    address,
-                    _folder: folder,
-                });
+            // `kdig` would wait for what nobody can answer yet.
+            if TcpStream::connect(address).is_ok() && zones.iter().all(served) {
+                return Some(knot);
             }
+            let late = started.elapsed() > PATIENCE;
+            assert!(!ended && !late, "knotd does not serve: {}", knot.log());
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        let _already_gone = child.kill();
-        panic!("{}", fs::read_to_string(path.join("log")).unwrap());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
 
