@@ -23,6 +23,8 @@ const IDENTICAL: [u64; 2] = [81057, 81058];
 pub struct CloudflareOptions {
     /// An API token with `Zone.Zone: Read` and `Zone.DNS: Edit`.
     pub token: Secret,
+    /// The name of the zone, or its id; none: the account's zones are asked.
+    pub zone: Option<String>,
     /// [`BASE`], but for tests.
     pub base: String,
 }
@@ -109,8 +111,17 @@ impl Cloudflare {
 
     /// The zone with the longest name among those of the account that hold the record.
     async fn zone_of(&self, record: &Name) -> Result<String, DnsError> {
-        for candidate in candidates(record).filter(|name| name.num_labels() > 1) {
-            let path = format!("/zones?name={}", relative(&candidate));
+        let names: Vec<String> = match self.options.zone.as_deref() {
+            // Names of zones have dots, ids have none.
+            Some(id) if !id.contains('.') => return Ok(id.to_owned()),
+            Some(name) => vec![name.trim_end_matches('.').to_owned()],
+            None => candidates(record)
+                .filter(|name| name.num_labels() > 1)
+                .map(|name| relative(&name))
+                .collect(),
+        };
+        for name in names {
+            let path = format!("/zones?name={name}");
             let call = Call::new(Method::GET, &path, record);
             if let Reply::Done(found) = self.call(&call, None).await?
                 && let Some(id) = text(&found[0], "id")

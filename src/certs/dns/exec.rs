@@ -25,11 +25,13 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct ExecOptions {
     pub program: PathBuf,
+    /// Before the verb.
+    pub arguments: Vec<String>,
     /// [`PATIENCE`], if nothing is known.
     pub patience: Duration,
 }
 
-/// A program, called without a shell as `PROGRAM present NAME. VALUE` and `PROGRAM cleanup NAME. VALUE`. It shall leave other values
+/// A program, called without a shell as `PROGRAM present NAME. VALUE`, its own arguments first, and `PROGRAM cleanup NAME. VALUE`. It shall leave other values
 /// at the name alone.
 #[derive(Debug)]
 pub struct Exec(ExecOptions);
@@ -89,6 +91,7 @@ impl Exec {
     fn start(&self, arguments: [&str; 3]) -> io::Result<(Group, pipe::Receiver)> {
         let (output, input) = io::pipe()?;
         let child = Command::new(&self.0.program)
+            .args(&self.0.arguments)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(input.try_clone()?)
