@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certs::facts::Facts;
 use crate::certs::pem::{Contents, Key};
+use crate::certs::schedule::Validity;
 use crate::hostname::HostPattern;
 
 /// What is stored.
@@ -113,6 +114,20 @@ pub struct Origin<'a> {
 }
 
 impl Ready {
+    /// The leaf's DER; empty only if there were none, which is refused before.
+    #[must_use]
+    pub fn leaf(&self) -> &[u8] {
+        self.certified.cert.first().map_or(&[], |leaf| leaf)
+    }
+
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        Validity {
+            not_before: self.facts.not_before,
+            not_after: self.facts.not_after,
+        }
+    }
+
     /// Accepts the bundle for a name.
     ///
     /// # Errors

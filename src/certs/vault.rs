@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::certs::acme::ari::Ari;
 use crate::certs::acme::journal::Journal;
 use crate::certs::bundle::{Bundle, Ready, Unservable};
 use crate::certs::retry::Failures;
+use crate::certs::schedule::{Expiring, Window};
 use crate::hostname::HostPattern;
 use crate::storage::store::{BadKey, Key, Lease, Store, StoreError, When};
 
@@ -28,14 +29,36 @@ pub struct Vault {
 pub struct CertId(String);
 
 /// What is remembered of a name beside its certificate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// None after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
     /// What the CA said last about the renewal of the certificate in service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ari: Option<Ari>,
+    pub advice: Option<Advice>,
+    /// When the ledger let the order under way pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<Timestamp>,
+    /// What was told of the certificate's age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Expiring>,
+}
+
+/// A CA's advice on when to renew (RFC 9773).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// None if the CA gave none that can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// When it is asked again; never, if the certificate is over by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask_at: Option<Timestamp>,
+    /// How often in a row it did not answer.
+    #[serde(default)]
+    pub unanswered: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
 }
 
 /// Which bundle is in service.

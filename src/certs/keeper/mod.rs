@@ -3,7 +3,10 @@
 //! One queue, nearest first; a few names are tended at a time, each by a task that a reload does not touch. What a task needs to
 //! know is read from the store, so a restart changes nothing.
 
+mod advice;
+mod issue;
 mod ledgers;
+pub mod news;
 mod queue;
 mod solver;
 mod turn;
@@ -20,7 +23,7 @@ use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use queue::Queue;
 pub use ledgers::Ledgers;
-pub use works::{Connect, Dns, Options, Works};
+pub use works::{Connect, Dns, Options, Works, over_the_network};
 
 /// Names that are tended at a time.
 const TENDED_MAX: usize = 8;
@@ -116,7 +119,7 @@ impl Desk {
             let is_full = self.tended.len() >= TENDED_MAX;
             tokio::select! {
                 order = inbox.recv() => match order {
-                    Some(order) => self.obey(order),
+                    Some(order) => self.obey(order).await,
                     None => return,
                 },
                 Some(done) = ended.recv() => self.settle(done),
@@ -125,10 +128,10 @@ impl Desk {
         }
     }
 
-    fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
-                self.works.adopt(options);
+                self.works.adopt(options).await;
                 let names: HashSet<HostPattern> = names.into_iter().collect();
                 let now = self.clock.now();
                 for name in names.difference(&self.wanted) {

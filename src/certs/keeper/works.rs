@@ -13,11 +13,11 @@ use crate::certs::acme::http::{Client, Transport};
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
-use crate::certs::alerts::Alerts;
 use crate::certs::challenges::Challenges;
 use crate::certs::dns::Publisher;
 use crate::certs::dns::resolver::Resolver;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
+use crate::certs::keeper::news::Listener;
 use crate::certs::ledger::limits::Limits;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
@@ -54,7 +54,7 @@ pub struct Works {
     pub(super) clock: Clock,
     pub(super) shelf: Shelf,
     pub(super) challenges: Challenges,
-    pub(super) alerts: Alerts,
+    pub(super) listener: Listener,
     options: ArcSwap<Options>,
     /// Open CAs by directory.
     cas: Mutex<HashMap<String, Arc<Ca>>>,
@@ -69,7 +69,7 @@ impl Works {
         clock: Clock,
         shelf: Shelf,
         challenges: Challenges,
-        alerts: Alerts,
+        listener: Listener,
         connect: Connect,
     ) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Works {
             clock,
             shelf,
             challenges,
-            alerts,
+            listener,
             options: ArcSwap::default(),
             cas: Mutex::default(),
             connect,
@@ -93,8 +93,17 @@ impl Works {
         self.options.load_full()
     }
 
-    pub(super) fn adopt(&self, options: Arc<Options>) {
+    /// Stands for what is tried: failures under other options say nothing of these.
+    pub(super) fn tried(&self) -> String {
+        let options = self.options();
+        let cas = options.cas.iter().map(|ca| (&ca.directory, &ca.email, &ca.profile));
+        format!("{:?} {:?} {:?} {}", cas.collect::<Vec<_>>(), options.challenges, options.dns.is_some(), options.held.is_some())
+    }
+
+    /// CAs are opened anew: who we are there may have changed.
+    pub(super) async fn adopt(&self, options: Arc<Options>) {
         self.options.store(options);
+        self.cas.lock().await.clear();
     }
 
     /// The CA of these options, opened once. An account is made under a lease, and only if the ledger allows.

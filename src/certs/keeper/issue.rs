@@ -1,0 +1,268 @@
+//! Getting one certificate: from the CAs in turn, past the ledger, along the journal.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex as SyncMutex;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::certs::acme::account::Ca;
+use crate::certs::acme::ari::certificate_id;
+use crate::certs::acme::fault::{OrderError, Side};
+use crate::certs::acme::journal::Journal;
+use crate::certs::acme::name::CertName;
+use crate::certs::acme::options::CaOptions;
+use crate::certs::acme::request::{ChallengeKind, Issued, OrderRequest};
+use crate::certs::acme::seams::{BoxFuture, JournalKeeper, KeepError};
+use crate::certs::bundle::Ready;
+use crate::certs::keeper::solver::Answers;
+use crate::certs::keeper::turn::Why;
+use crate::certs::keeper::works::{Works, refused};
+use crate::certs::ledger::Purpose;
+use crate::certs::ledger::limits::Limits;
+use crate::certs::ledger::told::Told;
+use crate::certs::retry::Class;
+use crate::certs::schedule;
+use crate::certs::vault::{CertId, State, Vault, VaultError};
+use crate::hostname::HostPattern;
+use crate::storage::store::Lease;
+
+/// How long a lease lasts without being renewed, where a store cannot tell that its holder lives.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(60);
+/// Between two looks while ordering is held.
+const HELD: Duration = Duration::from_secs(60 * 60);
+
+/// One name's order, under its lease.
+pub(super) struct Turn<'a> {
+    pub(super) works: &'a Works,
+    pub(super) name: &'a HostPattern,
+    pub(super) id: &'a CertId,
+    pub(super) old: Option<&'a Ready>,
+    pub(super) state: &'a State,
+    pub(super) why: Why,
+    pub(super) lease: Mutex<Lease>,
+}
+
+impl Turn<'_> {
+    /// Orders while the lease is kept alive.
+    pub(super) async fn issue_alive(&self) -> Result<Issued, OrderError> {
+        let alive = async {
+            loop {
+                tokio::time::sleep(LEASE_TIME / 3).await;
+                if let Err(error) = self.lease.lock().await.renew().await {
+                    return OrderError::new(Class::Transient, Side::Storage, error.to_string());
+                }
+            }
+        };
+        tokio::select! {
+            issued = self.issue() => issued,
+            lost = alive => Err(lost),
+        }
+    }
+
+    /// Asks the CAs in turn, as long as it is the CA that fails.
+    async fn issue(&self) -> Result<Issued, OrderError> {
+        let options = self.works.options();
+        if let Some(held) = &options.held {
+            return Err(OrderError {
+                retry_after: Some(HELD),
+                ..OrderError::new(Class::Limited, Side::Options, held.clone())
+            });
+        }
+        let mut first = None;
+        for ca in &options.cas {
+            let error = match self.issue_at(ca).await {
+                Ok(issued) => return Ok(issued),
+                Err(error) => error,
+            };
+            let goes_on = is_the_cas(&error);
+            first.get_or_insert(error);
+            if !goes_on {
+                break;
+            }
+        }
+        let none = || OrderError::new(Class::Human, Side::Options, "no CA is configured");
+        Err(first.unwrap_or_else(none))
+    }
+
+    async fn issue_at(&self, options: &CaOptions) -> Result<Issued, OrderError> {
+        let journal = self.works.vault.journal(self.id).await;
+        let journal = journal.map_err(|error| storage(&error))?;
+        let journal = match journal.plan() {
+            Some(plan) if plan.ca == options.directory => journal,
+            // Of a CA that is not asked any more, or not now: its order dies of itself.
+            Some(_) | None => Journal::Idle,
+        };
+        let names = BTreeSet::from([self.name.to_string()]);
+        let mut admitted = self.state.admitted.map(SystemTime::from);
+        // What was planned was admitted when it was planned; only a crash in between asks again.
+        if matches!(journal, Journal::Idle) || (journal.needs_order() && admitted.is_none()) {
+            admitted = Some(self.admit(&options.directory, &names).await?);
+        }
+        let outcome = match self.works.ca(options).await {
+            Ok(ca) => self.order(&ca, journal).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            self.note(&options.directory, &names, error, admitted).await?;
+        }
+        outcome
+    }
+
+    /// Spends what the order spends, and remembers when.
+    async fn admit(&self, directory: &str, names: &BTreeSet<String>) -> Result<SystemTime, OrderError> {
+        let (limits, purpose) = (Limits::of(directory), self.purpose());
+        let mut admitted = self.works.clock.now();
+        let change = self.works.ledgers.change(directory, |ledger, now| {
+            admitted = now;
+            ledger.admit(limits, names, purpose, now)
+        });
+        change.await.map_err(|error| refused(error, &self.works.clock))?;
+        self.remember((purpose != Purpose::AriRenewal).then_some(admitted)).await?;
+        Ok(admitted)
+    }
+
+    async fn remember(&self, admitted: Option<SystemTime>) -> Result<(), OrderError> {
+        let state = State {
+            admitted: admitted.and_then(|at| Timestamp::try_from(at).ok()),
+            ..self.state.clone()
+        };
+        let saved = self.works.vault.save_state(self.id, &state).await;
+        saved.map_err(|error| storage(&error))
+    }
+
+    async fn order(&self, ca: &Ca, journal: Journal) -> Result<Issued, OrderError> {
+        let options = self.works.options();
+        let answers = Answers {
+            challenges: self.works.challenges.clone(),
+            dns: options.dns.clone(),
+            clock: self.works.clock.clone(),
+            published: SyncMutex::default(),
+        };
+        let mut keeper = Keeping {
+            vault: &self.works.vault,
+            id: self.id,
+            lease: &self.lease,
+        };
+        if !matches!(journal, Journal::Idle) {
+            return ca.resume(journal, &answers, &mut keeper).await;
+        }
+        let request = OrderRequest {
+            names: CertName::of(self.name).into_iter().collect(),
+            replaces: self.replaces(ca),
+            profile: None,
+            challenges: challenges_for(self.name, &options.challenges),
+        };
+        ca.order(&request, &answers, &mut keeper).await
+    }
+
+    /// The certificate that this order replaces, if this CA made it.
+    fn replaces(&self, ca: &Ca) -> Option<String> {
+        let old = self.old.filter(|old| old.bundle.directory == ca.directory_url())?;
+        certificate_id(old.leaf()).ok()
+    }
+
+    fn purpose(&self) -> Purpose {
+        let now = self.works.clock.now();
+        let Some(old) = self.old else {
+            return match self.why {
+                Why::Time => Purpose::New,
+                Why::Asked => Purpose::Forced,
+            };
+        };
+        let window = self.state.advice.as_ref().and_then(|advice| advice.window);
+        if window.is_some_and(|window| window.contains(now)) {
+            Purpose::AriRenewal
+        } else if self.why == Why::Asked || schedule::is_urgent(&old.validity(), now) {
+            Purpose::Forced
+        } else {
+            Purpose::Renewal
+        }
+    }
+
+    /// The ledger learns what the CA counts, and what it asked us to wait for.
+    async fn note(
+        &self,
+        directory: &str,
+        names: &BTreeSet<String>,
+        error: &OrderError,
+        admitted: Option<SystemTime>,
+    ) -> Result<(), OrderError> {
+        let journal = self.works.vault.journal(self.id).await;
+        let is_over = matches!(journal.map_err(|error| storage(&error))?, Journal::Idle);
+        let limits = Limits::of(directory);
+        let change = self.works.ledgers.change(directory, |ledger, now| {
+            if error.side == Side::Ca {
+                for (name, _words) in &error.names {
+                    ledger.authorization_failed(limits, name, now);
+                }
+            }
+            if error.class == Class::Limited && error.side == Side::Ca {
+                let told = Told::read(&error.problem, names);
+                let until = error.retry_after.map(|wait| now + wait).or(told.until);
+                if let Some(until) = until {
+                    ledger.blocked(limits, &told.scope, until, &error.problem, now);
+                }
+            }
+            if let (true, Some(admitted)) = (is_over, admitted) {
+                ledger.not_issued(limits, names, admitted, now);
+            }
+            Ok(())
+        });
+        if let Err(error) = change.await {
+            tracing::warn!(name = %self.name, %error, "the ledger does not know of a failure");
+        }
+        if is_over {
+            self.remember(None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the journal of a name under its lease.
+struct Keeping<'a> {
+    vault: &'a Vault,
+    id: &'a CertId,
+    lease: &'a Mutex<Lease>,
+}
+
+impl JournalKeeper for Keeping<'_> {
+    fn save<'b>(&'b mut self, journal: &'b Journal) -> BoxFuture<'b, Result<(), KeepError>> {
+        Box::pin(async move {
+            let lease = self.lease.lock().await;
+            let saved = self.vault.save_journal(self.id, journal, &lease).await;
+            saved.map_err(|error| KeepError(error.into()))
+        })
+    }
+}
+
+/// Wildcards are proven by DNS alone, addresses never by it (RFC 8555 section 7.1.3, RFC 8738 section 7).
+fn challenges_for(name: &HostPattern, preferred: &[ChallengeKind]) -> Vec<ChallengeKind> {
+    let Some(name) = CertName::of(name) else {
+        return Vec::new();
+    };
+    let suiting = |kinds: &[ChallengeKind]| -> Vec<ChallengeKind> {
+        kinds.iter().copied().filter(|kind| kind.suits(&name)).collect()
+    };
+    let chosen = suiting(preferred);
+    if chosen.is_empty() {
+        suiting(&[ChallengeKind::TlsAlpn01, ChallengeKind::Http01, ChallengeKind::Dns01])
+    } else {
+        chosen
+    }
+}
+
+/// Whether another CA may do better.
+fn is_the_cas(error: &OrderError) -> bool {
+    match error.side {
+        Side::Ca => error.class != Class::Validation,
+        Side::Network => true,
+        Side::Options => error.class == Class::Limited,
+        Side::Storage | Side::Solver => false,
+    }
+}
+
+fn storage(error: &VaultError) -> OrderError {
+    OrderError::new(Class::Transient, Side::Storage, error.to_string())
+}
