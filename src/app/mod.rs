@@ -3,6 +3,7 @@
 pub mod banner;
 mod listeners;
 pub mod prepare;
+mod public;
 mod reload;
 pub mod source;
 mod start;
@@ -25,6 +26,7 @@ use crate::door::{Current, Handle};
 use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
 use listeners::Listeners;
+use public::Keeping;
 use source::Source;
 pub use start::{LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;
@@ -35,6 +37,7 @@ pub struct App {
     source: Source,
     loaded: Loaded,
     resolver: Resolver,
+    keeping: Keeping,
     current: Arc<Current>,
     listeners: Listeners,
     workers: Arc<[Handle]>,

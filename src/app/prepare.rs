@@ -40,7 +40,7 @@ pub fn prepare(
             .as_ref()
             .map(|folder| folder.value.clone()),
         local_suffixes: loaded.config.local_suffixes.clone(),
-        public: None,
+        public: super::public::meanwhile(&loaded.config),
     };
     let names: Vec<Wanted> = wanted
         .iter()

@@ -1,30 +1,91 @@
 //! From what the configuration says of public certificates to what the keeper goes by.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::App;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
+use crate::certs::dns::Publisher;
 use crate::certs::dns::acme_dns::{AcmeDns, AcmeDnsOptions};
 use crate::certs::dns::cloudflare::{BASE, Cloudflare, CloudflareOptions};
 use crate::certs::dns::error::DnsError;
 use crate::certs::dns::exec::{Exec, ExecOptions, PATIENCE};
-use crate::certs::dns::resolver::Resolver;
+use crate::certs::dns::resolver::Resolver as DnsResolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
-use crate::certs::dns::Publisher;
-use crate::certs::keeper::{Dns, Options};
+use crate::certs::keeper::news::Listener;
+use crate::certs::keeper::{Dns, Keeper, Options, Works, over_the_network};
 use crate::certs::plan::{Meanwhile, Plan};
+use crate::certs::resolver::Resolver;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::config::acme::names::Ordered;
 use crate::config::acme::{self, Acme, Ca, Challenge, dns};
 use crate::config::storage::Ephemeral;
-use crate::config::Config;
 use crate::hostname::HostPattern;
+use crate::shutdown::Shutdown;
 use crate::storage::ephemeral;
+use crate::storage::store::Store;
+
+/// The keeper, and what it is told anew at every reload.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    folder: PathBuf,
+    clock: Clock,
+    works: Arc<Works>,
+    keeper: Keeper,
+}
+
+impl Keeping {
+    /// Starts a keeper that keeps nothing yet; `folder` is the storage's.
+    pub(super) fn start(folder: PathBuf, resolver: &Resolver, shutdown: &Shutdown) -> Self {
+        let clock = Clock::system();
+        let works = Arc::new(Works::new(
+            Store::files(folder.clone(), clock.clone()),
+            clock.clone(),
+            resolver.shelf().clone(),
+            resolver.challenges().clone(),
+            Listener::new(|_news| {}),
+            over_the_network(),
+        ));
+        Self {
+            folder,
+            clock,
+            keeper: Keeper::start(works.clone(), shutdown),
+            works,
+        }
+    }
+
+    /// Puts what is kept of these names where handshakes find it.
+    pub(super) async fn load(&self, names: &[HostPattern]) {
+        self.works.load(names).await;
+    }
+}
+
+impl App {
+    /// Keeps the names of the generation in service from now on.
+    ///
+    /// # Errors
+    /// A publisher of DNS records that cannot be used; then all stays as it was.
+    pub(super) async fn keep(&self) -> Result<(), DnsError> {
+        let Keeping {
+            folder,
+            clock,
+            keeper,
+            works,
+        } = &self.keeping;
+        let options = options(&self.loaded.config, folder, clock)?;
+        let names = names(&self.current.plan, &self.loaded.config);
+        works.load(&names).await;
+        keeper.keep(names, Arc::new(options)).await;
+        Ok(())
+    }
+}
 
 /// What a name without a certificate yet is shown; none without public certificates.
 pub(super) fn meanwhile(config: &Config) -> Option<Meanwhile> {
@@ -40,7 +101,11 @@ pub(super) fn names(plan: &Plan, config: &Config) -> Vec<HostPattern> {
         return Vec::new();
     };
     let at_start = |name: &HostPattern| acme.ordered(name) == Ok(Ordered::AtStart);
-    plan.kept().iter().map(|kept| kept.name.clone()).filter(at_start).collect()
+    plan.kept()
+        .iter()
+        .map(|kept| kept.name.clone())
+        .filter(at_start)
+        .collect()
 }
 
 /// What the keeper goes by; `folder` is the storage's.
@@ -54,7 +119,11 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
     Ok(Options {
         cas: acme.cas().map(|ca| ca_options(acme, ca)).collect(),
         challenges: acme.challenges.iter().copied().map(kind).collect(),
-        dns: acme.dns.as_ref().map(|dns| publishing(dns, clock)).transpose()?,
+        dns: acme
+            .dns
+            .as_ref()
+            .map(|dns| publishing(dns, clock))
+            .transpose()?,
         held: held(config, acme, folder),
     })
 }
@@ -101,7 +170,10 @@ fn kind(challenge: Challenge) -> ChallengeKind {
 fn publishing(dns: &dns::Dns, clock: &Clock) -> Result<Dns, DnsError> {
     Ok(Dns {
         publisher: Arc::new(publisher(&dns.publisher, clock)?),
-        resolver: Arc::new(dns.resolver.map_or_else(Resolver::system, Resolver::at)),
+        resolver: Arc::new(
+            dns.resolver
+                .map_or_else(DnsResolver::system, DnsResolver::at),
+        ),
     })
 }
 
@@ -115,7 +187,10 @@ fn publisher(publisher: &dns::Publisher, clock: &Clock) -> Result<Publisher, Dns
             secret,
         } => Publisher::Rfc2136(Rfc2136::new(
             &Rfc2136Options {
-                server: server.to_string(),
+                server: match server.host.ip() {
+                    Some(address) => SocketAddr::new(address, server.port).to_string(),
+                    None => format!("{}:{}", server.host, server.port),
+                },
                 zone: zone.as_ref().map(ToString::to_string),
                 key: key.to_string(),
                 algorithm: match algorithm {

@@ -123,6 +123,9 @@ impl App {
         if let Err(error) = self.listeners.accept(&self.workers, &self.capacity) {
             tracing::error!(%error, "a new socket is bound, but nothing is accepted on it: SIGHUP tries again");
         }
+        if let Err(error) = self.keep().await {
+            tracing::error!(%error, "`acme.dns` cannot be used: certificates are kept as before");
+        }
         Ok(())
     }
 
@@ -149,7 +152,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("storage", old.storage != new.storage),
         ("log", old.log != new.log),
-        ("acme", old.acme != new.acme),
         ("alerts", old.alerts != new.alerts),
     ];
     changes

@@ -11,9 +11,11 @@ use tokio::sync::watch;
 use super::banner::counted;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
+use super::public::{self, Keeping};
 use super::source::Source;
 use super::watch::FileWatch;
 use super::{App, Signals};
+use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
@@ -61,6 +63,8 @@ pub enum StartError {
     Control(ClaimProblem),
     /// The access log cannot be opened.
     Log(LogProblem),
+    /// The publisher of DNS records cannot be used.
+    Dns(DnsError),
     /// The crypto library has no randomness.
     Tls(rustls::Error),
     /// The system gives no thread, socket or signal.
@@ -114,6 +118,7 @@ impl App {
         } = setup;
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
+        let folder = storage.path("");
         let resolver = Resolver::new(storage);
         let prepared = prepare(loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
@@ -134,6 +139,10 @@ impl App {
                 "the limit on open files (`ulimit -n`) allows few connections"
             );
         }
+        let shutdown = Shutdown::new();
+        let keeping = Keeping::start(folder, &resolver, &shutdown);
+        let names = public::names(&current.plan, &loaded.config);
+        keeping.load(&names).await;
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
         let options = Options {
@@ -144,7 +153,6 @@ impl App {
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let signals = Signals::new().map_err(StartError::System)?;
-        let shutdown = Shutdown::new();
         let socket = claim.listen().map_err(StartError::Control)?;
         server::start(socket, seen, &shutdown).map_err(StartError::System)?;
         let mut files = FileWatch::new();
@@ -153,6 +161,7 @@ impl App {
             source,
             loaded,
             resolver,
+            keeping,
             current,
             listeners,
             workers,
@@ -170,6 +179,8 @@ impl App {
             .accept(&app.workers, &app.capacity)
             .map_err(StartError::System)?;
         app.announce();
+        // A CA asks through the door, so the door is open first.
+        app.keep().await.map_err(StartError::Dns)?;
         Ok(app)
     }
 

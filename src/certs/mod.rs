@@ -1,14 +1,13 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
+pub mod acme;
 pub mod bundle;
 pub mod cert_dir;
 pub mod challenges;
 pub mod dns;
-pub mod acme;
-pub mod keeper;
-pub mod vault;
 mod draft;
 pub mod facts;
+pub mod keeper;
 pub mod ledger;
 pub mod local_ca;
 pub mod pair;
@@ -19,6 +18,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod vault;
 
 #[cfg(test)]
 mod fixture;

@@ -93,7 +93,11 @@ impl CertId {
     /// As in `shop.example.com`, `wildcard_.example.com`, `2001-db8--1`.
     #[must_use]
     pub fn of(name: &HostPattern) -> Self {
-        Self(name.to_string().replacen('*', "wildcard_", 1).replace(':', "-"))
+        Self(
+            name.to_string()
+                .replacen('*', "wildcard_", 1)
+                .replace(':', "-"),
+        )
     }
 
     #[must_use]
@@ -123,7 +127,9 @@ impl Vault {
         match self.read::<Pointer>(&current).await {
             Ok(None) => {}
             Ok(Some(pointer)) => {
-                found.ready = self.generation(id, pointer.generation, &mut found.faults).await?;
+                found.ready = self
+                    .generation(id, pointer.generation, &mut found.faults)
+                    .await?;
             }
             Err(error) => found.faults.push(blame(error)?),
         }
@@ -141,11 +147,14 @@ impl Vault {
         let generation = ready.bundle.generation;
         let place = generation_key(id, generation)?;
         let bytes = serde_json::to_vec(&*ready.bundle).map_err(VaultError::Unwritable)?;
-        self.store.put(&place, &bytes, &When::Always, Some(lease)).await?;
+        self.store
+            .put(&place, &bytes, &When::Always, Some(lease))
+            .await?;
         let written = self.store.get(&place).await?;
         let written = written.ok_or(VaultError::Unservable(Unservable::NoCertificate))?;
         Bundle::read(&written.bytes).map_err(VaultError::Unservable)?;
-        self.write(&key(id, "current")?, &Pointer { generation }, lease).await?;
+        self.write(&key(id, "current")?, &Pointer { generation }, lease)
+            .await?;
         self.forget_old(id, generation, lease).await
     }
 
@@ -187,7 +196,9 @@ impl Vault {
     /// Then the state is as before.
     pub async fn save_state(&self, id: &CertId, state: &State) -> Result<(), VaultError> {
         let bytes = serde_json::to_vec(state).map_err(VaultError::Unwritable)?;
-        self.store.put(&key(id, "state")?, &bytes, &When::Always, None).await?;
+        self.store
+            .put(&key(id, "state")?, &bytes, &When::Always, None)
+            .await?;
         Ok(())
     }
 
@@ -226,7 +237,11 @@ impl Vault {
         self.judged(&generation_key(id, generation)?, faults).await
     }
 
-    async fn judged(&self, key: &Key, faults: &mut Vec<String>) -> Result<Option<Ready>, VaultError> {
+    async fn judged(
+        &self,
+        key: &Key,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<Ready>, VaultError> {
         let object = match self.store.get(key).await {
             Ok(Some(object)) => object,
             Ok(None) => {
@@ -247,7 +262,11 @@ impl Vault {
         }
     }
 
-    async fn newest(&self, id: &CertId, faults: &mut Vec<String>) -> Result<Option<Ready>, VaultError> {
+    async fn newest(
+        &self,
+        id: &CertId,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<Ready>, VaultError> {
         let mut keys = self.store.list(&format!("certs/{}/v", id.0)).await?;
         keys.reverse();
         for key in keys {
@@ -277,9 +296,16 @@ impl Vault {
             .map_err(|error| VaultError::Damaged(key.clone(), error))
     }
 
-    async fn write(&self, key: &Key, value: &impl Serialize, lease: &Lease) -> Result<(), VaultError> {
+    async fn write(
+        &self,
+        key: &Key,
+        value: &impl Serialize,
+        lease: &Lease,
+    ) -> Result<(), VaultError> {
         let bytes = serde_json::to_vec(value).map_err(VaultError::Unwritable)?;
-        self.store.put(key, &bytes, &When::Always, Some(lease)).await?;
+        self.store
+            .put(key, &bytes, &When::Always, Some(lease))
+            .await?;
         Ok(())
     }
 }

@@ -155,6 +155,10 @@ pub(super) fn not_started(error: &StartError) -> Exit {
             say::error("access-log", error);
             Exit::Configuration
         }
+        StartError::Dns(error) => {
+            say::error("acme.dns", error);
+            Exit::Configuration
+        }
         StartError::Tls(error) => {
             say::error("tls", error);
             Exit::Failed

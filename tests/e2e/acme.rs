@@ -45,7 +45,11 @@ fn served(ca: &Pebble, name: &str) {
 #[test]
 fn a_name_gets_its_certificate_by_tls_alpn_01_and_keeps_it_over_restarts() {
     let ca = Pebble::start();
-    let config = config(&ca, "challenges = [\"tls-alpn-01\"]", &site("a.example.com"));
+    let config = config(
+        &ca,
+        "challenges = [\"tls-alpn-01\"]",
+        &site("a.example.com"),
+    );
     let door = Door::up(&config);
     served(&ca, "a.example.com");
     let home = door.leave();
@@ -62,20 +66,25 @@ fn http_01_is_answered_before_redirects_and_rules() {
     let _door = Door::up(&config);
     served(&ca, "b.example.com");
     let mut wire = Wire::over(plain(ca.plain()));
-    let answer = wire.ask("GET /.well-known/acme-challenge/unknown HTTP/1.1\r\nHost: b.example.com\r\n\r\n");
+    let answer =
+        wire.ask("GET /.well-known/acme-challenge/unknown HTTP/1.1\r\nHost: b.example.com\r\n\r\n");
     assert_eq!(answer.status(), 308);
 }
 
 #[test]
 fn several_names_are_ordered_and_one_that_fails_holds_up_none() {
     let ca = Pebble::start();
-    let sites = ["blocked.example.com", "c.example.com", "d.example.com"].map(site).concat();
+    let sites = ["blocked.example.com", "c.example.com", "d.example.com"]
+        .map(site)
+        .concat();
     let door = Door::up(&config(&ca, "", &sites));
     served(&ca, "c.example.com");
     served(&ca, "d.example.com");
     let refused = try_tls(ca.tls(), &ca.issued_roots(), "blocked.example.com", &[]);
     assert!(refused.is_err());
-    eventually("a word about the blocked name", || door.said().contains("blocked.example.com").then_some(()));
+    eventually("a word about the blocked name", || {
+        door.said().contains("blocked.example.com").then_some(())
+    });
 }
 
 #[test]
@@ -92,7 +101,10 @@ fn nonces_that_are_refused_most_of_the_time_do_not_matter() {
 #[test]
 fn an_account_may_be_bound_to_an_external_one() {
     let ca = Pebble::with(&Wanted {
-        eab: Some(("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W")),
+        eab: Some((
+            "kid-1",
+            "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
+        )),
         ..Wanted::default()
     });
     let eab = "eab = { kid = \"kid-1\", hmac = \"zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W\" }";
@@ -112,7 +124,10 @@ fn an_address_is_a_name_too() {
 fn a_process_killed_at_any_moment_costs_no_second_certificate() {
     let ca = Pebble::with(&Wanted {
         // Slow enough for a kill to hit every step.
-        variables: vec![("PEBBLE_VA_SLEEPTIME", "1".to_owned()), ("PEBBLE_VA_NOSLEEP", "1".to_owned())],
+        variables: vec![
+            ("PEBBLE_VA_SLEEPTIME", "1".to_owned()),
+            ("PEBBLE_VA_NOSLEEP", "1".to_owned()),
+        ],
         ..Wanted::default()
     });
     let config = config(&ca, "", &site("g.example.com"));

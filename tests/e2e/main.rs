@@ -9,6 +9,7 @@
 )]
 
 mod abuse;
+mod acme;
 mod addresses;
 mod basics;
 mod bodies;

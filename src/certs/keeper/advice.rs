@@ -24,8 +24,12 @@ impl Works {
             .as_ref()
             .is_none_or(|advice| advice.ask_at.is_some_and(|at| SystemTime::from(at) <= now));
         let options = self.options();
-        let ca = options.cas.iter().find(|ca| ca.directory == ready.bundle.directory);
-        let (Some(ca), true, None) = (ca, is_due && now < ready.facts.not_after, &options.held) else {
+        let ca = options
+            .cas
+            .iter()
+            .find(|ca| ca.directory == ready.bundle.directory);
+        let (Some(ca), true, None) = (ca, is_due && now < ready.facts.not_after, &options.held)
+        else {
             return Ok(());
         };
         let answered = match self.ca(ca).await {
@@ -37,7 +41,11 @@ impl Works {
         };
         let advice = advice(answered, state.advice.as_ref(), ready, now);
         if let (Some(url), true) = (&advice.explanation, differs(&advice, state.advice.as_ref())) {
-            tracing::warn!(id = id.as_str(), url, "the CA explains why a certificate shall be renewed");
+            tracing::warn!(
+                id = id.as_str(),
+                url,
+                "the CA explains why a certificate shall be renewed"
+            );
         }
         state.advice = Some(advice);
         self.vault.save_state(id, state).await
@@ -59,7 +67,9 @@ fn advice(
     let unanswered = before.map_or(0, |before| before.unanswered);
     let (window, poll, explanation, unanswered) = match answered {
         Ok(ari) => {
-            let poll = Poll::Answered { retry_after: ari.retry_after };
+            let poll = Poll::Answered {
+                retry_after: ari.retry_after,
+            };
             (Some(ari.window), poll, ari.explanation, 0)
         }
         Err(AriError::Temporary { .. }) => {

@@ -105,21 +105,29 @@ impl Turn<'_> {
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome {
-            self.note(&options.directory, &names, error, admitted).await?;
+            self.note(&options.directory, &names, error, admitted)
+                .await?;
         }
         outcome
     }
 
     /// Spends what the order spends, and remembers when.
-    async fn admit(&self, directory: &str, names: &BTreeSet<String>) -> Result<SystemTime, OrderError> {
+    async fn admit(
+        &self,
+        directory: &str,
+        names: &BTreeSet<String>,
+    ) -> Result<SystemTime, OrderError> {
         let (limits, purpose) = (Limits::of(directory), self.purpose());
         let mut admitted = self.works.clock.now();
         let change = self.works.ledgers.change(directory, |ledger, now| {
             admitted = now;
             ledger.admit(limits, names, purpose, now)
         });
-        change.await.map_err(|error| refused(error, &self.works.clock))?;
-        self.remember((purpose != Purpose::AriRenewal).then_some(admitted)).await?;
+        change
+            .await
+            .map_err(|error| refused(error, &self.works.clock))?;
+        self.remember((purpose != Purpose::AriRenewal).then_some(admitted))
+            .await?;
         Ok(admitted)
     }
 
@@ -159,7 +167,9 @@ impl Turn<'_> {
 
     /// The certificate that this order replaces, if this CA made it.
     fn replaces(&self, ca: &Ca) -> Option<String> {
-        let old = self.old.filter(|old| old.bundle.directory == ca.directory_url())?;
+        let old = self
+            .old
+            .filter(|old| old.bundle.directory == ca.directory_url())?;
         certificate_id(old.leaf()).ok()
     }
 
@@ -243,11 +253,19 @@ fn challenges_for(name: &HostPattern, preferred: &[ChallengeKind]) -> Vec<Challe
         return Vec::new();
     };
     let suiting = |kinds: &[ChallengeKind]| -> Vec<ChallengeKind> {
-        kinds.iter().copied().filter(|kind| kind.suits(&name)).collect()
+        kinds
+            .iter()
+            .copied()
+            .filter(|kind| kind.suits(&name))
+            .collect()
     };
     let chosen = suiting(preferred);
     if chosen.is_empty() {
-        suiting(&[ChallengeKind::TlsAlpn01, ChallengeKind::Http01, ChallengeKind::Dns01])
+        suiting(&[
+            ChallengeKind::TlsAlpn01,
+            ChallengeKind::Http01,
+            ChallengeKind::Dns01,
+        ])
     } else {
         chosen
     }

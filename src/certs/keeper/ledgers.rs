@@ -81,7 +81,9 @@ fn parse(key: &Key, bytes: Option<&[u8]>) -> Result<Ledger, LedgerError> {
 /// What stands for a CA in keys: its directory's URL, with hyphens for what keys do not have.
 #[must_use]
 pub fn ca_id(directory: &str) -> String {
-    let address = directory.split_once("://").map_or(directory, |(_scheme, address)| address);
+    let address = directory
+        .split_once("://")
+        .map_or(directory, |(_scheme, address)| address);
     let plain = |letter: char| match letter {
         'a'..='z' | '0'..='9' | '.' => letter,
         'A'..='Z' => letter.to_ascii_lowercase(),

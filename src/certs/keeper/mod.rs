@@ -5,7 +5,7 @@
 
 mod advice;
 mod issue;
-mod ledgers;
+pub mod ledgers;
 pub mod news;
 mod queue;
 mod solver;
@@ -22,7 +22,6 @@ use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use queue::Queue;
-pub use ledgers::Ledgers;
 pub use works::{Connect, Dns, Options, Works, over_the_network};
 
 /// Names that are tended at a time.
@@ -81,12 +80,12 @@ struct Desk {
 impl Keeper {
     /// Starts one that keeps nothing yet.
     #[must_use]
-    pub fn start(works: Works, shutdown: &Shutdown) -> Self {
+    pub fn start(works: Arc<Works>, shutdown: &Shutdown) -> Self {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (done, ended) = mpsc::channel(TENDED_MAX);
         let desk = Desk {
             clock: works.clock().clone(),
-            works: Arc::new(works),
+            works,
             shutdown: shutdown.clone(),
             wanted: HashSet::new(),
             queue: Queue::default(),
@@ -172,7 +171,13 @@ impl Desk {
         self.shutdown.spawn_attendant(async move {
             let (outcome, next) = works.tend(&name, why).await;
             // The desk is gone only when the process is.
-            let _gone = done.send(Done { name, outcome, next }).await;
+            let _gone = done
+                .send(Done {
+                    name,
+                    outcome,
+                    next,
+                })
+                .await;
         });
     }
 

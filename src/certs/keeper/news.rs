@@ -34,8 +34,12 @@ pub enum News {
         bucket: BucketReport,
     },
     /// The storage would be lost with its container, so nothing is ordered.
-    Ephemeral { why: String },
-    StorageUnreachable { problem: String },
+    Ephemeral {
+        why: String,
+    },
+    StorageUnreachable {
+        problem: String,
+    },
     StorageWorks,
 }
 

@@ -53,6 +53,16 @@ impl Works {
         }
     }
 
+    /// Puts what is kept of these names on the shelf, so that they are served from the first handshake on. A name that cannot be read
+    /// is told of, and holds up none.
+    pub async fn load(&self, names: &[HostPattern]) {
+        for name in names {
+            if let Err(error) = self.look(name, &CertId::of(name)).await {
+                tracing::error!(%name, error = &error as &dyn std::error::Error, "a stored certificate cannot be read");
+            }
+        }
+    }
+
     /// What is kept of a name, on the shelf from now on.
     pub(super) async fn look(
         &self,
@@ -116,7 +126,8 @@ impl Works {
         let Some(lease) = self.vault.store().lease(&key, LEASE_TIME).await? else {
             return Ok((Outcome::Busy, self.clock.now() + LATER));
         };
-        let generation = |ready: &Option<Ready>| ready.as_ref().map(|ready| ready.bundle.generation);
+        let generation =
+            |ready: &Option<Ready>| ready.as_ref().map(|ready| ready.bundle.generation);
         let ready = self.look(name, id).await?;
         if generation(&ready) != generation(&seen) {
             return Ok((Outcome::Busy, self.clock.now()));
@@ -181,7 +192,11 @@ impl Works {
         let noted = self.ledgers.change(directory, |ledger, now| {
             ledger.issued(limits, &names, now);
             let report = ledger.report(limits, now);
-            low = report.buckets.into_iter().filter(|bucket| bucket.is_low()).collect();
+            low = report
+                .buckets
+                .into_iter()
+                .filter(|bucket| bucket.is_low())
+                .collect();
             Ok(())
         });
         if let Err(error) = noted.await {
@@ -215,7 +230,10 @@ impl Works {
         });
         self.seek_advice(id, ready, &mut state).await?;
         let generation = ready.bundle.generation;
-        Ok((Outcome::Renewed { generation, until }, next_look(ready, &state)))
+        Ok((
+            Outcome::Renewed { generation, until },
+            next_look(ready, &state),
+        ))
     }
 
     async fn regret(
@@ -234,7 +252,13 @@ impl Works {
         };
         let validity = old.map(Ready::validity);
         let now = self.clock.now();
-        let failures = Failures::after(state.failures.as_ref(), failure, validity.as_ref(), now, fastrand::u64(..));
+        let failures = Failures::after(
+            state.failures.as_ref(),
+            failure,
+            validity.as_ref(),
+            now,
+            fastrand::u64(..),
+        );
         let again = failures.retry_at;
         tracing::warn!(%name, class = ?error.class, again = %minute(again), "no certificate: {}", error.problem);
         self.listener.hear(News::Failed {
@@ -274,7 +298,10 @@ impl Works {
 }
 
 fn due(ready: &Ready, state: &State) -> SystemTime {
-    let window = state.advice.as_ref().and_then(|advice| advice.window.as_ref());
+    let window = state
+        .advice
+        .as_ref()
+        .and_then(|advice| advice.window.as_ref());
     schedule::renewal_point(&ready.validity(), window, ready.leaf())
 }
 

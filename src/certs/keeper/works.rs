@@ -96,8 +96,17 @@ impl Works {
     /// Stands for what is tried: failures under other options say nothing of these.
     pub(super) fn tried(&self) -> String {
         let options = self.options();
-        let cas = options.cas.iter().map(|ca| (&ca.directory, &ca.email, &ca.profile));
-        format!("{:?} {:?} {:?} {}", cas.collect::<Vec<_>>(), options.challenges, options.dns.is_some(), options.held.is_some())
+        let cas = options
+            .cas
+            .iter()
+            .map(|ca| (&ca.directory, &ca.email, &ca.profile));
+        format!(
+            "{:?} {:?} {:?} {}",
+            cas.collect::<Vec<_>>(),
+            options.challenges,
+            options.dns.is_some(),
+            options.held.is_some()
+        )
     }
 
     /// CAs are opened anew: who we are there may have changed.
@@ -119,7 +128,11 @@ impl Works {
         let Some(_lease) = lease.map_err(|error| fault(Side::Storage, error))? else {
             return Err(fault(Side::Storage, "another process makes the account"));
         };
-        if keeper.is_new().await.map_err(|error| fault(Side::Storage, error))? {
+        if keeper
+            .is_new()
+            .await
+            .map_err(|error| fault(Side::Storage, error))?
+        {
             self.admit_account(&options.directory).await?;
         }
         let ca = Ca::open(options, &keeper, self.clock.clone(), transport).await?;

@@ -55,6 +55,7 @@ async fn a_failing_script_is_quoted() {
     assert!(said.len() < 5000, "{}", said.len());
 
     let missing = Publisher::Exec(Exec::new(ExecOptions {
+        arguments: Vec::new(),
         program: folder.path().join("nothing"),
         patience: PATIENCE,
     }));
@@ -92,7 +93,11 @@ fn script(folder: &Path, text: &str, patience: Duration) -> Publisher {
     let program: PathBuf = folder.join("program");
     fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-    Publisher::Exec(Exec::new(ExecOptions { program, patience }))
+    Publisher::Exec(Exec::new(ExecOptions {
+        program,
+        arguments: Vec::new(),
+        patience,
+    }))
 }
 
 #[tokio::test]
@@ -146,6 +151,7 @@ async fn cloudflare_creates_in_the_longest_zone_and_deletes_by_id() {
     let server = Backend::http(cloudflare);
     let account = |token| {
         Publisher::Cloudflare(Cloudflare::new(CloudflareOptions {
+            zone: None,
             token: Secret::new(token),
             base: format!("http://{}/client/v4", server.address),
         }))

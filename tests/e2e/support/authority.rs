@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -53,6 +53,8 @@ impl Authority {
     fn pair_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
+        // With the issuer's own name OpenSSL would take it for self-signed.
+        params.distinguished_name = DistinguishedName::new();
         params.not_before = from.into();
         params.not_after = until.into();
         let key = KeyPair::generate().unwrap();

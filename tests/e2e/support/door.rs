@@ -209,6 +209,13 @@ impl Door {
         std::mem::replace(&mut self.home, Home::new(""))
     }
 
+    /// Kills it where it stands and gives the folder back.
+    pub(crate) fn kill(mut self) -> Home {
+        self.signal(Signal::KILL);
+        let _status = self.ended();
+        std::mem::replace(&mut self.home, Home::new(""))
+    }
+
     pub(crate) fn home(&self) -> &Home {
         &self.home
     }

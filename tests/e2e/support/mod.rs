@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod door;
 pub(crate) mod openssl;
+pub(crate) mod pebble;
 pub(crate) mod peer;
 pub(crate) mod wire;
 

@@ -64,7 +64,9 @@ impl Pebble {
         let home = Home::new("");
         let authority = Authority::new();
         home.write("ca.pem", &authority.root_pem());
-        authority.pair(&[&address.to_string()]).write(&home, "ca-server");
+        authority
+            .pair(&[&address.to_string()])
+            .write(&home, "ca-server");
         let path = |name: &str| home.path().join(name).display().to_string();
         let config = json!({ "pebble": {
             "listenAddress": format!("{address}:{DIRECTORY_PORT}"),
@@ -94,26 +96,33 @@ impl Pebble {
     fn start_names(&mut self) {
         let address = self.address;
         let mut command = Command::new("pebble-challtestsrv");
-        command.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]).args([
-            "-dns01",
-            &format!("{address}:{DNS_PORT}"),
-            "-management",
-            &format!("{address}:{DNS_MANAGEMENT_PORT}"),
-            "-defaultIPv4",
-            &address.to_string(),
-            "-defaultIPv6",
-            "",
-        ]);
+        command
+            .args(["-http01", "", "-https01", "", "-tlsalpn01", ""])
+            .args([
+                "-dns01",
+                &format!("{address}:{DNS_PORT}"),
+                "-management",
+                &format!("{address}:{DNS_MANAGEMENT_PORT}"),
+                "-defaultIPv4",
+                &address.to_string(),
+                "-defaultIPv6",
+                "",
+            ]);
         self.run(command, "names.log");
         let management = SocketAddr::from((address, DNS_MANAGEMENT_PORT));
-        eventually("a DNS server for the CA", || std::net::TcpStream::connect(management).ok());
+        eventually("a DNS server for the CA", || {
+            std::net::TcpStream::connect(management).ok()
+        });
     }
 
     fn start_ca(&mut self, wanted: &Wanted) {
         let own = SocketAddr::from((self.address, DNS_PORT));
         let mut command = Command::new("pebble");
         command
-            .args(["-config", &self.home.path().join("pebble.json").display().to_string()])
+            .args([
+                "-config",
+                &self.home.path().join("pebble.json").display().to_string(),
+            ])
             .args(["-dnsserver", &wanted.dns.unwrap_or(own).to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_WFE_NONCEREJECT", "5")
@@ -164,13 +173,18 @@ impl Pebble {
         let url = format!("https://{}:{MANAGEMENT_PORT}/roots/0", self.address);
         let pem = self.fetch(&url).unwrap();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+            .unwrap();
         Arc::new(roots)
     }
 
     /// How many certificates it issued.
     pub(crate) fn issued(&self) -> usize {
-        self.home.read("pebble.log").matches("Issued certificate serial").count()
+        self.home
+            .read("pebble.log")
+            .matches("Issued certificate serial")
+            .count()
     }
 
     pub(crate) fn log(&self) -> String {
@@ -181,13 +195,22 @@ impl Pebble {
     pub(crate) fn tell_names(&self, what: &str, body: &Value) {
         let url = format!("http://{}:{DNS_MANAGEMENT_PORT}/{what}", self.address);
         let body = body.to_string();
-        let sent = Command::new("curl").args(["-sSf", "-d", &body, &url]).status().unwrap();
+        let sent = Command::new("curl")
+            .args(["-sSf", "-d", &body, &url])
+            .status()
+            .unwrap();
         assert!(sent.success(), "{what} {body}");
     }
 
     fn fetch(&self, url: &str) -> Option<String> {
-        let output = Command::new("curl").args(["-sf", "--cacert", &self.roots_file(), url]).output().unwrap();
-        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+        let output = Command::new("curl")
+            .args(["-sf", "--cacert", &self.roots_file(), url])
+            .output()
+            .unwrap();
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8(output.stdout).unwrap())
     }
 }
 

@@ -1,0 +1,28 @@
+//! Everything that speaks to an ACME CA (RFC 8555, RFC 9773): the account, the order, the renewal window. It keeps nothing itself and knows no limits:
+//! a keeper stores what must outlive the process, and the ledger is asked by whoever calls.
+
+pub mod account;
+pub mod answer;
+pub mod ari;
+mod chain;
+pub mod directory;
+pub mod fault;
+pub mod http;
+pub mod journal;
+mod jws;
+pub mod name;
+pub mod options;
+pub mod order;
+mod profile;
+pub mod request;
+pub mod seams;
+mod session;
+pub mod solver;
+mod tries;
+mod walk;
+mod wire;
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Orders against the fake CA.
+
+mod bench;
+mod orders;
