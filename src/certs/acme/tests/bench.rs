@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use crate::certs::acme::account::Ca;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fake::{FakeCa, Probe};
 use crate::certs::acme::fault::OrderError;
 use crate::certs::acme::journal::Journal;
@@ -86,6 +86,12 @@ impl Bench {
         Ca::open(&self.options, &self.disk, self.clock.clone(), transport).await
     }
 
+    /// Whether the process hangs for ever, and so is killed.
+    pub(super) async fn dies<T>(&self, process: impl Future<Output = T>) -> bool {
+        const AGE: Duration = Duration::from_secs(60 * 60);
+        tokio::time::timeout(AGE, Box::pin(process)).await.is_err()
+    }
+
     /// A process: goes on with what the disk has, or begins.
     pub(super) async fn run(&self, request: &OrderRequest) -> Result<Issued, OrderError> {
         let ca = self.open().await?;
@@ -120,6 +126,10 @@ impl Disk {
 
     pub(super) fn account(&self) -> Option<Vec<u8>> {
         self.0.lock().unwrap().account.clone()
+    }
+
+    pub(super) fn lose_account(&self) {
+        self.0.lock().unwrap().account = None;
     }
 
     pub(super) fn set_account(&self, account: &[u8]) {
