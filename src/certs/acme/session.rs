@@ -220,13 +220,15 @@ fn identifier(name: &CertName) -> Identifier {
     }
 }
 
+const KINDS: [(ChallengeKind, ChallengeType); 3] = [
+    (ChallengeKind::Http01, ChallengeType::Http01),
+    (ChallengeKind::TlsAlpn01, ChallengeType::TlsAlpn01),
+    (ChallengeKind::Dns01, ChallengeType::Dns01),
+];
+
 fn kind(found: &ChallengeType) -> Option<ChallengeKind> {
-    match found {
-        ChallengeType::Http01 => Some(ChallengeKind::Http01),
-        ChallengeType::TlsAlpn01 => Some(ChallengeKind::TlsAlpn01),
-        ChallengeType::Dns01 => Some(ChallengeKind::Dns01),
-        _ => None,
-    }
+    let mut known = KINDS.into_iter();
+    known.find_map(|(kind, theirs)| (theirs == *found).then_some(kind))
 }
 
 /// base64url without padding (RFC 8555 section 8.1): it becomes part of a path, so nothing else may pass.

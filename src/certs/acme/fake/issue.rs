@@ -110,7 +110,9 @@ pub(super) fn san_text(san: &SanType) -> String {
     match san {
         SanType::DnsName(name) => name.as_str().to_owned(),
         SanType::IpAddress(address) => address.to_string(),
-        other => format!("{other:?}"),
+        SanType::Rfc822Name(_) | SanType::URI(_) | SanType::OtherName(_) | _ => {
+            format!("{san:?}")
+        }
     }
 }
 

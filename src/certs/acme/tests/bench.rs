@@ -47,11 +47,15 @@ pub(super) enum Hang {
     AfterIt,
 }
 
+/// The answers by kind and name.
+#[derive(Default)]
+struct Shown(BTreeMap<(ChallengeKind, String), Vec<String>>);
+
 /// Answers challenges where the fake CA looks, and keeps a record.
 #[derive(Clone)]
 pub(super) struct Recorder {
     able: Vec<ChallengeKind>,
-    shown: Arc<Mutex<BTreeMap<(ChallengeKind, String), Vec<String>>>>,
+    shown: Arc<Mutex<Shown>>,
     pub(super) log: Arc<Mutex<Vec<String>>>,
     pub(super) broken: Arc<Mutex<bool>>,
 }
@@ -98,7 +102,11 @@ impl Bench {
         let mut keeper = self.disk.clone();
         match self.disk.journal() {
             Journal::Idle => ca.order(request, &self.solver, &mut keeper).await,
-            journal => ca.resume(journal, &self.solver, &mut keeper).await,
+            journal @ (Journal::Planned(_)
+            | Journal::Ordered(_)
+            | Journal::Challenged(_)
+            | Journal::Finalizing(_)
+            | Journal::Downloaded(_)) => ca.resume(journal, &self.solver, &mut keeper).await,
         }
     }
 }
@@ -234,7 +242,7 @@ impl Recorder {
 
     /// How many answers are shown now.
     pub(super) fn shown(&self) -> usize {
-        self.shown.lock().unwrap().values().map(Vec::len).sum()
+        self.shown.lock().unwrap().0.values().map(Vec::len).sum()
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -243,7 +251,7 @@ impl Recorder {
 
     fn look(&self, probe: &Probe) -> Result<(), (&'static str, String)> {
         let shown = self.shown.lock().unwrap();
-        let found = shown.get(&(probe.kind, probe.name.clone()));
+        let found = shown.0.get(&(probe.kind, probe.name.clone()));
         let wanted = Challenge {
             kind: probe.kind,
             name: probe.name.clone(),
@@ -280,7 +288,7 @@ impl Solver for Recorder {
         self.log.lock().unwrap().push(line);
         let key = (challenge.kind, challenge.name.clone());
         let mut shown = self.shown.lock().unwrap();
-        let answers = shown.entry(key).or_default();
+        let answers = shown.0.entry(key).or_default();
         if !answers.contains(&answer(challenge)) {
             answers.push(answer(challenge));
         }
@@ -291,7 +299,7 @@ impl Solver for Recorder {
         let line = format!("clean {} {}", challenge.kind, challenge.name);
         self.log.lock().unwrap().push(line);
         let key = (challenge.kind, challenge.name.clone());
-        if let Some(answers) = self.shown.lock().unwrap().get_mut(&key) {
+        if let Some(answers) = self.shown.lock().unwrap().0.get_mut(&key) {
             answers.retain(|it| *it != answer(challenge));
         }
         Box::pin(std::future::ready(()))
