@@ -1,4 +1,4 @@
-//! [P] What a failure at a CA means: whose it is, how it is to be answered, and the CA's own words.
+//! What a failure at a CA means: whose it is, how it is to be answered, and the CA's own words.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! [P] How far an order has come: enough to go on after a crash at any point without asking for a second certificate.
+//! How far an order has come: enough to go on after a crash at any point without asking for a second certificate.
 
 use std::fmt;
 

@@ -94,9 +94,10 @@ impl State {
     }
 
     pub(super) fn window(&self, id: &str) -> Reply {
-        let Some(certificate) = self.certificates.iter().find(|it| it.id == id) else {
+        let Some(number) = self.index.certificates.get(id) else {
             return missing();
         };
+        let certificate = &self.certificates[*number];
         let (start, end) = certificate.window();
         let mut json = json!({ "suggestedWindow": { "start": text(start), "end": text(end) } });
         if let Some((_, explanation)) = &certificate.incident {
