@@ -1,4 +1,4 @@
-//! [P] What one HTTP answer of a CA said besides its JSON: the parts that the ACME library drops.
+//! What one HTTP answer of a CA said besides its JSON: the parts that the ACME library drops.
 
 use std::time::{Duration, SystemTime};
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
-use crate::certs::acme::account::Ca;
 use crate::certs::acme::answer::Answer;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, chain};
 use crate::certs::acme::seams::Window;
 use crate::certs::acme::wire;

@@ -1,4 +1,4 @@
-//! [P] What a failure at a CA means: whose it is, how it is to be answered, and the CA's own words.
+//! What a failure at a CA means: whose it is, how it is to be answered, and the CA's own words.
 
 use std::error::Error;
 use std::fmt;
@@ -142,7 +142,7 @@ impl OrderError {
     }
 }
 
-/// A page with a client error came from something that is no CA, or no longer: waiting helps rather than asking.
+/// A page in place of a problem came from something before the CA, which may be away soon.
 fn unread(answer: Option<&Answer>) -> Class {
     match answer {
         Some(answer) if answer.status.as_u16() == 429 => Class::Limited,

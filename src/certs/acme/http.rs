@@ -168,3 +168,132 @@ impl std::error::Error for ClientError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls_pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::certs::acme::options::KeyKind;
+    use crate::certs::fixture::{Authority, days};
+    use crate::clock::Clock;
+
+    /// Answers one connection with these octets, and gives what it was asked.
+    async fn serve(listener: TcpListener, tls: TlsAcceptor, answer: Vec<u8>) -> String {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = tls.accept(stream).await else {
+            return String::new();
+        };
+        let mut asked = Vec::new();
+        let mut octets = [0; 4096];
+        while !asked.ends_with(b"\r\n\r\n") {
+            let count = stream.read(&mut octets).await.unwrap();
+            asked.extend_from_slice(&octets[..count]);
+        }
+        let _may_be_refused = stream.write_all(&answer).await;
+        let _may_be_gone = stream.shutdown().await;
+        String::from_utf8(asked).unwrap()
+    }
+
+    async fn ask(answer: Vec<u8>, trusted: bool) -> (String, Result<Bytes, String>) {
+        let now = Clock::system().now();
+        let authority = Authority::new();
+        let leaf = authority.leaf(&["127.0.0.1"], now - days(1)..now + days(1));
+        let key = rcgen::KeyPair::from_pem(&leaf.key_pem).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der], key)
+            .unwrap();
+        let options = CaOptions {
+            directory: String::new(),
+            email: None,
+            eab: None,
+            profile: None,
+            roots: trusted.then(|| authority.pem.into_bytes()),
+            key: KeyKind::P256,
+        };
+        let client = Client::new(&options).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/directory", listener.local_addr().unwrap());
+        let request = Request::get(url).body(BodyWrapper::default()).unwrap();
+        let serving = serve(listener, TlsAcceptor::from(Arc::new(config)), answer);
+        let (asked, answered) = tokio::join!(serving, client.request(request));
+        let body = match answered {
+            Ok(mut answered) => Ok(answered.body.into_bytes().await.unwrap()),
+            Err(error) => Err(crate::certs::acme::fault::chain(&error)),
+        };
+        (asked, body)
+    }
+
+    fn answer(length: usize) -> Vec<u8> {
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + length, b'x');
+        answer
+    }
+
+    #[tokio::test]
+    async fn own_roots_are_trusted_and_the_agent_is_named() {
+        let (asked, body) = ask(answer(5), true).await;
+        assert_eq!(body.unwrap(), "xxxxx");
+        assert!(
+            asked
+                .to_lowercase()
+                .contains(&format!("user-agent: {AGENT}")),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_ca_that_nobody_vouches_for_is_refused_with_the_reason() {
+        let (asked, body) = ask(answer(5), false).await;
+        assert_eq!(asked, "");
+        assert!(body.unwrap_err().contains("invalid peer certificate"));
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut() {
+        let (_, body) = ask(answer(ANSWER_BYTES_MAX), true).await;
+        assert_eq!(body.unwrap().len(), ANSWER_BYTES_MAX);
+        let (_, body) = ask(answer(ANSWER_BYTES_MAX + 1), true).await;
+        assert_eq!(body.unwrap_err(), ClientError::TooLong.to_string());
+    }
+
+    #[tokio::test]
+    async fn roots_that_are_none_are_named() {
+        let options = CaOptions {
+            directory: String::new(),
+            email: None,
+            eab: None,
+            profile: None,
+            roots: Some(b"-----BEGIN CERTIFICATE-----\n!!!\n".to_vec()),
+            key: KeyKind::P256,
+        };
+        let error = Client::new(&options).unwrap_err();
+        assert!(matches!(error, ClientError::BadRoots(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_without_tls() {
+        let options = CaOptions {
+            directory: String::new(),
+            email: None,
+            eab: None,
+            profile: None,
+            roots: None,
+            key: KeyKind::P256,
+        };
+        let client = Client::new(&options).unwrap();
+        let request = Request::get("http://127.0.0.1:9/directory");
+        let request = request.body(BodyWrapper::default()).unwrap();
+        assert!(client.request(request).await.is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! [P] How far an order has come: enough to go on after a crash at any point without asking for a second certificate.
+//! How far an order has come: enough to go on after a crash at any point without asking for a second certificate.
 
 use std::fmt;
 
@@ -45,6 +45,8 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
     pub plan: Plan,
+    /// The URL of the account that has the order.
+    pub account: String,
     pub order_url: String,
     #[serde(default)]
     pub presented: Vec<Challenge>,
@@ -127,6 +129,7 @@ mod tests {
                 replaces: Some("a.b".to_owned()),
                 challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01],
             },
+            account: "https://ca.test/account/1".to_owned(),
             order_url: "https://ca.test/order/1".to_owned(),
             presented: Vec::new(),
         }

@@ -1,9 +1,10 @@
 //! Everything that speaks to an ACME CA (RFC 8555, RFC 9773): the account, the order, the renewal window. It keeps nothing itself and knows no limits:
 //! a keeper stores what must outlive the process, and the ledger is asked by whoever calls.
 
-pub mod account;
+mod account;
 pub mod answer;
 pub mod ari;
+pub mod ca;
 mod chain;
 pub mod directory;
 pub mod fault;

@@ -1,4 +1,4 @@
-//! [P] What a certificate can be asked for: a host name, a wildcard, or an address.
+//! What a certificate can be asked for: a host name, a wildcard, or an address.
 
 use std::fmt;
 use std::net::IpAddr;

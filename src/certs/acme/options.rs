@@ -1,4 +1,4 @@
-//! [P] How one CA is used: where it is, who asks, with which keys.
+//! How one CA is used: where it is, who asks, with which keys.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Orders: a new one, and one that an earlier process began.
 
-use crate::certs::acme::account::Ca;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::chain;
 use crate::certs::acme::fault::{self, OrderError, Side};
 use crate::certs::acme::journal::{Journal, Placed, Plan};
@@ -91,7 +91,7 @@ impl Ca {
         {
             self.owns(&placed.plan)?;
             let session = self.session().await?;
-            if let Some(mut order) = session.reopen(&placed.order_url).await? {
+            if let Some(mut order) = session.reopen(&placed).await? {
                 session.give_up(&mut order).await;
             }
             for challenge in &placed.presented {
@@ -123,6 +123,7 @@ async fn place(
     };
     let placed = Placed {
         plan,
+        account: session.account.id().to_owned(),
         order_url,
         presented: Vec::new(),
     };
@@ -139,7 +140,7 @@ async fn reopen(
     solver: &dyn Solver,
     keeper: &mut dyn JournalKeeper,
 ) -> Result<Issued, OrderError> {
-    if let Some(order) = session.reopen(&placed.order_url).await? {
+    if let Some(order) = session.reopen(&placed).await? {
         return walk(session, placed, solver, keeper).finish(order).await;
     }
     for challenge in &placed.presented {

@@ -1,4 +1,4 @@
-//! [P] Profiles are looked at twice: a CA may not have the one that is wanted, and may quietly take another.
+//! Profiles are looked at twice: a CA may not have the one that is wanted, and may quietly take another.
 
 use crate::certs::acme::directory::Directory;
 use crate::certs::acme::fault::{OrderError, Side};

@@ -1,4 +1,4 @@
-//! [P] What is asked of a CA, and what it gave.
+//! What is asked of a CA, and what it gave.
 
 use std::fmt;
 

@@ -10,7 +10,7 @@ use instant_acme::{
 
 use crate::certs::acme::directory::Directory;
 use crate::certs::acme::fault::OrderError;
-use crate::certs::acme::journal::Plan;
+use crate::certs::acme::journal::{Placed, Plan};
 use crate::certs::acme::name::CertName;
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::acme::solver::Challenge;
@@ -74,16 +74,19 @@ impl Session {
         }
     }
 
-    /// The order at this URL; none if the CA has none there (any more).
-    pub(super) async fn reopen(&self, url: &str) -> Result<Option<Order>, OrderError> {
+    /// The order as the CA has it; none if it has it no more, or if it is another account's.
+    pub(super) async fn reopen(&self, placed: &Placed) -> Result<Option<Order>, OrderError> {
+        if placed.account != self.account.id() {
+            return Ok(None);
+        }
         let mut tries = Tries::default();
         loop {
-            let error = match self.account.order(url.to_owned()).await {
+            let error = match self.account.order(placed.order_url.clone()).await {
                 Ok(order) => return Ok(Some(order)),
                 Err(error) => error,
             };
             let fault = self.fault(&error);
-            if self.status() == Some(404) || fault.is("unauthorized") {
+            if self.status() == Some(404) {
                 return Ok(None);
             }
             tries.again(fault).await?;
@@ -217,13 +220,15 @@ fn identifier(name: &CertName) -> Identifier {
     }
 }
 
+const KINDS: [(ChallengeKind, ChallengeType); 3] = [
+    (ChallengeKind::Http01, ChallengeType::Http01),
+    (ChallengeKind::TlsAlpn01, ChallengeType::TlsAlpn01),
+    (ChallengeKind::Dns01, ChallengeType::Dns01),
+];
+
 fn kind(found: &ChallengeType) -> Option<ChallengeKind> {
-    match found {
-        ChallengeType::Http01 => Some(ChallengeKind::Http01),
-        ChallengeType::TlsAlpn01 => Some(ChallengeKind::TlsAlpn01),
-        ChallengeType::Dns01 => Some(ChallengeKind::Dns01),
-        _ => None,
-    }
+    let mut known = KINDS.into_iter();
+    known.find_map(|(kind, theirs)| (theirs == *found).then_some(kind))
 }
 
 /// base64url without padding (RFC 8555 section 8.1): it becomes part of a path, so nothing else may pass.

@@ -79,3 +79,22 @@ impl Error for SolveError {
         self.0.source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dns_record_carries_the_digest() {
+        let challenge = Challenge {
+            kind: ChallengeKind::Dns01,
+            name: "a.test".to_owned(),
+            token: String::new(),
+            key_authorization: "abc".to_owned(),
+        };
+        // SHA-256 of `abc` as in FIPS 180-2, appendix B.1.
+        let value = "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0";
+        assert_eq!(challenge.dns_value(), value);
+        assert_eq!(challenge.dns_name(), "_acme-challenge.a.test");
+    }
+}

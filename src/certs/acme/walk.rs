@@ -156,7 +156,7 @@ impl Walk<'_> {
     }
 
     /// Watches the order until it leaves `status`.
-    async fn outlast(&self, order: &mut Order, status: OrderStatus) -> Result<(), OrderError> {
+    async fn outlast(&mut self, order: &mut Order, status: OrderStatus) -> Result<(), OrderError> {
         let until = Instant::now() + STATE_TIME_MAX;
         let mut backoff = POLL_FIRST;
         while order.state().status == status {

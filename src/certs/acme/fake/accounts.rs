@@ -43,6 +43,8 @@ impl State {
                 "the terms must be agreed to",
             ));
         }
+        let now = self.now();
+        self.buckets.admit_account(&self.behaviour.limits, now)?;
         self.accounts.push(Account {
             key: key.clone(),
             contacts: contacts(&signed.payload),

@@ -52,12 +52,17 @@ impl State {
     /// An authorization for the name: a valid one of the account, or a new one.
     pub(super) fn authorize(&mut self, account: usize, name: &str) -> usize {
         let now = self.now();
-        let reused = self.authorizations.iter().position(|it| {
-            it.account == account && it.name == name && it.status(now) == Status::Valid
-        });
+        let key = (account, name.to_owned());
+        let known = self.index.authorizations.get(&key).into_iter().flatten();
+        let reused = known
+            .copied()
+            .find(|it| self.authorizations[*it].status(now) == Status::Valid);
         if let Some(number) = reused {
             return number;
         }
+        let number = self.authorizations.len();
+        let known = self.index.authorizations.entry(key).or_default();
+        known.push(number);
         let is_wildcard = name.starts_with("*.");
         let is_address = name.parse::<std::net::IpAddr>().is_ok();
         let kinds = self.behaviour.challenges.clone().into_iter();
@@ -76,7 +81,7 @@ impl State {
             failure: None,
             won_by: None,
         });
-        self.authorizations.len() - 1
+        number
     }
 
     pub(super) fn authorization(
@@ -118,6 +123,7 @@ impl State {
         match authorization.status(now) {
             Status::Pending => {
                 authorization.looking.get_or_insert((which, due));
+                self.index.looking.insert(number);
             }
             Status::Valid => {}
             Status::Invalid | Status::Deactivated | Status::Expired => {
@@ -135,12 +141,16 @@ impl State {
     /// Looks at the challenges that are due.
     pub(super) fn settle_authorizations(&mut self) {
         let now = self.now();
-        for number in 0..self.authorizations.len() {
+        for number in self.index.looking.clone() {
             let authorization = &self.authorizations[number];
             let Some((which, due)) = authorization.looking else {
                 continue;
             };
-            if due > now || authorization.status != Status::Pending {
+            if due > now {
+                continue;
+            }
+            self.index.looking.remove(&number);
+            if authorization.status != Status::Pending {
                 continue;
             }
             let (kind, token) = authorization.challenges[which].clone();

@@ -59,6 +59,11 @@ impl Faults {
         self.by_number.insert(self.requests + number, fault);
     }
 
+    pub(super) fn forget(&mut self) {
+        self.by_operation.clear();
+        self.by_number.clear();
+    }
+
     /// Counts a request, and says what befalls it.
     pub(super) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let number = self.requests;

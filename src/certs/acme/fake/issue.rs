@@ -94,9 +94,10 @@ impl State {
     }
 
     pub(super) fn window(&self, id: &str) -> Reply {
-        let Some(certificate) = self.certificates.iter().find(|it| it.id == id) else {
+        let Some(number) = self.index.certificates.get(id) else {
             return missing();
         };
+        let certificate = &self.certificates[*number];
         let (start, end) = certificate.window();
         let mut json = json!({ "suggestedWindow": { "start": text(start), "end": text(end) } });
         if let Some((_, explanation)) = &certificate.incident {
@@ -110,7 +111,9 @@ pub(super) fn san_text(san: &SanType) -> String {
     match san {
         SanType::DnsName(name) => name.as_str().to_owned(),
         SanType::IpAddress(address) => address.to_string(),
-        other => format!("{other:?}"),
+        SanType::Rfc822Name(_) | SanType::URI(_) | SanType::OtherName(_) | _ => {
+            format!("{san:?}")
+        }
     }
 }
 

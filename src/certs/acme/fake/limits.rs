@@ -18,6 +18,7 @@ pub(crate) struct Limit {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    pub(crate) accounts: Limit,
     pub(crate) orders: Limit,
     pub(crate) of_domain: Limit,
     pub(crate) of_set: Limit,
@@ -32,6 +33,7 @@ impl Default for Limits {
             period: HOUR * hours,
         };
         Self {
+            accounts: limit(10, 3),
             orders: limit(300, 3),
             of_domain: limit(50, 7 * 24),
             of_set: limit(5, 7 * 24),
@@ -45,6 +47,21 @@ impl Default for Limits {
 pub(super) struct Buckets(BTreeMap<String, SystemTime>);
 
 impl Buckets {
+    /// Every client has the same address.
+    pub(super) fn admit_account(
+        &mut self,
+        limits: &Option<Limits>,
+        now: SystemTime,
+    ) -> Result<(), Reply> {
+        let Some(limits) = limits else {
+            return Ok(());
+        };
+        let accounts = "accounts from one address".to_owned();
+        self.check(limits.accounts, &accounts, now)?;
+        self.spend(limits.accounts, accounts, now);
+        Ok(())
+    }
+
     /// Whether an order may be made; one of the orders' tokens is spent then, the others on issuance.
     pub(super) fn admit(
         &mut self,

@@ -11,7 +11,7 @@ mod reply;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Request;
@@ -62,6 +62,11 @@ impl FakeCa {
     /// The request with this number from now on, the next one being 0, meets this fault.
     pub(crate) fn fault_at(&self, number: u64, fault: Fault) {
         self.state().faults.at(number, fault);
+    }
+
+    /// No fault is waiting any more.
+    pub(crate) fn forget_faults(&self) {
+        self.state().faults.forget();
     }
 
     /// What was counted so far, with all that is due by now.
@@ -115,11 +120,6 @@ impl FakeCa {
     /// How many authorizations are pending.
     pub(crate) fn pending_authorizations(&self) -> usize {
         self.state().pending_authorizations()
-    }
-
-    /// The validity of certificates without a profile.
-    pub(crate) fn validity(&self, validity: Duration) {
-        self.state().behaviour.validity = validity;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

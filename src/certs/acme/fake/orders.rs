@@ -60,11 +60,10 @@ impl State {
             Some(id) => self.replaced(account, id, &names, now)?,
             None => false,
         };
-        let reused = (0..self.orders.len()).find(|number| {
-            let order = &self.orders[*number];
-            order.account == account
-                && order.names == names
-                && order.profile == profile
+        let key = (account, names.clone());
+        let known = self.index.orders.get(&key).into_iter().flatten();
+        let reused = known.copied().find(|number| {
+            self.orders[*number].profile == profile
                 && matches!(self.order_status(*number), "pending" | "ready")
         });
         if let Some(number) = reused {
@@ -77,7 +76,7 @@ impl State {
             let words = format!("{name} is paused: visit {BASE}/unpause?jwt=x");
             return Err(Reply::problem(429, "rateLimited", &words));
         }
-        let is_renewal = self.certificates.iter().any(|it| it.names == names);
+        let is_renewal = self.index.issued.contains(&names);
         if is_exempt {
             self.counters.exempt += 1;
         } else {
@@ -88,6 +87,12 @@ impl State {
         let each = names.iter().map(|name| self.authorize(account, name));
         let authorizations = each.collect();
         self.counters.orders += 1;
+        let number = self.orders.len();
+        self.index.orders.entry(key).or_default().push(number);
+        if let Some(id) = &replaces {
+            let replacing = self.index.replacing.entry(id.clone()).or_default();
+            replacing.push(number);
+        }
         self.orders.push(Order {
             account,
             names,
@@ -98,7 +103,7 @@ impl State {
             is_renewal: is_renewal || is_exempt,
             stage: Stage::Open,
         });
-        Ok(self.order_reply(201, self.orders.len() - 1))
+        Ok(self.order_reply(201, number))
     }
 
     /// Whether the order may replace that certificate, and if so whether it is inside its window.
@@ -109,8 +114,8 @@ impl State {
         names: &BTreeSet<String>,
         now: SystemTime,
     ) -> Result<bool, Reply> {
-        let certificate = self.certificates.iter().find(|it| it.id == id);
-        let certificate = certificate.ok_or_else(missing)?;
+        let certificate = self.index.certificates.get(id).ok_or_else(missing)?;
+        let certificate = &self.certificates[*certificate];
         if certificate.account != account {
             return Err(Reply::problem(
                 403,
@@ -121,10 +126,8 @@ impl State {
         if certificate.names.is_disjoint(names) {
             return Err(Reply::problem(400, "malformed", "no name in common"));
         }
-        let is_taken = (0..self.orders.len()).any(|number| {
-            self.orders[number].replaces.as_deref() == Some(id)
-                && self.order_status(number) != "invalid"
-        });
+        let mut replacing = self.index.replacing.get(id).into_iter().flatten();
+        let is_taken = replacing.any(|number| self.order_status(*number) != "invalid");
         if is_taken {
             let words = "the certificate has been replaced by another order";
             return Err(Reply::problem(409, "alreadyReplaced", words));
@@ -168,6 +171,7 @@ impl State {
         }
         let due = self.now() + self.behaviour.processing_time;
         self.orders[number].stage = Stage::Processing(due, Box::new(csr));
+        self.index.processing.insert(number);
         self.settle();
         Ok(self.order_reply(200, number))
     }
@@ -187,7 +191,7 @@ impl State {
     pub(super) fn settle(&mut self) {
         self.settle_authorizations();
         let now = self.now();
-        for number in 0..self.orders.len() {
+        for number in self.index.processing.clone() {
             let order = &mut self.orders[number];
             let Stage::Processing(due, _) = &order.stage else {
                 continue;
@@ -202,10 +206,16 @@ impl State {
             let (is_renewal, profile) = (order.is_renewal, order.profile.clone());
             let limits = &self.behaviour.limits;
             self.buckets.spend_issuance(limits, &names, is_renewal, now);
+            self.index.processing.remove(&number);
+            self.index.issued.insert(names.clone());
             let certificate = self.issue(account, names, profile.as_deref(), *csr);
+            let issued = self.certificates.len();
+            self.index
+                .certificates
+                .insert(certificate.id.clone(), issued);
             self.certificates.push(certificate);
             self.counters.issued += 1;
-            self.orders[number].stage = Stage::Valid(self.certificates.len() - 1);
+            self.orders[number].stage = Stage::Valid(issued);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the CA knows, and the way of a request through it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, Method, Uri, header};
@@ -84,6 +84,19 @@ pub(super) struct State {
     pub(super) orders: Vec<Order>,
     pub(super) authorizations: Vec<Authorization>,
     pub(super) certificates: Vec<Certificate>,
+    pub(super) index: Index,
+}
+
+/// Where to look, so that ten thousand orders are no slower than ten.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) looking: BTreeSet<usize>,
+    pub(super) processing: BTreeSet<usize>,
+    pub(super) authorizations: HashMap<(usize, String), Vec<usize>>,
+    pub(super) orders: HashMap<(usize, BTreeSet<String>), Vec<usize>>,
+    pub(super) replacing: HashMap<String, Vec<usize>>,
+    pub(super) certificates: HashMap<String, usize>,
+    pub(super) issued: HashSet<BTreeSet<String>>,
 }
 
 impl State {
@@ -121,6 +134,7 @@ impl State {
             orders: Vec::new(),
             authorizations: Vec::new(),
             certificates: Vec::new(),
+            index: Index::default(),
         }
     }
 

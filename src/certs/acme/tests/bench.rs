@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use crate::certs::acme::account::Ca;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fake::{FakeCa, Probe};
 use crate::certs::acme::fault::OrderError;
 use crate::certs::acme::journal::Journal;
@@ -47,11 +47,15 @@ pub(super) enum Hang {
     AfterIt,
 }
 
+/// The answers by kind and name.
+#[derive(Default)]
+struct Shown(BTreeMap<(ChallengeKind, String), Vec<String>>);
+
 /// Answers challenges where the fake CA looks, and keeps a record.
 #[derive(Clone)]
 pub(super) struct Recorder {
     able: Vec<ChallengeKind>,
-    shown: Arc<Mutex<BTreeMap<(ChallengeKind, String), Vec<String>>>>,
+    shown: Arc<Mutex<Shown>>,
     pub(super) log: Arc<Mutex<Vec<String>>>,
     pub(super) broken: Arc<Mutex<bool>>,
 }
@@ -86,13 +90,23 @@ impl Bench {
         Ca::open(&self.options, &self.disk, self.clock.clone(), transport).await
     }
 
+    /// Whether the process hangs for ever, and so is killed.
+    pub(super) async fn dies<T>(&self, process: impl Future<Output = T>) -> bool {
+        const AGE: Duration = Duration::from_secs(60 * 60);
+        tokio::time::timeout(AGE, Box::pin(process)).await.is_err()
+    }
+
     /// A process: goes on with what the disk has, or begins.
     pub(super) async fn run(&self, request: &OrderRequest) -> Result<Issued, OrderError> {
         let ca = self.open().await?;
         let mut keeper = self.disk.clone();
         match self.disk.journal() {
             Journal::Idle => ca.order(request, &self.solver, &mut keeper).await,
-            journal => ca.resume(journal, &self.solver, &mut keeper).await,
+            journal @ (Journal::Planned(_)
+            | Journal::Ordered(_)
+            | Journal::Challenged(_)
+            | Journal::Finalizing(_)
+            | Journal::Downloaded(_)) => ca.resume(journal, &self.solver, &mut keeper).await,
         }
     }
 }
@@ -120,6 +134,10 @@ impl Disk {
 
     pub(super) fn account(&self) -> Option<Vec<u8>> {
         self.0.lock().unwrap().account.clone()
+    }
+
+    pub(super) fn lose_account(&self) {
+        self.0.lock().unwrap().account = None;
     }
 
     pub(super) fn set_account(&self, account: &[u8]) {
@@ -224,7 +242,7 @@ impl Recorder {
 
     /// How many answers are shown now.
     pub(super) fn shown(&self) -> usize {
-        self.shown.lock().unwrap().values().map(Vec::len).sum()
+        self.shown.lock().unwrap().0.values().map(Vec::len).sum()
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -233,7 +251,7 @@ impl Recorder {
 
     fn look(&self, probe: &Probe) -> Result<(), (&'static str, String)> {
         let shown = self.shown.lock().unwrap();
-        let found = shown.get(&(probe.kind, probe.name.clone()));
+        let found = shown.0.get(&(probe.kind, probe.name.clone()));
         let wanted = Challenge {
             kind: probe.kind,
             name: probe.name.clone(),
@@ -270,7 +288,7 @@ impl Solver for Recorder {
         self.log.lock().unwrap().push(line);
         let key = (challenge.kind, challenge.name.clone());
         let mut shown = self.shown.lock().unwrap();
-        let answers = shown.entry(key).or_default();
+        let answers = shown.0.entry(key).or_default();
         if !answers.contains(&answer(challenge)) {
             answers.push(answer(challenge));
         }
@@ -281,7 +299,7 @@ impl Solver for Recorder {
         let line = format!("clean {} {}", challenge.kind, challenge.name);
         self.log.lock().unwrap().push(line);
         let key = (challenge.kind, challenge.name.clone());
-        if let Some(answers) = self.shown.lock().unwrap().get_mut(&key) {
+        if let Some(answers) = self.shown.lock().unwrap().0.get_mut(&key) {
             answers.retain(|it| *it != answer(challenge));
         }
         Box::pin(std::future::ready(()))

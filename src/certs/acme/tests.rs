@@ -1,4 +1,0 @@
-//! Orders against the fake CA.
-
-mod bench;
-mod orders;
