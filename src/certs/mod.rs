@@ -1,5 +1,6 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
+pub mod alerts;
 pub mod cert_dir;
 mod draft;
 pub mod facts;
