@@ -33,6 +33,15 @@ const SYNTAX_ERRORS_MAX: usize = 100;
 /// How the parser names a key that is there twice.
 const DUPLICATE: &str = "duplicate key";
 const SYNTAX_CODES: &[&str] = &["syntax", "duplicate-key", "duplicate-host"];
+/// Keys whose values are mostly secrets.
+const SECRET_KEYS: &[&str] = &[
+    "hmac",
+    "secret",
+    "token",
+    "password",
+    "webhook",
+    "access_key",
+];
 const MISSING_CODES: &[&str] = &[
     "no-action",
     "missing-key",
@@ -112,6 +121,9 @@ impl<'a> Document<'a> {
     pub(super) fn report_syntax(&self, problems: &mut Problems) {
         let mut errors = self.syntax.iter().peekable();
         for broken in self.broken.iter().take(SYNTAX_ERRORS_MAX) {
+            if let Some(secret) = secret_part(self.origin.text, broken) {
+                problems.hide(self.origin.at(secret));
+            }
             let mut first = true;
             while let Some(error) = errors.next_if(|error| starts_by(error, broken.end)) {
                 if first {
@@ -168,6 +180,16 @@ impl<'a> Document<'a> {
             None => problem,
         }
     }
+}
+
+/// The rest of a line behind a key whose value is mostly a secret; what is no TOML cannot be told apart any better.
+fn secret_part(text: &str, line: &Range<usize>) -> Option<Range<usize>> {
+    let shown = text.get(line.clone())?;
+    let ends = SECRET_KEYS.iter().filter_map(|key| {
+        let end = shown.find(key)? + key.len();
+        Some(line.start + end)
+    });
+    ends.min().map(|start| start..line.end)
 }
 
 fn starts_by(error: &toml::de::Error, end: usize) -> bool {

@@ -147,18 +147,19 @@ pub(super) fn require_certificates(
     if pairs == Pairs::AtHand || settings.cert_dir.is_some() {
         return;
     }
-    let acme = settings.acme.as_ref().map(|(acme, _places)| acme);
     for (name, at) in names {
         if is_local(name, &settings.local_suffixes) {
             continue;
         }
-        match acme.map(|acme| (acme.ordered(name), acme)) {
-            Some((Ok(_when), acme)) => {
-                if let Some(remark) = acme.remark(name, *at) {
-                    problems.push(remark);
-                }
-            }
-            Some((Err(why), _acme)) => problems.push(why.problem(name, *at)),
+        match &settings.acme {
+            Some((acme, places)) => match acme.ordered(name) {
+                Ok(_when) => acme
+                    .remark(name, *at)
+                    .into_iter()
+                    .for_each(|remark| problems.push(remark)),
+                Err(why) if places.explain(why) => {}
+                Err(why) => problems.push(why.problem(name, *at)),
+            },
             None => problems.error(
                 "no-certificate",
                 format!("nothing can make a certificate for `{name}`"),

@@ -112,6 +112,8 @@ fn no_complaint_shows_a_secret() {
         "acme.dns = { type = \"cloudfare\", token = \"sn00ped!\" }",
         "acme.dns = { type = \"cloudflare\", tokn = \"\"\"\nsn00ped!\"\"\" }",
         "acme.dns = { token = \"sn00ped!\" }",
+        "acme.dns = { type = \"cloudflare\", token = \"sn00ped! }",
+        "acme.dns.token = sn00ped!",
         "storage = \"redis://:sn00ped!@redis/0\"",
         "storage = { url = \"s3://b\", secret_key = \"sn00ped!\" }",
         "alerts.webhook = \"htps://sn00ped!/x\"",

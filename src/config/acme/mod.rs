@@ -1,14 +1,17 @@
 //! `acme`: which public certificates are wanted, from whom, and how names are proven. Nothing is asked of anyone here.
 
+mod accounts;
 pub mod directory;
 pub mod dns;
 pub mod names;
+mod places;
 mod reading;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(super) use reading::{Places, Reached, read};
+pub(super) use places::{Places, Reached};
+pub(super) use reading::read;
 
 use super::secret::SecretBytes;
 use directory::Directory;

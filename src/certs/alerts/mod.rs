@@ -1,0 +1,8 @@
+//! Telling people what becomes of certificates and storage: which events there are, which of them are news, and who is told.
+
+pub mod event;
+pub mod exec;
+pub mod notices;
+pub mod outbox;
+pub mod told;
+pub mod webhook;
