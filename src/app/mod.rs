@@ -1,5 +1,6 @@
 //! Builds the parts and joins them: start, reload, stop. The only place that knows everyone.
 
+mod alerts;
 pub mod banner;
 mod listeners;
 pub mod prepare;

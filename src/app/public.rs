@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::App;
+use super::alerts::Post;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::dns::Publisher;
@@ -18,8 +19,7 @@ use crate::certs::dns::exec::{Exec, ExecOptions, PATIENCE};
 use crate::certs::dns::resolver::Resolver as DnsResolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
-use crate::certs::keeper::news::Listener;
-use crate::certs::keeper::{Dns, Keeper, Options, Works, over_the_network};
+use crate::certs::keeper::{Dns, Held, Keeper, Options, Works, over_the_network};
 use crate::certs::plan::{Meanwhile, Plan};
 use crate::certs::resolver::Resolver;
 use crate::clock::Clock;
@@ -39,18 +39,22 @@ pub(super) struct Keeping {
     clock: Clock,
     works: Arc<Works>,
     keeper: Keeper,
+    post: Post,
 }
 
 impl Keeping {
     /// Starts a keeper that keeps nothing yet; `folder` is the storage's.
     pub(super) fn start(folder: PathBuf, resolver: &Resolver, shutdown: &Shutdown) -> Self {
         let clock = Clock::system();
+        let store = Store::files(folder.clone(), clock.clone());
+        let post = Post::open(store.clone(), clock.clone(), shutdown);
         let works = Arc::new(Works::new(
-            Store::files(folder.clone(), clock.clone()),
+            store,
             clock.clone(),
             resolver.shelf().clone(),
             resolver.challenges().clone(),
-            Listener::new(|_news| {}),
+            post.listener(),
+            folder.display().to_string(),
             over_the_network(),
         ));
         Self {
@@ -58,6 +62,7 @@ impl Keeping {
             clock,
             keeper: Keeper::start(works.clone(), shutdown),
             works,
+            post,
         }
     }
 
@@ -78,7 +83,11 @@ impl App {
             clock,
             keeper,
             works,
+            post,
         } = &self.keeping;
+        if let Err(error) = post.adopt(&self.loaded.config.alerts) {
+            tracing::error!(%error, "`alerts.webhook` cannot be used: nobody else is told");
+        }
         let options = options(&self.loaded.config, folder, clock)?;
         let names = names(&self.current.plan, &self.loaded.config);
         works.load(&names).await;
@@ -129,15 +138,16 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
 }
 
 /// Why nothing is ordered: the next start would not find it, and the CA would be asked again, until it asks no more.
-fn held(config: &Config, acme: &Acme, folder: &Path) -> Option<String> {
+fn held(config: &Config, acme: &Acme, folder: &Path) -> Option<Held> {
     let kind = ephemeral::kind(folder);
     let lost = kind.is_lost() && config.storage.ephemeral == Ephemeral::Refuse;
-    (lost && acme.asks_public_ca()).then(|| {
-        format!(
+    (lost && acme.asks_public_ca()).then(|| Held {
+        kind: kind.to_string(),
+        why: format!(
             "the storage {} is on {kind}, and its certificates would be lost with it: mount a volume there, as with `docker run -v onedoor:/data`, \
              name another folder with `storage`, or accept it with `storage = {{ url = \"…\", ephemeral = \"allow\" }}`",
             folder.display()
-        )
+        ),
     })
 }
 

@@ -152,7 +152,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("storage", old.storage != new.storage),
         ("log", old.log != new.log),
-        ("alerts", old.alerts != new.alerts),
     ];
     changes
         .into_iter()

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::certs::acme::account::Ca;
 use crate::certs::acme::ari::certificate_id;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::journal::Journal;
 use crate::certs::acme::name::CertName;
@@ -67,7 +67,7 @@ impl Turn<'_> {
         if let Some(held) = &options.held {
             return Err(OrderError {
                 retry_after: Some(HELD),
-                ..OrderError::new(Class::Limited, Side::Options, held.clone())
+                ..OrderError::new(Class::Limited, Side::Options, held.why.clone())
             });
         }
         let mut first = None;
@@ -95,20 +95,29 @@ impl Turn<'_> {
             Some(_) | None => Journal::Idle,
         };
         let names = BTreeSet::from([self.name.to_string()]);
-        let mut admitted = self.state.admitted.map(SystemTime::from);
+        let mut admitted = match journal {
+            Journal::Idle => None,
+            _ => self.state.admitted.map(SystemTime::from),
+        };
         // What was planned was admitted when it was planned; only a crash in between asks again.
         if matches!(journal, Journal::Idle) || (journal.needs_order() && admitted.is_none()) {
             admitted = Some(self.admit(&options.directory, &names).await?);
         }
+        let is_resumed = !matches!(journal, Journal::Idle);
         let outcome = match self.works.ca(options).await {
             Ok(ca) => self.order(&ca, journal).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &outcome {
-            self.note(&options.directory, &names, error, admitted)
-                .await?;
+        let Err(error) = outcome else {
+            return outcome;
+        };
+        self.note(&options.directory, &names, &error, admitted)
+            .await?;
+        if is_resumed && error.class == Class::Validation && error.side == Side::Ca {
+            // The CA asked while nobody was here to answer: that says nothing of how it goes now.
+            return Box::pin(self.issue_at(options)).await;
         }
-        outcome
+        Err(error)
     }
 
     /// Spends what the order spends, and remembers when.

@@ -6,7 +6,7 @@
 mod advice;
 mod issue;
 pub mod ledgers;
-pub mod news;
+pub mod listener;
 mod queue;
 mod solver;
 mod turn;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use queue::Queue;
-pub use works::{Connect, Dns, Options, Works, over_the_network};
+pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
 
 /// Names that are tended at a time.
 const TENDED_MAX: usize = 8;

@@ -10,14 +10,15 @@ use tokio::sync::Mutex;
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::journal::Journal;
 use crate::certs::acme::request::Issued;
+use crate::certs::alerts::event::{Bucket, Event, FailureKind, Left};
 use crate::certs::bundle::{Bundle, Origin, Ready};
 use crate::certs::keeper::Outcome;
 use crate::certs::keeper::issue::{LEASE_TIME, Turn};
-use crate::certs::keeper::news::News;
 use crate::certs::keeper::works::Works;
 use crate::certs::ledger::limits::Limits;
+use crate::certs::ledger::report::BucketReport;
 use crate::certs::retry::{Class, Failure, Failures};
-use crate::certs::schedule;
+use crate::certs::schedule::{self, Expiring};
 use crate::certs::vault::{CertId, State, VaultError};
 use crate::hostname::HostPattern;
 use crate::storage::store::{Key, Lease};
@@ -38,14 +39,16 @@ impl Works {
     pub(super) async fn tend(&self, name: &HostPattern, why: Why) -> (Outcome, SystemTime) {
         match Box::pin(self.try_tend(name, why)).await {
             Ok(done) => {
-                self.listener.hear(News::StorageWorks);
+                let storage = self.storage.clone();
+                self.listener.hear(Event::StorageReachable { storage });
                 done
             }
             Err(error) => {
                 let again = self.clock.now() + LATER;
                 tracing::error!(%name, error = &error as &dyn std::error::Error, "the storage cannot be used: nothing is ordered, what is loaded is served on");
                 let problem = error.to_string();
-                self.listener.hear(News::StorageUnreachable {
+                self.listener.hear(Event::StorageUnreachable {
+                    storage: self.storage.clone(),
                     problem: problem.clone(),
                 });
                 (Outcome::Failed { problem, again }, again)
@@ -188,25 +191,17 @@ impl Works {
     async fn note_issued(&self, name: &HostPattern, directory: &str) {
         let limits = Limits::of(directory);
         let names = BTreeSet::from([name.to_string()]);
-        let mut low = Vec::new();
+        let mut buckets = Vec::new();
         let noted = self.ledgers.change(directory, |ledger, now| {
             ledger.issued(limits, &names, now);
-            let report = ledger.report(limits, now);
-            low = report
-                .buckets
-                .into_iter()
-                .filter(|bucket| bucket.is_low())
-                .collect();
+            buckets = ledger.report(limits, now).buckets;
             Ok(())
         });
         if let Err(error) = noted.await {
             tracing::warn!(%name, %error, "the ledger does not know of a new certificate");
         }
-        for bucket in low {
-            self.listener.hear(News::QuotaLow {
-                directory: directory.to_owned(),
-                bucket,
-            });
+        for bucket in &buckets {
+            self.listener.hear(quota(directory, bucket));
         }
     }
 
@@ -223,10 +218,11 @@ impl Works {
         drop(lease);
         let until = ready.facts.not_after;
         tracing::info!(%name, until = %minute(until), ca = ready.bundle.directory, "certificate issued");
-        self.listener.hear(News::Renewed {
-            name: name.to_string(),
-            until,
-            directory: ready.bundle.directory.clone(),
+        self.listener.hear(Event::Renewed {
+            certificate: name.to_string(),
+            names: ready.bundle.names.clone(),
+            ca: ready.bundle.directory.clone(),
+            not_after: until,
         });
         self.seek_advice(id, ready, &mut state).await?;
         let generation = ready.bundle.generation;
@@ -261,15 +257,21 @@ impl Works {
         );
         let again = failures.retry_at;
         tracing::warn!(%name, class = ?error.class, again = %minute(again), "no certificate: {}", error.problem);
-        self.listener.hear(News::Failed {
-            name: name.to_string(),
+        let ca = self
+            .options()
+            .cas
+            .first()
+            .map_or_else(String::new, |ca| ca.directory.clone());
+        self.listener.hear(Event::Failed {
+            certificate: name.to_string(),
+            names: vec![name.to_string()],
+            ca,
+            kind: kind(error.class),
             problem: error.problem.clone(),
-            again,
-            until: old.map(|old| old.facts.not_after),
+            failures: failures.count,
+            next_try: again,
+            not_after: old.map(|old| old.facts.not_after),
         });
-        if let Some(why) = &self.options().held {
-            self.listener.hear(News::Ephemeral { why: why.clone() });
-        }
         let outcome = failed(&failures);
         state.failures = Some(failures);
         self.vault.save_state(id, &state).await?;
@@ -287,10 +289,15 @@ impl Works {
         let Some(left) = crossed else {
             return Ok(());
         };
-        self.listener.hear(News::Expiring {
-            name: name.to_string(),
-            until: ready.facts.not_after,
-            left,
+        self.listener.hear(Event::Expiring {
+            certificate: name.to_string(),
+            names: ready.bundle.names.clone(),
+            left: match left {
+                Expiring::Third => Left::Third,
+                Expiring::Tenth => Left::Tenth,
+                Expiring::Fiftieth => Left::Fiftieth,
+            },
+            not_after: ready.facts.not_after,
         });
         state.told = Some(left);
         self.vault.save_state(id, state).await
@@ -322,6 +329,32 @@ fn failed(failures: &Failures) -> Outcome {
     Outcome::Failed {
         problem: failures.detail.clone(),
         again: failures.retry_at,
+    }
+}
+
+fn quota(directory: &str, report: &BucketReport) -> Event {
+    let bucket = Bucket {
+        ca: directory.to_owned(),
+        limit: report.limit.key().to_owned(),
+        subject: report.subject.clone(),
+    };
+    match report.refills_at.filter(|_some| report.is_low()) {
+        None => Event::QuotaRefilled { bucket },
+        Some(refills_at) => Event::QuotaLow {
+            bucket,
+            left: report.left.into(),
+            of: report.of.into(),
+            refills_at,
+        },
+    }
+}
+
+fn kind(class: Class) -> FailureKind {
+    match class {
+        Class::Transient => FailureKind::Transient,
+        Class::Limited => FailureKind::Limited,
+        Class::Human => FailureKind::Human,
+        Class::Validation => FailureKind::Validation,
     }
 }
 

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
-use crate::certs::acme::account::Ca;
+use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::http::{Client, Transport};
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
+use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
 use crate::certs::dns::Publisher;
 use crate::certs::dns::resolver::Resolver;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
-use crate::certs::keeper::news::Listener;
+use crate::certs::keeper::listener::Listener;
 use crate::certs::ledger::limits::Limits;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
@@ -33,8 +34,17 @@ pub struct Options {
     /// In the order of preference; a wildcard takes DNS-01 alone.
     pub challenges: Vec<ChallengeKind>,
     pub dns: Option<Dns>,
-    /// Why nothing is ordered from a public CA, in words; none: it is.
-    pub held: Option<String>,
+    /// Why nothing is ordered from a public CA; none: it is.
+    pub held: Option<Held>,
+}
+
+/// The storage would be lost, and every certificate in it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// What the storage lies on.
+    pub kind: String,
+    /// What that means and how to mend it.
+    pub why: String,
 }
 
 /// Who publishes DNS-01 records, and whom we ask whether they are there.
@@ -55,6 +65,8 @@ pub struct Works {
     pub(super) shelf: Shelf,
     pub(super) challenges: Challenges,
     pub(super) listener: Listener,
+    /// The storage as people know it.
+    pub(super) storage: String,
     options: ArcSwap<Options>,
     /// Open CAs by directory.
     cas: Mutex<HashMap<String, Arc<Ca>>>,
@@ -70,6 +82,7 @@ impl Works {
         shelf: Shelf,
         challenges: Challenges,
         listener: Listener,
+        storage: String,
         connect: Connect,
     ) -> Self {
         Self {
@@ -79,6 +92,7 @@ impl Works {
             shelf,
             challenges,
             listener,
+            storage,
             options: ArcSwap::default(),
             cas: Mutex::default(),
             connect,
@@ -111,6 +125,14 @@ impl Works {
 
     /// CAs are opened anew: who we are there may have changed.
     pub(super) async fn adopt(&self, options: Arc<Options>) {
+        let storage = self.storage.clone();
+        self.listener.hear(match &options.held {
+            Some(held) => Event::StorageEphemeral {
+                storage,
+                kind: held.kind.clone(),
+            },
+            None => Event::StorageKept { storage },
+        });
         self.options.store(options);
         self.cas.lock().await.clear();
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::authority::Authority;
 use super::door::Home;
@@ -189,17 +189,6 @@ impl Pebble {
 
     pub(crate) fn log(&self) -> String {
         self.home.read("pebble.log")
-    }
-
-    /// Lets the CA's own DNS server say something else: see pebble-challtestsrv.
-    pub(crate) fn tell_names(&self, what: &str, body: &Value) {
-        let url = format!("http://{}:{DNS_MANAGEMENT_PORT}/{what}", self.address);
-        let body = body.to_string();
-        let sent = Command::new("curl")
-            .args(["-sSf", "-d", &body, &url])
-            .status()
-            .unwrap();
-        assert!(sent.success(), "{what} {body}");
     }
 
     fn fetch(&self, url: &str) -> Option<String> {
