@@ -257,6 +257,7 @@ impl Walk<'_> {
     pub(super) async fn abandon(&mut self, order: &mut Order, fault: OrderError) -> OrderError {
         self.session.give_up(order).await;
         self.is_watched = false;
+        self.clean().await;
         let _found_again = self.save(Journal::Idle).await;
         fault
     }
