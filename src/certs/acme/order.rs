@@ -161,6 +161,7 @@ fn walk<'a>(
         session,
         solver,
         keeper,
+        is_watched: !placed.presented.is_empty(),
         placed,
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Walk<'a> {
     pub(super) solver: &'a dyn Solver,
     pub(super) keeper: &'a mut dyn JournalKeeper,
     pub(super) placed: Placed,
+    /// The CA may look at what is presented at any time.
+    pub(super) is_watched: bool,
 }
 
 /// A challenge to be shown: of the authorization with this number.
@@ -37,10 +39,12 @@ struct Chosen {
 }
 
 impl Walk<'_> {
-    /// Walks to the end. Whatever was presented, now or by an earlier process, is cleaned up.
+    /// Walks to the end. Whatever was presented, now or by an earlier process, is cleaned up, unless the CA may still look at it: then the journal has it.
     pub(super) async fn finish(mut self, mut order: Order) -> Result<Issued, OrderError> {
         let issued = self.run(&mut order).await;
-        self.clean().await;
+        if !self.is_watched {
+            self.clean().await;
+        }
         issued
     }
 
@@ -51,7 +55,12 @@ impl Walk<'_> {
         }
         let mut tries = Tries::default();
         for _step in 0..STEPS_MAX {
-            match order.state().status {
+            let status = order.state().status;
+            if status != OrderStatus::Pending {
+                self.is_watched = false;
+                self.clean().await;
+            }
+            match status {
                 OrderStatus::Pending => self.authorize(order).await?,
                 OrderStatus::Ready => self.finalize(order, &mut tries).await?,
                 OrderStatus::Processing => self.outlast(order, OrderStatus::Processing).await?,
@@ -83,6 +92,7 @@ impl Walk<'_> {
         }
         self.present(&chosen).await?;
         for choice in chosen {
+            self.is_watched = true;
             if choice.status != ChallengeStatus::Pending {
                 continue;
             }
@@ -98,7 +108,6 @@ impl Walk<'_> {
         if order.state().status == OrderStatus::Pending {
             self.outlast(order, OrderStatus::Pending).await?;
         }
-        self.clean().await;
         Ok(())
     }
 
@@ -179,7 +188,6 @@ impl Walk<'_> {
 
     /// An answer that got lost leaves the CA at work, so the order's own state says how to go on.
     async fn finalize(&mut self, order: &mut Order, tries: &mut Tries) -> Result<(), OrderError> {
-        self.clean().await;
         self.save(Journal::Finalizing(self.placed.clone())).await?;
         let csr = match chain::csr(&self.placed.plan) {
             Ok(csr) => csr,
@@ -248,6 +256,8 @@ impl Walk<'_> {
     /// Ends an order that cannot become a certificate. A journal that cannot be kept leads here again, so that fault is not told.
     pub(super) async fn abandon(&mut self, order: &mut Order, fault: OrderError) -> OrderError {
         self.session.give_up(order).await;
+        self.is_watched = false;
+        self.clean().await;
         let _found_again = self.save(Journal::Idle).await;
         fault
     }

@@ -1,9 +1,11 @@
 //! The promise: a crash at any point costs at most one issuance.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bench::{Bench, Hang, request};
 use crate::certs::acme::fake::Fault;
+use crate::certs::acme::fault::Side;
 use crate::certs::acme::journal::Journal;
 
 /// Dies once, then goes on; the certificate that comes of it is the only one.
@@ -98,12 +100,65 @@ async fn a_lost_answer_anywhere_is_overcome_without_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_schedule_of_crashes_and_faults_costs_a_second_certificate() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let bench = Bench::new();
+        bench.ca.behave(|it| {
+            it.bad_nonce_percent = random.u8(..50);
+            it.processing_time = Duration::from_secs(random.u64(..900));
+            it.validation_time = Duration::from_secs(random.u64(..30));
+        });
+        let wanted = request(&["a.test", "*.a.test"]);
+        for _process in 0..random.usize(1..6) {
+            for _fault in 0..random.usize(..4) {
+                let fault = any_fault(&mut random);
+                bench.ca.fault_at(random.u64(..30), fault);
+            }
+            let write = bench.disk.writes() + random.u64(..20);
+            let hang = [Hang::BeforeIt, Hang::AfterIt][random.usize(..2)];
+            bench.disk.hang_at(Some((write, hang)));
+            bench.dies(bench.run(&wanted)).await;
+        }
+        bench.ca.forget_faults();
+        bench.disk.hang_at(None);
+        let mut issued = bench.run(&wanted).await;
+        for _later in 0..5 {
+            if issued.is_err() {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                issued = bench.run(&wanted).await;
+            }
+        }
+        issued.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        let counters = bench.ca.counters();
+        assert_eq!((counters.issued, counters.limited), (1, 0), "seed {seed}");
+        assert_eq!(
+            (counters.orders, bench.ca.accounts()),
+            (1, 1),
+            "seed {seed}"
+        );
+        assert_eq!(bench.solver.shown(), 0, "seed {seed}");
+    }
+}
+
+fn any_fault(random: &mut fastrand::Rng) -> Fault {
+    match random.u8(..6) {
+        0 => Fault::NeverBefore,
+        1 => Fault::NeverAfter,
+        2 => Fault::LostBefore,
+        3 => Fault::LostAfter,
+        4 => Fault::Page(500, "<html>", Some("60")),
+        _ => Fault::Page(503, "", Some("7200")),
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_fails_stops_the_order_and_is_told_apart() {
     let bench = Bench::new();
     bench.open().await.unwrap();
     bench.disk.fail(true);
     let fault = bench.run(&request(&["a.test"])).await.unwrap_err();
-    assert_eq!(fault.side, crate::certs::acme::fault::Side::Storage);
+    assert_eq!(fault.side, Side::Storage);
     assert!(fault.problem.contains("the disk is full"));
     assert_eq!(bench.ca.counters().orders, 0);
     bench.disk.fail(false);

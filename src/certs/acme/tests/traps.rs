@@ -171,6 +171,21 @@ async fn a_challenge_that_cannot_be_shown_leaves_the_order_for_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_ca_may_still_look_at_stays_until_the_order_is_gone_on_with() {
+    let bench = Bench::new();
+    bench
+        .ca
+        .behave(|it| it.validation_time = Duration::from_secs(3600));
+    let fault = bench.run(&request(&["a.test"])).await.unwrap_err();
+    assert_eq!(fault.class, Class::Transient);
+    assert_eq!(bench.solver.shown(), 1);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    bench.run(&request(&["a.test"])).await.unwrap();
+    assert_eq!(bench.solver.shown(), 0);
+    assert_eq!(bench.ca.counters().failed_authorizations, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_that_are_authorized_already_show_no_challenge() {
     let bench = Bench::new();
     bench.run(&request(&["a.test"])).await.unwrap();
