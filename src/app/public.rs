@@ -66,9 +66,9 @@ impl Keeping {
         }
     }
 
-    /// Puts what is kept of these names where handshakes find it.
-    pub(super) async fn load(&self, names: &[HostPattern]) {
-        self.works.load(names).await;
+    /// Puts what is kept of the plan's names where handshakes find it.
+    pub(super) async fn load(&self, plan: &Plan, config: &Config) {
+        self.works.load(&names(plan, config)).await;
     }
 }
 

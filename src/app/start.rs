@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::banner::counted;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
-use super::public::{self, Keeping};
+use super::public::Keeping;
 use super::source::Source;
 use super::watch::FileWatch;
 use super::{App, Signals};
@@ -127,22 +127,14 @@ impl App {
         let (listeners, notes) = Listeners::default()
             .bind(&sockets_of(config, LOOPBACK), config, passed)
             .map_err(StartError::Ports)?;
-        for note in notes {
-            tracing::info!("{note}");
-        }
+        notes.iter().for_each(|note| tracing::info!("{note}"));
         let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
         let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
-        if connections_max < CONNECTIONS_FEW.min(loaded.config.limits.connections) {
-            tracing::warn!(
-                connections = connections_max,
-                "the limit on open files (`ulimit -n`) allows few connections"
-            );
-        }
+        warn_of_few(connections_max, &loaded.config);
         let shutdown = Shutdown::new();
         let keeping = Keeping::start(folder, &resolver, &shutdown);
-        let names = public::names(&current.plan, &loaded.config);
-        keeping.load(&names).await;
+        keeping.load(&current.plan, &loaded.config).await;
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
         let options = Options {
@@ -267,6 +259,15 @@ pub fn wall_clock() -> SystemTime {
 
 fn timestamp() -> Timestamp {
     Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn warn_of_few(connections: usize, config: &Config) {
+    if connections < CONNECTIONS_FEW.min(config.limits.connections) {
+        tracing::warn!(
+            connections,
+            "the limit on open files (`ulimit -n`) allows few connections"
+        );
+    }
 }
 
 fn connections_max(descriptors: Option<u64>) -> usize {

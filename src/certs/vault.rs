@@ -315,7 +315,10 @@ fn blame(error: VaultError) -> Result<String, VaultError> {
     match error {
         VaultError::Damaged(key, error) => Ok(format!("{key} is damaged: {error}")),
         VaultError::Store(StoreError::Damaged { .. }) => Ok(error.to_string()),
-        other => Err(other),
+        broken @ (VaultError::Store(_)
+        | VaultError::Key(_)
+        | VaultError::Unservable(_)
+        | VaultError::Unwritable(_)) => Err(broken),
     }
 }
 

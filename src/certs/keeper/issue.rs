@@ -95,10 +95,8 @@ impl Turn<'_> {
             Some(_) | None => Journal::Idle,
         };
         let names = BTreeSet::from([self.name.to_string()]);
-        let mut admitted = match journal {
-            Journal::Idle => None,
-            _ => self.state.admitted.map(SystemTime::from),
-        };
+        let under_way = journal.plan().and(self.state.admitted);
+        let mut admitted = under_way.map(SystemTime::from);
         // What was planned was admitted when it was planned; only a crash in between asks again.
         if matches!(journal, Journal::Idle) || (journal.needs_order() && admitted.is_none()) {
             admitted = Some(self.admit(&options.directory, &names).await?);

@@ -114,7 +114,8 @@ impl Desk {
     async fn run(mut self, mut inbox: mpsc::Receiver<Order>, mut ended: mpsc::Receiver<Done>) {
         loop {
             self.take_up();
-            let next = self.queue.next().unwrap_or(self.clock.now() + LOOK_EVERY);
+            let next = self.queue.next();
+            let next = next.unwrap_or_else(|| self.clock.now() + LOOK_EVERY);
             let is_full = self.tended.len() >= TENDED_MAX;
             tokio::select! {
                 order = inbox.recv() => match order {

@@ -181,7 +181,9 @@ pub(super) fn refused(error: LedgerError, clock: &Clock) -> OrderError {
             retry_after: refusal.free_at.duration_since(clock.now()).ok(),
             ..OrderError::new(Class::Limited, Side::Options, refusal.to_string())
         },
-        other => fault(Side::Storage, other),
+        broken @ (LedgerError::Store(_) | LedgerError::Key(_) | LedgerError::Damaged(..)) => {
+            fault(Side::Storage, broken)
+        }
     }
 }
 
