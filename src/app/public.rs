@@ -19,9 +19,10 @@ use crate::certs::dns::exec::{Exec, ExecOptions, PATIENCE};
 use crate::certs::dns::resolver::Resolver as DnsResolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
+use crate::certs::keeper::demand::Ask;
 use crate::certs::keeper::{Dns, Held, Keeper, Options, Works, over_the_network};
 use crate::certs::plan::{Meanwhile, Plan};
-use crate::certs::resolver::Resolver;
+use crate::certs::resolver::{Demand, Resolver};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::acme::names::Ordered;
@@ -57,10 +58,16 @@ impl Keeping {
             folder.display().to_string(),
             over_the_network(),
         ));
+        let keeper = Keeper::start(works.clone(), shutdown);
+        let demanded = keeper.clone();
+        resolver.obtain_by(Demand::new(move |name| {
+            let keeper = demanded.clone();
+            async move { keeper.demand(name).await }
+        }));
         Self {
             folder,
             clock,
-            keeper: Keeper::start(works.clone(), shutdown),
+            keeper,
             works,
             post,
         }
@@ -133,6 +140,10 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .as_ref()
             .map(|dns| publishing(dns, clock))
             .transpose()?,
+        on_demand: acme
+            .on_demand
+            .as_ref()
+            .map(|on_demand| Ask::at(&on_demand.ask)),
         held: held(config, acme, folder),
     })
 }

@@ -10,9 +10,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::certs::pair::fault::{Error, Warning};
 use crate::certs::pair::{self, Pair};
-use crate::certs::shelf::Place;
+use crate::certs::shelf::{Place, Shelf};
 use crate::certs::stamp::{Files, Stamp};
-use crate::hostname::HostPattern;
+use crate::hostname::{HostName, HostPattern};
 
 /// One slot for each wanted name, in the order they were wanted. Pairs are shared among slots.
 #[derive(Debug, Default)]
@@ -29,6 +29,19 @@ pub struct Plan {
 pub struct Kept {
     pub name: HostPattern,
     pub(super) place: Arc<Place>,
+}
+
+impl Kept {
+    /// The name's own certificate, or for a pattern one that was obtained for `name` alone.
+    pub(super) fn certified(&self, name: &HostName, shelf: &Shelf) -> Option<Arc<CertifiedKey>> {
+        let own = self.place.certified();
+        match self.name {
+            HostPattern::Exact(_) => own,
+            HostPattern::Wildcard(_) | HostPattern::CatchAll => {
+                own.or_else(|| shelf.certified(name))
+            }
+        }
+    }
 }
 
 /// What a name without a certificate yet is shown.

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use rustls::sign::CertifiedKey;
 
 use crate::certs::cert_dir;
@@ -85,11 +87,34 @@ pub enum Warning {
 #[derive(Debug, Clone)]
 pub struct Resolver(Arc<Inner>);
 
+/// Obtains a certificate that a handshake waits for.
+pub struct Demand(Box<Obtain>);
+
+type Obtain = dyn Fn(HostName) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
+
+impl Demand {
+    /// By `obtain`, which says whether there is one now.
+    #[must_use]
+    pub fn new<F>(obtain: impl Fn(HostName) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        Self(Box::new(move |name| Box::pin(obtain(name))))
+    }
+}
+
+impl fmt::Debug for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Demand")
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     storage: Storage,
     shelf: Shelf,
     challenges: Challenges,
+    demand: ArcSwapOption<Demand>,
     /// Opened when a plan first needs it.
     local_ca: OnceLock<LocalCa>,
     /// The pairs that living plans serve.
@@ -104,6 +129,7 @@ impl Resolver {
             storage,
             shelf: Shelf::default(),
             challenges: Challenges::default(),
+            demand: ArcSwapOption::empty(),
             local_ca: OnceLock::new(),
             known: Mutex::default(),
         }))
@@ -148,14 +174,39 @@ impl Resolver {
             Slot::Pair(index) => Some(plan.pairs.get(*index as usize)?.certified()),
             Slot::LocalCa => self.locally(name, now),
             Slot::Kept(index) => {
-                let place = &plan.kept.get(*index as usize)?.place;
+                let kept = plan.kept.get(*index as usize)?;
+                let certified = kept.certified(name, &self.0.shelf);
                 match plan.meanwhile {
-                    Meanwhile::Refuse => place.certified(),
-                    Meanwhile::LocalCa => place.certified().or_else(|| self.locally(name, now)),
+                    Meanwhile::Refuse => certified,
+                    Meanwhile::LocalCa => certified.or_else(|| self.locally(name, now)),
                 }
             }
             Slot::Refused => None,
         }
+    }
+
+    /// Whether a certificate for this name may come while the handshake waits.
+    #[must_use]
+    pub fn may_obtain(&self, plan: &Plan, slot: usize, name: &HostName) -> bool {
+        let Some(Slot::Kept(index)) = plan.slots.get(slot) else {
+            return false;
+        };
+        let kept = plan.kept.get(*index as usize);
+        let is_pattern = kept.is_some_and(|kept| !matches!(kept.name, HostPattern::Exact(_)));
+        is_pattern && name.ip().is_none() && name.parent().is_some()
+    }
+
+    /// Waits until there is one, or it is known that there will be none.
+    pub async fn obtain(&self, name: HostName) -> bool {
+        let Some(demand) = self.0.demand.load_full() else {
+            return false;
+        };
+        (demand.0)(name).await
+    }
+
+    /// Who obtains certificates at the first handshake from now on.
+    pub fn obtain_by(&self, demand: Demand) {
+        self.0.demand.store(Some(Arc::new(demand)));
     }
 
     fn locally(&self, name: &HostName, now: SystemTime) -> Option<Arc<CertifiedKey>> {

@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use rustls::sign::CertifiedKey;
 
 use crate::certs::bundle::Ready;
-use crate::hostname::HostPattern;
+use crate::hostname::{HostName, HostPattern};
 
 /// The places of all names that ever were kept by this process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,13 @@ impl Shelf {
         let place = Arc::<Place>::default();
         places.insert(name.clone(), place.clone());
         place
+    }
+
+    /// What lies ready for an exact name, if anything does.
+    #[must_use]
+    pub fn certified(&self, name: &HostName) -> Option<Arc<CertifiedKey>> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(&HostPattern::Exact(name.clone()))?.certified()
     }
 
     /// Forgets the places that nobody holds and nothing lies in.

@@ -216,7 +216,14 @@ async fn open(
     permit: Permit,
     deadline: Deadline,
 ) {
-    let Some(policy) = policy(&worker, &hello, from, &home) else {
+    let mut found = policy(&worker, &hello, from, &home);
+    if found.is_none() && worker.may_obtain(home.slot, hello.name.as_ref()) {
+        let obtaining = Box::pin(worker.obtain(hello.name.clone()));
+        if deadline.within(obtaining).await == Ok(true) {
+            found = policy(&worker, &hello, from, &home);
+        }
+    }
+    let Some(policy) = found else {
         worker.context.counters.refused(Refused::NoCertificate);
         tracing::debug!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
         return Box::pin(say(&worker, &mut stream, &hello::INTERNAL_ERROR)).await;

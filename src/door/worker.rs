@@ -174,6 +174,27 @@ impl Worker {
             .certified(&current.plan, slot as usize, name, self.context.now())
     }
 
+    /// Whether a certificate for this name may come while its handshake waits.
+    #[must_use]
+    pub(super) fn may_obtain(&self, slot: u32, name: Option<&HostName>) -> bool {
+        let current = self.current();
+        let may = |name| {
+            current
+                .resolver
+                .may_obtain(&current.plan, slot as usize, name)
+        };
+        name.is_some_and(may)
+    }
+
+    /// Waits for it; whether it is there.
+    pub(super) async fn obtain(&self, name: Option<HostName>) -> bool {
+        let resolver = self.current().resolver.clone();
+        match name {
+            Some(name) => resolver.obtain(name).await,
+            None => false,
+        }
+    }
+
     /// What a CA that asks for `name` by TLS-ALPN-01 is shown.
     #[must_use]
     pub(super) fn answer(&self, name: Option<&HostName>) -> Option<Arc<CertifiedKey>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::support::backend::{Backend, ok};
 use super::support::client::{plain, try_tls};
 use super::support::door::{Door, Home};
 use super::support::eventually;
@@ -15,17 +16,18 @@ fn config(ca: &Pebble, acme: &str, sites: &str) -> String {
         listen = ["{tls}"]
         http = ["{plain}"]
         storage = "storage"
-        {acme_head}
+        [acme]
+        directory = "{directory}"
+        roots = "{roots}"
+        email = "ada@example.com"
+        {acme}
         [sites]
         {sites}
         "#,
         tls = ca.tls(),
         plain = ca.plain(),
-        acme_head = format!(
-            "[acme]\ndirectory = \"{}\"\nroots = \"{}\"\nemail = \"ada@example.com\"\n{acme}",
-            ca.directory(),
-            ca.roots_file()
-        ),
+        directory = ca.directory(),
+        roots = ca.roots_file(),
     )
 }
 
@@ -139,5 +141,28 @@ fn a_process_killed_at_any_moment_costs_no_second_certificate() {
     }
     let _door = Door::up_in(home, &["up"]);
     served(&ca, "g.example.com");
+    assert_eq!(ca.issued(), 1);
+}
+
+#[test]
+fn a_certificate_comes_at_the_first_handshake_of_an_allowed_name_and_for_no_other() {
+    let ca = Pebble::start();
+    let ask = Backend::http(|seen| {
+        if seen.line().contains("domain=allowed.dev.example.com") {
+            ok("yes")
+        } else {
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec()
+        }
+    });
+    let on_demand = format!("on_demand = {{ ask = \"http://{}/may\" }}", ask.address);
+    let door = Door::up(&config(&ca, &on_demand, &site("*.dev.example.com")));
+    let roots = ca.issued_roots();
+    assert!(try_tls(ca.tls(), &roots, "other.dev.example.com", &[]).is_err());
+    try_tls(ca.tls(), &roots, "allowed.dev.example.com", &[]).unwrap();
+    assert!(try_tls(ca.tls(), &roots, "other.dev.example.com", &[]).is_err());
+    // Nobody is asked twice about a name, and a restart orders nothing again.
+    assert_eq!(ask.seen().len(), 2);
+    let _door = Door::up_in(door.leave(), &["up"]);
+    try_tls(ca.tls(), &roots, "allowed.dev.example.com", &[]).unwrap();
     assert_eq!(ca.issued(), 1);
 }

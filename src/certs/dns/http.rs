@@ -28,12 +28,12 @@ const SHOWN_CHARS_MAX: usize = 300;
 
 /// Trusts the system's roots.
 #[derive(Debug)]
-pub(super) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(in crate::certs) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// The whole answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(in crate::certs) struct Answer {
+    pub(in crate::certs) status: StatusCode,
     pub(super) body: Bytes,
 }
 
@@ -49,7 +49,7 @@ pub enum HttpError {
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
+    pub(in crate::certs) fn new() -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// Sends a request, with a body of JSON if there is one, and reads the answer to its end.
-    pub(super) async fn send(
+    pub(in crate::certs) async fn send(
         &self,
         request: Builder,
         body: Option<&Value>,

@@ -4,6 +4,7 @@
 //! know is read from the store, so a restart changes nothing.
 
 mod advice;
+pub mod demand;
 mod issue;
 pub mod ledgers;
 pub mod listener;
@@ -19,8 +20,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::hostname::HostPattern;
+use crate::hostname::{HostName, HostPattern};
 use crate::shutdown::Shutdown;
+use demand::Demands;
 use queue::Queue;
 pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
 
@@ -41,6 +43,7 @@ pub struct Keeper {
 enum Order {
     Keep(Vec<HostPattern>, Arc<Options>),
     Renew(HostPattern, oneshot::Sender<Outcome>),
+    Demand(HostName, oneshot::Sender<Outcome>),
 }
 
 /// What came of looking after one name.
@@ -71,6 +74,7 @@ struct Desk {
     clock: Clock,
     shutdown: Shutdown,
     wanted: HashSet<HostPattern>,
+    demands: Demands,
     queue: Queue,
     /// Under way, and who waits for the outcome.
     tended: HashMap<HostPattern, Vec<oneshot::Sender<Outcome>>>,
@@ -88,6 +92,7 @@ impl Keeper {
             works,
             shutdown: shutdown.clone(),
             wanted: HashSet::new(),
+            demands: Demands::default(),
             queue: Queue::default(),
             tended: HashMap::new(),
             done,
@@ -100,6 +105,19 @@ impl Keeper {
     pub async fn keep(&self, names: Vec<HostPattern>, options: Arc<Options>) {
         // A keeper that is gone belongs to a process that is going.
         let _gone = self.orders.send(Order::Keep(names, options)).await;
+    }
+
+    /// Sees to a certificate for a name that a handshake asked for; says whether there is one by now.
+    pub async fn demand(&self, name: HostName) -> bool {
+        let (tell, told) = oneshot::channel();
+        // A keeper that has too much to do is not waited for: the client comes again.
+        if self.orders.try_send(Order::Demand(name, tell)).is_err() {
+            return false;
+        }
+        matches!(
+            told.await,
+            Ok(Outcome::Fine { .. } | Outcome::Renewed { .. })
+        )
     }
 
     /// Renews one name now, whatever its time.
@@ -131,10 +149,16 @@ impl Desk {
     async fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
+                let tried = self.works.tried();
                 self.works.adopt(options).await;
+                let is_new_way = self.works.tried() != tried;
                 let names: HashSet<HostPattern> = names.into_iter().collect();
                 let now = self.clock.now();
-                for name in names.difference(&self.wanted) {
+                // What failed under other options is tried again at once.
+                for name in names
+                    .iter()
+                    .filter(|name| is_new_way || !self.wanted.contains(*name))
+                {
                     self.queue.put(name.clone(), now);
                 }
                 for name in self.wanted.difference(&names) {
@@ -142,6 +166,7 @@ impl Desk {
                 }
                 self.wanted = names;
             }
+            Order::Demand(name, tell) => self.demand(name, tell),
             Order::Renew(name, tell) => {
                 if let Some(waiting) = self.tended.get_mut(&name) {
                     waiting.push(tell);
@@ -186,7 +211,8 @@ impl Desk {
         for waiting in self.tended.remove(&done.name).unwrap_or_default() {
             let _left = waiting.send(done.outcome.clone());
         }
-        if self.wanted.contains(&done.name) {
+        self.settle_demand(&done);
+        if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
             let latest = self.clock.now() + LOOK_EVERY;
             self.queue.put(done.name, done.next.min(latest));
         }

@@ -17,6 +17,7 @@ use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
 use crate::certs::dns::Publisher;
 use crate::certs::dns::resolver::Resolver;
+use crate::certs::keeper::demand::Ask;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
 use crate::certs::ledger::limits::Limits;
@@ -34,6 +35,8 @@ pub struct Options {
     /// In the order of preference; a wildcard takes DNS-01 alone.
     pub challenges: Vec<ChallengeKind>,
     pub dns: Option<Dns>,
+    /// Who is asked before a name that nobody has written down gets a certificate; nobody: none does.
+    pub on_demand: Option<Ask>,
     /// Why nothing is ordered from a public CA; none: it is.
     pub held: Option<Held>,
 }

@@ -1,0 +1,172 @@
+//! Certificates at the first handshake: only for names that somebody we ask allows, a few at a time, and a no is remembered.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::Request;
+use tokio::sync::oneshot;
+
+use crate::certs::dns::http::{Client, HttpError};
+use crate::certs::keeper::turn::Why;
+use crate::certs::keeper::{Desk, Done, Outcome};
+use crate::hostname::{HostName, HostPattern};
+
+/// Names that are asked for at a time; handshakes for more are refused.
+const ASKED_MAX: usize = 32;
+/// Names that were refused and are remembered; of more, the ones refused first are asked for again.
+const REFUSED_MAX: usize = 10_000;
+/// How long a no holds.
+const REFUSED_TIME: Duration = Duration::from_secs(5 * 60);
+/// Names that are kept because somebody asked for them once.
+const DEMANDED_MAX: usize = 100_000;
+
+/// What was asked for by handshakes.
+#[derive(Debug, Default)]
+pub(super) struct Demands {
+    /// Allowed, and kept from then on.
+    pub(super) granted: HashSet<HostPattern>,
+    refused: HashMap<HostPattern, SystemTime>,
+}
+
+/// Who is asked whether a name may have a certificate.
+pub struct Ask {
+    url: String,
+    client: Client,
+}
+
+impl Ask {
+    /// `url` gets `?domain=NAME`; only 2xx allows.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            client: Client::new(),
+        }
+    }
+
+    /// Whether the name may have one; a silent or broken answer is a no.
+    async fn allows(&self, name: &HostName) -> bool {
+        let mark = if self.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{mark}domain={name}", self.url);
+        let answer: Result<_, HttpError> = self.client.send(Request::get(&url), None).await;
+        match answer {
+            Ok(answer) if answer.status.is_success() => true,
+            Ok(answer) => {
+                tracing::info!(%name, status = answer.status.as_u16(), "no certificate on demand");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%name, url = self.url, %error, "nobody says whether the name may have a certificate");
+                false
+            }
+        }
+    }
+}
+
+impl Demands {
+    fn is_refused(&self, name: &HostPattern, now: SystemTime) -> bool {
+        // A clock that jumped back would refuse for ever.
+        let left = self
+            .refused
+            .get(name)
+            .map(|until| until.duration_since(now));
+        left.is_some_and(|left| left.is_ok_and(|left| left <= REFUSED_TIME))
+    }
+
+    fn refuse(&mut self, name: HostPattern, now: SystemTime) {
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.retain(|_name, until| *until > now);
+        }
+        if self.refused.len() >= REFUSED_MAX
+            && let Some(oldest) = self.refused.iter().min_by_key(|(_name, until)| **until)
+        {
+            let oldest = oldest.0.clone();
+            self.refused.remove(&oldest);
+        }
+        self.refused.insert(name, now + REFUSED_TIME);
+    }
+}
+
+impl Desk {
+    /// A handshake wants a certificate for a name that nobody has written down.
+    pub(super) fn demand(&mut self, name: HostName, tell: oneshot::Sender<Outcome>) {
+        let pattern = HostPattern::Exact(name.clone());
+        let now = self.clock.now();
+        if let Some(waiting) = self.tended.get_mut(&pattern) {
+            waiting.push(tell);
+            return;
+        }
+        let is_full = self.tended.len() >= ASKED_MAX || self.demands.granted.len() >= DEMANDED_MAX;
+        if is_full || self.demands.is_refused(&pattern, now) {
+            // Whoever asked may have left.
+            let _left = tell.send(Outcome::Unknown);
+            return;
+        }
+        self.queue.drop(&pattern);
+        self.tended.insert(pattern.clone(), vec![tell]);
+        let (works, done) = (self.works.clone(), self.done.clone());
+        self.shutdown.spawn_attendant(async move {
+            let allowed = match &works.options().on_demand {
+                Some(ask) => ask.allows(&name).await,
+                None => false,
+            };
+            let (outcome, next) = if allowed {
+                works.tend(&pattern, Why::Time).await
+            } else {
+                (Outcome::Unknown, works.clock().now())
+            };
+            let ended = Done {
+                name: pattern,
+                outcome,
+                next,
+            };
+            // The desk is gone only when the process is.
+            let _gone = done.send(ended).await;
+        });
+    }
+
+    /// Remembers what came of it, for a name that is not written down.
+    pub(super) fn settle_demand(&mut self, done: &Done) {
+        if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
+            return;
+        }
+        match done.outcome {
+            Outcome::Fine { .. } | Outcome::Renewed { .. } => {
+                self.demands.granted.insert(done.name.clone());
+            }
+            Outcome::Failed { .. } | Outcome::Busy | Outcome::Unknown => {
+                self.demands.refuse(done.name.clone(), self.clock.now());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_no_is_remembered_for_its_time_and_the_memory_has_an_end() {
+        let name = |number: usize| HostPattern::parse(&format!("n{number}.test")).unwrap();
+        let now = SystemTime::UNIX_EPOCH + REFUSED_TIME;
+        let mut demands = Demands::default();
+        demands.refuse(name(0), now);
+        assert!(demands.is_refused(&name(0), now));
+        assert!(!demands.is_refused(&name(0), now + REFUSED_TIME + Duration::from_secs(1)));
+        assert!(!demands.is_refused(&name(0), SystemTime::UNIX_EPOCH - REFUSED_TIME));
+        for number in 1..=REFUSED_MAX {
+            demands.refuse(name(number), now + Duration::from_secs(1));
+        }
+        assert_eq!(demands.refused.len(), REFUSED_MAX);
+        assert!(!demands.is_refused(&name(0), now));
+    }
+}
