@@ -113,7 +113,7 @@ fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {
         resolver::Refused::NoSource => {
             Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
                 .at(site.at, "no pair in `tls.cert_dir` names it")
-                .help("put its pair there, give the site `cert` and `key`, or let the local CA sign it with `tls = \"internal\"`")
+                .help("order one with `acme = \"you@example.com\"`, put its pair there, give the site `cert` and `key`, or let the local CA sign it with `tls = \"internal\"`")
         }
     }
 }

@@ -288,7 +288,7 @@ impl fmt::Display for Refused {
             Self::Pair(error) => error.fmt(f),
             Self::LocalCa(error) => error.fmt(f),
             Self::NoSource => f.write_str(
-                "no certificate: set `cert` and `key`, put a pair that names it into `cert_dir`, or let the local CA sign it with `tls = \"internal\"`",
+                "no certificate: set `acme` or `cert` and `key`, put a pair that names it into `cert_dir`, or let the local CA sign it with `tls = \"internal\"`",
             ),
         }
     }
