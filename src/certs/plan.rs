@@ -123,7 +123,7 @@ impl Plan {
             Some(Slot::Kept(index)) => Described::Public(
                 self.kept
                     .get(*index as usize)
-                    .is_some_and(|kept| kept.place.ready().is_some()),
+                    .is_some_and(|kept| kept.place.generation().is_some() || kept.place.is_away()),
             ),
             Some(Slot::Refused) | None => Described::Nothing,
         }

@@ -90,12 +90,12 @@ pub struct Resolver(Arc<Inner>);
 /// Obtains a certificate that a handshake waits for.
 pub struct Demand(Box<Obtain>);
 
-type Obtain = dyn Fn(HostName) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
+type Obtain = dyn Fn(HostPattern) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
 
 impl Demand {
     /// By `obtain`, which says whether there is one now.
     #[must_use]
-    pub fn new<F>(obtain: impl Fn(HostName) -> F + Send + Sync + 'static) -> Self
+    pub fn new<F>(obtain: impl Fn(HostPattern) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -185,19 +185,24 @@ impl Resolver {
         }
     }
 
-    /// Whether a certificate for this name may come while the handshake waits.
+    /// What may come while the handshake for `name` waits: the slot's own certificate if it is in the store, or one for `name` alone
+    /// where the slot stands for many.
     #[must_use]
-    pub fn may_obtain(&self, plan: &Plan, slot: usize, name: &HostName) -> bool {
+    pub fn obtainable(&self, plan: &Plan, slot: usize, name: &HostName) -> Option<HostPattern> {
         let Some(Slot::Kept(index)) = plan.slots.get(slot) else {
-            return false;
+            return None;
         };
-        let kept = plan.kept.get(*index as usize);
-        let is_pattern = kept.is_some_and(|kept| !matches!(kept.name, HostPattern::Exact(_)));
-        is_pattern && name.ip().is_none() && name.parent().is_some()
+        let kept = plan.kept.get(*index as usize)?;
+        if kept.place.is_away() {
+            return Some(kept.name.clone());
+        }
+        let is_pattern = !matches!(kept.name, HostPattern::Exact(_));
+        let may_be_asked = is_pattern && name.ip().is_none() && name.parent().is_some();
+        may_be_asked.then(|| HostPattern::Exact(name.clone()))
     }
 
     /// Waits until there is one, or it is known that there will be none.
-    pub async fn obtain(&self, name: HostName) -> bool {
+    pub async fn obtain(&self, name: HostPattern) -> bool {
         let Some(demand) = self.0.demand.load_full() else {
             return false;
         };

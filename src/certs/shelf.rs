@@ -1,7 +1,9 @@
-//! Where kept certificates lie ready: the keeper puts them there, handshakes take them.
+//! Where kept certificates lie ready: the keeper puts them there, handshakes take them. At most so many lie ready at a time; the others
+//! are fetched from the store when a handshake wants them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use rustls::sign::CertifiedKey;
@@ -9,57 +11,232 @@ use rustls::sign::CertifiedKey;
 use crate::certs::bundle::Ready;
 use crate::hostname::{HostName, HostPattern};
 
-/// The places of all names that ever were kept by this process. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Shelf(Arc<Mutex<HashMap<HostPattern, Arc<Place>>>>);
+/// Certificates that lie ready, some 5 KiB each.
+pub const READY_MAX: usize = 20_000;
 
-/// One name's certificate, if it has one by now.
+/// The places of all names that are kept. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Shelf(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    places: Mutex<Places>,
+}
+
 #[derive(Debug, Default)]
-pub struct Place(ArcSwapOption<Ready>);
+struct Places {
+    by_name: HashMap<HostPattern, Arc<Place>>,
+    /// Those with something in them, in the order in which they are thought of when room is needed.
+    round: VecDeque<Weak<Place>>,
+}
+
+/// One name's certificate, if it lies ready.
+#[derive(Debug, Default)]
+pub struct Place {
+    shown: ArcSwapOption<Shown>,
+    /// Whether a handshake took it since it was last thought of.
+    used: AtomicBool,
+    /// Whether the store may have what does not lie here.
+    away: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Shown {
+    certified: Arc<CertifiedKey>,
+    generation: u64,
+}
+
+/// Why something is put on the shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It is new, or a handshake waits for it.
+    Needed,
+    /// It was looked at in passing: it lies here if there is room, or if an older one does.
+    Passing,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self::with_room_for(READY_MAX)
+    }
+}
 
 impl Shelf {
+    /// At most `limit` certificates lie ready.
+    #[must_use]
+    pub fn with_room_for(limit: usize) -> Self {
+        Self(Arc::new(Inner {
+            limit: limit.max(1),
+            places: Mutex::default(),
+        }))
+    }
+
     /// The place of a name; empty if nothing was put there yet.
     #[must_use]
     pub fn place(&self, name: &HostPattern) -> Arc<Place> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = places.get(name) {
+        let mut places = self.lock();
+        if let Some(place) = places.by_name.get(name) {
             return place.clone();
         }
         let place = Arc::<Place>::default();
-        places.insert(name.clone(), place.clone());
+        places.by_name.insert(name.clone(), place.clone());
         place
+    }
+
+    /// Puts a certificate into the place of a name. One that finds no room is remembered as being in the store.
+    pub fn put(&self, name: &HostPattern, ready: &Ready, wish: Wish) {
+        let place = self.place(name);
+        let shown = Shown {
+            certified: ready.certified.clone(),
+            generation: ready.bundle.generation,
+        };
+        let mut places = self.lock();
+        let is_new = place.shown.load().is_none();
+        if is_new {
+            places.make_room(self.0.limit, wish);
+            if places.round.len() >= self.0.limit {
+                place.away.store(true, Ordering::Relaxed);
+                return;
+            }
+            places.round.push_back(Arc::downgrade(&place));
+        }
+        place.shown.store(Some(Arc::new(shown)));
+    }
+
+    /// Remembers that the store may have something for a name.
+    pub fn leave_away(&self, name: &HostPattern) {
+        self.place(name).away.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more finds room without something else going.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().round.len() >= self.0.limit
     }
 
     /// What lies ready for an exact name, if anything does.
     #[must_use]
     pub fn certified(&self, name: &HostName) -> Option<Arc<CertifiedKey>> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(&HostPattern::Exact(name.clone()))?.certified()
+        let place = self
+            .lock()
+            .by_name
+            .get(&HostPattern::Exact(name.clone()))?
+            .clone();
+        place.certified()
     }
 
-    /// Forgets the places that nobody holds and nothing lies in.
-    pub fn sweep(&self) {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.retain(|_name, place| Arc::strong_count(place) > 1 || place.0.load().is_some());
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Takes away what nobody used for a whole round: the second chance of an old operating system's pages.
+    fn make_room(&mut self, limit: usize, wish: Wish) {
+        let mut looks = 2 * self.round.len();
+        while wish == Wish::Needed && self.round.len() >= limit && looks > 0 {
+            looks -= 1;
+            let Some(first) = self.round.pop_front() else {
+                return;
+            };
+            let Some(place) = first.upgrade() else {
+                continue;
+            };
+            if place.used.swap(false, Ordering::Relaxed) {
+                self.round.push_back(first);
+            } else {
+                place.away.store(true, Ordering::Relaxed);
+                place.shown.store(None);
+            }
+        }
     }
 }
 
 impl Place {
-    /// Shows this from the next handshake on.
-    pub fn put(&self, ready: Ready) {
-        self.0.store(Some(Arc::new(ready)));
-    }
-
     /// What is shown.
     #[must_use]
     pub fn certified(&self) -> Option<Arc<CertifiedKey>> {
-        let ready = self.0.load();
-        ready.as_ref().map(|ready| ready.certified.clone())
+        let shown = self.shown.load();
+        let certified = shown.as_ref().map(|shown| shown.certified.clone())?;
+        // Written only when it changes: many threads read here.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        Some(certified)
     }
 
-    /// What is known of it.
+    /// Of what lies here.
     #[must_use]
-    pub fn ready(&self) -> Option<Arc<Ready>> {
-        self.0.load_full()
+    pub fn generation(&self) -> Option<u64> {
+        self.shown.load().as_ref().map(|shown| shown.generation)
+    }
+
+    /// The store has nothing for it.
+    pub fn is_nowhere(&self) {
+        self.away.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the store may have what does not lie here.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed) && self.shown.load().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::bundle::{Bundle, Origin};
+    use crate::certs::fixture::{Authority, days, noon};
+
+    fn ready(generation: u64) -> Ready {
+        let leaf = Authority::new().leaf(&["a.test"], noon()..noon() + days(90));
+        let origin = Origin {
+            generation,
+            directory: "https://ca.test/",
+            profile: None,
+        };
+        Bundle::of(leaf.pem, leaf.key_pem, origin, noon()).unwrap()
+    }
+
+    fn name(number: usize) -> HostPattern {
+        HostPattern::parse(&format!("n{number}.test")).unwrap()
+    }
+
+    #[test]
+    fn what_was_used_stays_and_what_was_not_can_be_fetched_again() {
+        let (shelf, ready) = (Shelf::with_room_for(3), ready(1));
+        for number in 0..3 {
+            shelf.put(&name(number), &ready, Wish::Needed);
+        }
+        assert!(shelf.place(&name(0)).certified().is_some());
+        assert!(shelf.place(&name(2)).certified().is_some());
+        shelf.put(&name(3), &ready, Wish::Needed);
+        let lies: Vec<bool> = (0..4)
+            .map(|number| shelf.place(&name(number)).generation().is_some())
+            .collect();
+        assert_eq!(lies, [true, false, true, true]);
+        assert!(shelf.place(&name(1)).is_away());
+    }
+
+    #[test]
+    fn what_comes_in_passing_displaces_nothing_but_its_own_elder() {
+        let (shelf, elder, younger) = (Shelf::with_room_for(1), ready(1), ready(2));
+        shelf.put(&name(0), &elder, Wish::Passing);
+        assert!(shelf.is_full());
+        shelf.put(&name(1), &elder, Wish::Passing);
+        assert!(shelf.place(&name(1)).is_away());
+        shelf.put(&name(0), &younger, Wish::Passing);
+        assert_eq!(shelf.place(&name(0)).generation(), Some(2));
+    }
+
+    #[test]
+    fn everybody_in_use_still_makes_room_for_one_more() {
+        let (shelf, ready) = (Shelf::with_room_for(8), ready(1));
+        for number in 0..100 {
+            shelf.put(&name(number), &ready, Wish::Needed);
+            assert!(shelf.place(&name(number)).certified().is_some(), "{number}");
+        }
     }
 }

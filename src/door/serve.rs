@@ -217,11 +217,11 @@ async fn open(
     deadline: Deadline,
 ) {
     let mut found = policy(&worker, &hello, from, &home);
-    if found.is_none() && worker.may_obtain(home.slot, hello.name.as_ref()) {
-        let obtaining = Box::pin(worker.obtain(hello.name.clone()));
-        if deadline.within(obtaining).await == Ok(true) {
-            found = policy(&worker, &hello, from, &home);
-        }
+    if found.is_none()
+        && let Some(name) = worker.obtainable(home.slot, hello.name.as_ref())
+        && deadline.within(Box::pin(worker.obtain(name))).await == Ok(true)
+    {
+        found = policy(&worker, &hello, from, &home);
     }
     let Some(policy) = found else {
         worker.context.counters.refused(Refused::NoCertificate);

@@ -18,7 +18,7 @@ use super::tls::Policies;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::Resolver;
 use crate::deadline::Wheel;
-use crate::hostname::HostName;
+use crate::hostname::{HostName, HostPattern};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::Counters;
 use crate::proxy::context::{Context, Held, Stage, Table};
@@ -174,25 +174,19 @@ impl Worker {
             .certified(&current.plan, slot as usize, name, self.context.now())
     }
 
-    /// Whether a certificate for this name may come while its handshake waits.
+    /// What may come while the handshake for this name waits.
     #[must_use]
-    pub(super) fn may_obtain(&self, slot: u32, name: Option<&HostName>) -> bool {
+    pub(super) fn obtainable(&self, slot: u32, name: Option<&HostName>) -> Option<HostPattern> {
         let current = self.current();
-        let may = |name| {
-            current
-                .resolver
-                .may_obtain(&current.plan, slot as usize, name)
-        };
-        name.is_some_and(may)
+        current
+            .resolver
+            .obtainable(&current.plan, slot as usize, name?)
     }
 
     /// Waits for it; whether it is there.
-    pub(super) async fn obtain(&self, name: Option<HostName>) -> bool {
+    pub(super) async fn obtain(&self, name: HostPattern) -> bool {
         let resolver = self.current().resolver.clone();
-        match name {
-            Some(name) => resolver.obtain(name).await,
-            None => false,
-        }
+        resolver.obtain(name).await
     }
 
     /// What a CA that asks for `name` by TLS-ALPN-01 is shown.

@@ -90,14 +90,19 @@ impl Demands {
 
 impl Desk {
     /// A handshake wants a certificate for a name that nobody has written down.
-    pub(super) fn demand(&mut self, name: HostName, tell: oneshot::Sender<Outcome>) {
-        let pattern = HostPattern::Exact(name.clone());
+    pub(super) fn demand(&mut self, pattern: HostPattern, tell: oneshot::Sender<Outcome>) {
         let now = self.clock.now();
         if let Some(waiting) = self.tended.get_mut(&pattern) {
             waiting.push(tell);
             return;
         }
-        let is_full = self.tended.len() >= ASKED_MAX || self.demands.granted.len() >= DEMANDED_MAX;
+        let is_known = self.wanted.contains(&pattern) || self.demands.granted.contains(&pattern);
+        let is_full = self.tended.len() >= ASKED_MAX;
+        if is_known && !is_full {
+            self.tend(pattern, Why::Demanded, vec![tell]);
+            return;
+        }
+        let is_full = is_full || self.demands.granted.len() >= DEMANDED_MAX;
         if is_full || self.demands.is_refused(&pattern, now) {
             // Whoever asked may have left.
             let _left = tell.send(Outcome::Unknown);
@@ -107,12 +112,12 @@ impl Desk {
         self.tended.insert(pattern.clone(), vec![tell]);
         let (works, done) = (self.works.clone(), self.done.clone());
         self.shutdown.spawn_attendant(async move {
-            let allowed = match &works.options().on_demand {
-                Some(ask) => ask.allows(&name).await,
-                None => false,
+            let allowed = match (&works.options().on_demand, &pattern) {
+                (Some(ask), HostPattern::Exact(name)) => ask.allows(name).await,
+                (Some(_) | None, _) => false,
             };
             let (outcome, next) = if allowed {
-                works.tend(&pattern, Why::Time).await
+                works.tend(&pattern, Why::Demanded).await
             } else {
                 (Outcome::Unknown, works.clock().now())
             };

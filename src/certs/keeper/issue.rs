@@ -167,9 +167,22 @@ impl Turn<'_> {
             names: CertName::of(self.name).into_iter().collect(),
             replaces: self.replaces(ca),
             profile: None,
-            challenges: challenges_for(self.name, &options.challenges),
+            challenges: self.challenges(&options.challenges),
         };
         ca.order(&request, &answers, &mut keeper).await
+    }
+
+    /// How the name is proven: after failures of one kind, by the next.
+    fn challenges(&self, preferred: &[ChallengeKind]) -> Vec<ChallengeKind> {
+        let mut kinds = challenges_for(self.name, preferred);
+        let failures = self.state.failures.as_ref();
+        let in_vain = failures.filter(|failures| failures.class == Class::Validation);
+        if let (Some(failures), false) = (in_vain, kinds.is_empty()) {
+            let count = usize::try_from(failures.count).unwrap_or(0);
+            let turns = count % kinds.len();
+            kinds.rotate_left(turns);
+        }
+        kinds
     }
 
     /// The certificate that this order replaces, if this CA made it.
@@ -184,7 +197,7 @@ impl Turn<'_> {
         let now = self.works.clock.now();
         let Some(old) = self.old else {
             return match self.why {
-                Why::Time => Purpose::New,
+                Why::Time | Why::Demanded => Purpose::New,
                 Why::Asked => Purpose::Forced,
             };
         };

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::hostname::{HostName, HostPattern};
+use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use demand::Demands;
 use queue::Queue;
@@ -43,7 +43,7 @@ pub struct Keeper {
 enum Order {
     Keep(Vec<HostPattern>, Arc<Options>),
     Renew(HostPattern, oneshot::Sender<Outcome>),
-    Demand(HostName, oneshot::Sender<Outcome>),
+    Demand(HostPattern, oneshot::Sender<Outcome>),
 }
 
 /// What came of looking after one name.
@@ -108,7 +108,7 @@ impl Keeper {
     }
 
     /// Sees to a certificate for a name that a handshake asked for; says whether there is one by now.
-    pub async fn demand(&self, name: HostName) -> bool {
+    pub async fn demand(&self, name: HostPattern) -> bool {
         let (tell, told) = oneshot::channel();
         // A keeper that has too much to do is not waited for: the client comes again.
         if self.orders.try_send(Order::Demand(name, tell)).is_err() {

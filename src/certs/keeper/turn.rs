@@ -19,6 +19,7 @@ use crate::certs::ledger::limits::Limits;
 use crate::certs::ledger::report::BucketReport;
 use crate::certs::retry::{Class, Failure, Failures};
 use crate::certs::schedule::{self, Expiring};
+use crate::certs::shelf::Wish;
 use crate::certs::vault::{CertId, State, VaultError};
 use crate::hostname::HostPattern;
 use crate::storage::store::{Key, Lease};
@@ -32,6 +33,8 @@ pub(super) enum Why {
     Time,
     /// Somebody asked for a renewal.
     Asked,
+    /// A handshake waits.
+    Demanded,
 }
 
 impl Works {
@@ -56,11 +59,13 @@ impl Works {
         }
     }
 
-    /// Puts what is kept of these names on the shelf, so that they are served from the first handshake on. A name that cannot be read
-    /// is told of, and holds up none.
+    /// Puts what is kept of these names on the shelf as far as there is room, so that they are served from the first handshake on. A
+    /// name that cannot be read is told of, and holds up none.
     pub async fn load(&self, names: &[HostPattern]) {
         for name in names {
-            if let Err(error) = self.look(name, &CertId::of(name)).await {
+            if self.shelf.is_full() {
+                self.shelf.leave_away(name);
+            } else if let Err(error) = self.look(name, &CertId::of(name), Wish::Passing).await {
                 tracing::error!(%name, error = &error as &dyn std::error::Error, "a stored certificate cannot be read");
             }
         }
@@ -71,6 +76,7 @@ impl Works {
         &self,
         name: &HostPattern,
         id: &CertId,
+        wish: Wish,
     ) -> Result<Option<Ready>, VaultError> {
         let found = self.vault.bundle(id).await?;
         for fault in &found.faults {
@@ -78,11 +84,12 @@ impl Works {
         }
         let ready = found.ready.filter(|ready| ready.covers(name).is_ok());
         if let Some(ready) = &ready {
-            let place = self.shelf.place(name);
-            let known = place.ready().map(|known| known.bundle.generation);
+            let known = self.shelf.place(name).generation();
             if known != Some(ready.bundle.generation) {
-                place.put(ready.clone());
+                self.shelf.put(name, ready, wish);
             }
+        } else {
+            self.shelf.place(name).is_nowhere();
         }
         Ok(ready)
     }
@@ -93,14 +100,18 @@ impl Works {
         why: Why,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         let id = CertId::of(name);
-        let ready = self.look(name, &id).await?;
+        let wish = match why {
+            Why::Time => Wish::Passing,
+            Why::Asked | Why::Demanded => Wish::Needed,
+        };
+        let ready = self.look(name, &id, wish).await?;
         let mut state = self.vault.state(&id).await?;
         if let Some(ready) = &ready {
             self.seek_advice(&id, ready, &mut state).await?;
             self.tell_age(name, &id, ready, &mut state).await?;
         }
         let now = self.clock.now();
-        if why == Why::Time {
+        if why != Why::Asked {
             if let Some(ready) = &ready
                 && due(ready, &state) > now
             {
@@ -131,7 +142,7 @@ impl Works {
         };
         let generation =
             |ready: &Option<Ready>| ready.as_ref().map(|ready| ready.bundle.generation);
-        let ready = self.look(name, id).await?;
+        let ready = self.look(name, id, Wish::Passing).await?;
         if generation(&ready) != generation(&seen) {
             return Ok((Outcome::Busy, self.clock.now()));
         }
@@ -182,7 +193,7 @@ impl Works {
             }
         };
         self.vault.keep(id, &ready, lease).await?;
-        self.shelf.place(name).put(ready.clone());
+        self.shelf.put(name, &ready, Wish::Needed);
         self.vault.save_journal(id, &Journal::Idle, lease).await?;
         self.note_issued(name, &directory).await;
         Ok(Ok(ready))
