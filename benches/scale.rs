@@ -13,10 +13,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use onedoor::certs::bundle::{Bundle, Origin};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +31,9 @@ struct Options {
     onedoor: Option<PathBuf>,
     #[arg(long, default_value_t = 100_000)]
     sites: usize,
+    /// Further sites whose public certificates lie in the storage, so that nothing is to be ordered.
+    #[arg(long, default_value_t = 0)]
+    kept: usize,
     /// How many included files they are in.
     #[arg(long, default_value_t = 100)]
     files: usize,
@@ -61,6 +66,7 @@ fn main() -> Result<ExitCode> {
         peak,
     } = start(&program, folder.path())?;
     println!("sites            {:>10}", options.sites);
+    println!("kept             {:>10}", options.kept);
     println!(
         "seconds to ready {time:>10.2}   at most {}",
         options.seconds
@@ -80,7 +86,11 @@ fn main() -> Result<ExitCode> {
 /// Every site has a target of its own, and certificates come from the local CA.
 fn lay_out(folder: &Path, options: &Options) -> Result<()> {
     let main = "listen = [\"127.0.0.1:0\"]\nhttp = false\ninclude = [\"sites/*.toml\"]\n";
-    fs::write(folder.join("proxy.toml"), main)?;
+    fs::write(
+        folder.join("proxy.toml"),
+        format!("{main}{}", kept_sites(options)),
+    )?;
+    fill_storage(&folder.join("storage"), options.kept)?;
     fs::create_dir(folder.join("sites"))?;
     let control = folder.join("control");
     fs::create_dir(&control)?;
@@ -95,6 +105,48 @@ fn lay_out(folder: &Path, options: &Options) -> Result<()> {
             )?;
         }
         fs::write(folder.join(format!("sites/{file}.toml")), text)?;
+    }
+    Ok(())
+}
+
+/// A CA that nobody will reach: it is not needed.
+fn kept_sites(options: &Options) -> String {
+    if options.kept == 0 {
+        return String::new();
+    }
+    let sites =
+        (0..options.kept).map(|site| format!("\"{}\" = \"10.0.0.1:8080\"\n", kept_name(site)));
+    let sites: String = sites.collect();
+    format!("[acme]\ndirectory = \"http://127.0.0.1:1/dir\"\n[sites]\n{sites}")
+}
+
+fn kept_name(site: usize) -> String {
+    format!("kept-{site}.customers.example.com")
+}
+
+fn fill_storage(folder: &Path, count: usize) -> Result<()> {
+    let issuer_key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = Issuer::new(params, issuer_key);
+    let now = SystemTime::now();
+    for site in 0..count {
+        let name = kept_name(site);
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(vec![name.clone()])?;
+        params.not_before = now.into();
+        params.not_after = (now + Duration::from_secs(90 * 24 * 3600)).into();
+        let leaf = params.signed_by(&key, &issuer)?;
+        let origin = Origin {
+            generation: 1,
+            directory: "http://127.0.0.1:1/dir",
+            profile: None,
+        };
+        let ready = Bundle::of(leaf.pem(), key.serialize_pem(), origin, now)?;
+        let place = folder.join("certs").join(&name);
+        fs::create_dir_all(&place)?;
+        fs::write(place.join("v00000001"), serde_json::to_vec(&*ready.bundle)?)?;
+        fs::write(place.join("current"), "{\"generation\":1}")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod advice;
 pub mod demand;
+pub mod figures;
 mod issue;
 pub mod ledgers;
 pub mod listener;
@@ -162,6 +163,7 @@ impl Desk {
                     self.queue.put(name.clone(), now);
                 }
                 for name in self.wanted.difference(&names) {
+                    self.works.figures.forget(name);
                     self.queue.drop(name);
                 }
                 self.wanted = names;
@@ -214,7 +216,9 @@ impl Desk {
         self.settle_demand(&done);
         if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
             let latest = self.clock.now() + LOOK_EVERY;
-            self.queue.put(done.name, done.next.min(latest));
+            let next = done.next.min(latest);
+            self.works.figures.stands(&done.name, &done.outcome, next);
+            self.queue.put(done.name, next);
         }
     }
 }

@@ -47,6 +47,7 @@ impl Works {
                 done
             }
             Err(error) => {
+                self.figures.storage_failed();
                 let again = self.clock.now() + LATER;
                 tracing::error!(%name, error = &error as &dyn std::error::Error, "the storage cannot be used: nothing is ordered, what is loaded is served on");
                 let problem = error.to_string();
@@ -63,6 +64,9 @@ impl Works {
     /// name that cannot be read is told of, and holds up none.
     pub async fn load(&self, names: &[HostPattern]) {
         for name in names {
+            if self.shelf.place(name).generation().is_some() {
+                continue;
+            }
             if self.shelf.is_full() {
                 self.shelf.leave_away(name);
             } else if let Err(error) = self.look(name, &CertId::of(name), Wish::Passing).await {
@@ -227,6 +231,7 @@ impl Works {
         self.vault.save_state(id, &state).await?;
         // Nobody needs to wait for what follows.
         drop(lease);
+        self.figures.issued();
         let until = ready.facts.not_after;
         tracing::info!(%name, until = %minute(until), ca = ready.bundle.directory, "certificate issued");
         self.listener.hear(Event::Renewed {
@@ -250,6 +255,7 @@ impl Works {
         old: Option<&Ready>,
         error: &OrderError,
     ) -> Result<(Outcome, SystemTime), VaultError> {
+        self.figures.failed(error.class);
         let mut state = self.vault.state(id).await?;
         let failure = Failure {
             class: error.class,

@@ -18,6 +18,7 @@ use crate::certs::challenges::Challenges;
 use crate::certs::dns::Publisher;
 use crate::certs::dns::resolver::Resolver;
 use crate::certs::keeper::demand::Ask;
+use crate::certs::keeper::figures::Figures;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
 use crate::certs::ledger::limits::Limits;
@@ -68,6 +69,7 @@ pub struct Works {
     pub(super) shelf: Shelf,
     pub(super) challenges: Challenges,
     pub(super) listener: Listener,
+    pub(super) figures: Figures,
     /// The storage as people know it.
     pub(super) storage: String,
     options: ArcSwap<Options>,
@@ -95,11 +97,18 @@ impl Works {
             shelf,
             challenges,
             listener,
+            figures: Figures::default(),
             storage,
             options: ArcSwap::default(),
             cas: Mutex::default(),
             connect,
         }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub(super) fn clock(&self) -> &Clock {
