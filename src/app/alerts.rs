@@ -64,12 +64,15 @@ impl Post {
 
     /// What the keeper tells its events to.
     pub(super) fn listener(&self) -> Listener {
-        let events = self.events.clone();
-        Listener::new(move |event| {
-            if let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event) {
-                tracing::warn!(event = event.name(), "an event was dropped");
-            }
-        })
+        let post = self.clone();
+        Listener::new(move |event| post.tell(event))
+    }
+
+    /// Tells an event, if it is news. Never waits.
+    pub(super) fn tell(&self, event: Event) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            tracing::warn!(event = event.name(), "an event was dropped");
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::App;
 use super::alerts::Post;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
+use crate::certs::alerts::event::Event;
 use crate::certs::dns::Publisher;
 use crate::certs::dns::acme_dns::{AcmeDns, AcmeDnsOptions};
 use crate::certs::dns::cloudflare::{BASE, Cloudflare, CloudflareOptions};
@@ -80,6 +81,18 @@ impl Keeping {
 }
 
 impl App {
+    /// For those who are told by `[alerts]`.
+    pub(super) fn tell_refusal(&self, problem: &str) {
+        self.keeping.post.tell(Event::ConfigRefused {
+            problem: problem.to_owned(),
+        });
+    }
+
+    /// Ends a refusal that was told.
+    pub(super) fn tell_acceptance(&self) {
+        self.keeping.post.tell(Event::ConfigAccepted);
+    }
+
     /// Keeps the names of the generation in service from now on.
     ///
     /// # Errors

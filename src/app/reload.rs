@@ -40,6 +40,7 @@ impl App {
             Ok(None) => {}
             Ok(Some(prepared)) => match self.adopt(*prepared).await {
                 Ok(()) => {
+                    self.tell_acceptance();
                     let revision = self.current.table.routes.revision;
                     tracing::info!(
                         revision,
@@ -132,10 +133,15 @@ impl App {
     fn refuse(&self, refused: NotReloaded) {
         match refused {
             NotReloaded::Config(Refused { problems, sources }) => {
+                let first = problems
+                    .first()
+                    .map_or("", |problem| problem.message.as_ref());
+                self.tell_refusal(first);
                 tell(&problems, &sources);
                 tracing::error!("configuration refused: the old one stays in service");
             }
             NotReloaded::Ports(problem) => {
+                self.tell_refusal(&problem.to_string());
                 tell_text(&problem.render());
                 tracing::error!("configuration refused: the old one stays in service");
             }

@@ -72,6 +72,12 @@ pub enum Event {
     /// Ends a [`Event::StorageUnreachable`].
     #[serde(rename = "storage.reachable")]
     StorageReachable { storage: String },
+    /// A changed configuration was refused: the old one stays in service.
+    #[serde(rename = "config.refused")]
+    ConfigRefused { problem: String },
+    /// Ends a [`Event::ConfigRefused`].
+    #[serde(rename = "config.accepted")]
+    ConfigAccepted,
 }
 
 /// A limit of a CA, and what it is counted for.
@@ -119,6 +125,8 @@ impl Event {
         "storage.kept",
         "storage.unreachable",
         "storage.reachable",
+        "config.refused",
+        "config.accepted",
     ];
 
     /// The name, as documented: `certificate.renewed`.
@@ -134,6 +142,8 @@ impl Event {
             Self::StorageKept { .. } => "storage.kept",
             Self::StorageUnreachable { .. } => "storage.unreachable",
             Self::StorageReachable { .. } => "storage.reachable",
+            Self::ConfigRefused { .. } => "config.refused",
+            Self::ConfigAccepted => "config.accepted",
         }
     }
 }

@@ -50,6 +50,7 @@ enum Trouble {
     QuotaLow,
     Ephemeral,
     Unreachable,
+    Config,
 }
 
 impl Notices {
@@ -92,6 +93,11 @@ impl Notices {
             Event::StorageUnreachable { storage, .. } => {
                 return self.begin(Trouble::Unreachable, storage, NOTHING, event.clone(), now);
             }
+            Event::ConfigRefused { problem } => {
+                let mark = (0, problem.clone());
+                return self.begin(Trouble::Config, "", mark, event.clone(), now);
+            }
+            Event::ConfigAccepted => self.over(Trouble::Config, "")?,
             Event::QuotaRefilled { bucket } => self.over(Trouble::QuotaLow, &subject(bucket))?,
             Event::StorageKept { storage } => self.over(Trouble::Ephemeral, storage)?,
             Event::StorageReachable { storage } => self.over(Trouble::Unreachable, storage)?,
@@ -122,9 +128,11 @@ impl Notices {
             Event::QuotaLow { bucket, .. } => self.remove(Trouble::QuotaLow, &subject(bucket)),
             Event::StorageEphemeral { storage, .. } => self.remove(Trouble::Ephemeral, storage),
             Event::StorageUnreachable { storage, .. } => self.remove(Trouble::Unreachable, storage),
+            Event::ConfigRefused { .. } => self.remove(Trouble::Config, ""),
             Event::QuotaRefilled { .. }
             | Event::StorageKept { .. }
-            | Event::StorageReachable { .. } => {}
+            | Event::StorageReachable { .. }
+            | Event::ConfigAccepted => {}
         }
     }
 
@@ -229,6 +237,7 @@ impl Trouble {
             Self::QuotaLow => "quota.low",
             Self::Ephemeral => "storage.ephemeral",
             Self::Unreachable => "storage.unreachable",
+            Self::Config => "config.refused",
         }
     }
 
@@ -236,7 +245,7 @@ impl Trouble {
     fn is_told_again(self) -> bool {
         match self {
             Self::Failed | Self::QuotaLow | Self::Ephemeral | Self::Unreachable => true,
-            Self::Expiring => false,
+            Self::Expiring | Self::Config => false,
         }
     }
 

@@ -71,7 +71,9 @@ impl Event {
             | Self::StorageEphemeral { .. }
             | Self::StorageKept { .. }
             | Self::StorageUnreachable { .. }
-            | Self::StorageReachable { .. } => None,
+            | Self::StorageReachable { .. }
+            | Self::ConfigRefused { .. }
+            | Self::ConfigAccepted => None,
         }
     }
 
@@ -109,6 +111,10 @@ impl Event {
                 format!("{storage} cannot be used: {problem}")
             }
             Self::StorageReachable { storage } => format!("{storage} can be used again"),
+            Self::ConfigRefused { problem } => {
+                format!("the configuration is refused, the old one stays in service: {problem}")
+            }
+            Self::ConfigAccepted => "the configuration is in service".to_owned(),
         }
     }
 }
@@ -218,6 +224,10 @@ mod tests {
                 problem: String::new(),
             },
             Event::StorageReachable { storage },
+            Event::ConfigRefused {
+                problem: String::new(),
+            },
+            Event::ConfigAccepted,
         ];
         let names: Vec<&str> = all.iter().map(Event::name).collect();
         assert_eq!(names, Event::NAMES);
