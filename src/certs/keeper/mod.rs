@@ -9,6 +9,8 @@ pub mod ledgers;
 pub mod listener;
 mod queue;
 mod solver;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod works;
 
