@@ -2,4 +2,6 @@
 
 mod crashes;
 mod headline;
+mod refusals;
 mod simulation;
+mod time;
