@@ -120,6 +120,20 @@ impl Ready {
         self.certified.cert.first().map_or(&[], |leaf| leaf)
     }
 
+    /// The same for handshakes alone: the texts of chain and key are most of its memory.
+    #[must_use]
+    pub fn without_texts(&self) -> Self {
+        let bundle = Bundle {
+            chain: String::new(),
+            key: Secret(String::new()),
+            ..(*self.bundle).clone()
+        };
+        Self {
+            bundle: Arc::new(bundle),
+            ..self.clone()
+        }
+    }
+
     #[must_use]
     pub fn validity(&self) -> Validity {
         Validity {

@@ -34,17 +34,11 @@ struct Places {
 /// One name's certificate, if it lies ready.
 #[derive(Debug, Default)]
 pub struct Place {
-    shown: ArcSwapOption<Shown>,
+    shown: ArcSwapOption<Ready>,
     /// Whether a handshake took it since it was last thought of.
     used: AtomicBool,
     /// Whether the store may have what does not lie here.
     away: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Shown {
-    certified: Arc<CertifiedKey>,
-    generation: u64,
 }
 
 /// Why something is put on the shelf.
@@ -87,10 +81,6 @@ impl Shelf {
     /// Puts a certificate into the place of a name. One that finds no room is remembered as being in the store.
     pub fn put(&self, name: &HostPattern, ready: &Ready, wish: Wish) {
         let place = self.place(name);
-        let shown = Shown {
-            certified: ready.certified.clone(),
-            generation: ready.bundle.generation,
-        };
         let mut places = self.lock();
         let is_new = place.shown.load().is_none();
         if is_new {
@@ -101,7 +91,7 @@ impl Shelf {
             }
             places.round.push_back(Arc::downgrade(&place));
         }
-        place.shown.store(Some(Arc::new(shown)));
+        place.shown.store(Some(Arc::new(ready.without_texts())));
     }
 
     /// Remembers that the store may have something for a name.
@@ -169,7 +159,14 @@ impl Place {
     /// Of what lies here.
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.shown.load().as_ref().map(|shown| shown.generation)
+        let shown = self.shown.load();
+        shown.as_ref().map(|shown| shown.bundle.generation)
+    }
+
+    /// What lies here, without the texts that it was read from.
+    #[must_use]
+    pub fn ready(&self) -> Option<Arc<Ready>> {
+        self.shown.load_full()
     }
 
     /// The store has nothing for it.

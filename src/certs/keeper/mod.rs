@@ -5,12 +5,15 @@
 
 mod advice;
 pub mod demand;
+mod due;
 pub mod figures;
 mod issue;
 pub mod ledgers;
 pub mod listener;
 mod queue;
 mod solver;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod works;
 
@@ -138,7 +141,7 @@ impl Desk {
             let is_full = self.tended.len() >= TENDED_MAX;
             tokio::select! {
                 order = inbox.recv() => match order {
-                    Some(order) => self.obey(order).await,
+                    Some(order) => self.obey(order),
                     None => return,
                 },
                 Some(done) = ended.recv() => self.settle(done),
@@ -147,11 +150,11 @@ impl Desk {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
                 let tried = self.works.tried();
-                self.works.adopt(options).await;
+                self.works.adopt(options);
                 let is_new_way = self.works.tried() != tried;
                 let names: HashSet<HostPattern> = names.into_iter().collect();
                 let now = self.clock.now();
@@ -159,6 +162,7 @@ impl Desk {
                 for name in names
                     .iter()
                     .filter(|name| is_new_way || !self.wanted.contains(*name))
+                    .filter(|name| !self.tended.contains_key(*name))
                 {
                     self.queue.put(name.clone(), now);
                 }
