@@ -1,46 +1,13 @@
-//! Certificates from a real CA: Pebble, over real sockets.
+//! One name, one certificate: challenges, restarts, accounts, a CA that makes it hard.
 
 use std::time::Duration;
 
-use super::support::client::{plain, try_tls};
-use super::support::door::{Door, Home};
-use super::support::eventually;
-use super::support::pebble::{Pebble, Wanted};
-use super::support::wire::Wire;
-
-/// A door on the address that the CA asks, with these lines in `[acme]` and these sites.
-fn config(ca: &Pebble, acme: &str, sites: &str) -> String {
-    format!(
-        r#"
-        listen = ["{tls}"]
-        http = ["{plain}"]
-        storage = "storage"
-        {acme_head}
-        [sites]
-        {sites}
-        "#,
-        tls = ca.tls(),
-        plain = ca.plain(),
-        acme_head = format!(
-            "[acme]\ndirectory = \"{}\"\nroots = \"{}\"\nemail = \"ada@example.com\"\n{acme}",
-            ca.directory(),
-            ca.roots_file()
-        ),
-    )
-}
-
-fn site(name: &str) -> String {
-    format!("\"{name}\" = {{ respond = {{ body = \"{name}\" }} }}\n")
-}
-
-/// Waits until the name is served with a certificate of the CA.
-#[track_caller]
-fn served(ca: &Pebble, name: &str) {
-    let roots = ca.issued_roots();
-    eventually(&format!("a certificate for {name}"), || {
-        try_tls(ca.tls(), &roots, name, &["http/1.1"]).ok()
-    });
-}
+use super::{config, served, site};
+use crate::support::client::{plain, try_tls};
+use crate::support::door::{Door, Home};
+use crate::support::eventually;
+use crate::support::pebble::{Pebble, Wanted};
+use crate::support::wire::Wire;
 
 #[test]
 fn a_name_gets_its_certificate_by_tls_alpn_01_and_keeps_it_over_restarts() {
