@@ -31,6 +31,9 @@ pub struct CertId(String);
 /// What is remembered of a name beside its certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// The bundle that all of this is about, but what is said of an order under way.
+    #[serde(default)]
+    pub generation: u64,
     /// None after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
@@ -43,6 +46,9 @@ pub struct State {
     /// What was told of the certificate's age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Expiring>,
+    /// The certificate was due when it was new, so our clock was ahead: by that clock it is not due in here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Window>,
 }
 
 /// A CA's advice on when to renew (RFC 9773).
@@ -104,6 +110,11 @@ impl CertId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn is_of(&self, ready: &Ready) -> bool {
+        let mut names = ready.facts.names.iter();
+        names.any(|name| Self::of(name) == *self)
+    }
 }
 
 impl Vault {
@@ -158,12 +169,12 @@ impl Vault {
         self.forget_old(id, generation, lease).await
     }
 
-    /// How far the name's order is.
+    /// How far the name's order is. Of a damaged journal nothing can be gone on with: the ledger knows that it was begun.
     ///
     /// # Errors
-    /// When the store fails; a damaged journal is [`VaultError::Damaged`].
+    /// When the store fails.
     pub async fn journal(&self, id: &CertId) -> Result<Journal, VaultError> {
-        Ok(self.read(&key(id, "journal")?).await?.unwrap_or_default())
+        self.read_or_default(&key(id, "journal")?).await
     }
 
     /// # Errors
@@ -182,14 +193,7 @@ impl Vault {
     /// # Errors
     /// When the store fails.
     pub async fn state(&self, id: &CertId) -> Result<State, VaultError> {
-        match self.read(&key(id, "state")?).await {
-            Ok(state) => Ok(state.unwrap_or_default()),
-            Err(VaultError::Damaged(key, error)) => {
-                tracing::warn!(%key, %error, "what was known of a certificate's renewal is damaged");
-                Ok(State::default())
-            }
-            Err(error) => Err(error),
-        }
+        self.read_or_default(&key(id, "state")?).await
     }
 
     /// # Errors
@@ -234,11 +238,13 @@ impl Vault {
         generation: u64,
         faults: &mut Vec<String>,
     ) -> Result<Option<Ready>, VaultError> {
-        self.judged(&generation_key(id, generation)?, faults).await
+        let key = generation_key(id, generation)?;
+        self.judged(id, &key, faults).await
     }
 
     async fn judged(
         &self,
+        id: &CertId,
         key: &Key,
         faults: &mut Vec<String>,
     ) -> Result<Option<Ready>, VaultError> {
@@ -254,7 +260,11 @@ impl Vault {
             }
         };
         match Bundle::read(&object.bytes) {
-            Ok(ready) => Ok(Some(ready)),
+            Ok(ready) if id.is_of(&ready) => Ok(Some(ready)),
+            Ok(_foreign) => {
+                faults.push(format!("{key}: its certificate is for another name"));
+                Ok(None)
+            }
             Err(unservable) => {
                 faults.push(format!("{key}: {unservable}"));
                 Ok(None)
@@ -270,7 +280,7 @@ impl Vault {
         let mut keys = self.store.list(&format!("certs/{}/v", id.0)).await?;
         keys.reverse();
         for key in keys {
-            if let Some(ready) = self.judged(&key, faults).await? {
+            if let Some(ready) = self.judged(id, &key, faults).await? {
                 return Ok(Some(ready));
             }
         }
@@ -285,6 +295,21 @@ impl Vault {
             }
         }
         Ok(())
+    }
+
+    /// What is damaged is told of and stepped over.
+    async fn read_or_default<T: DeserializeOwned + Default>(
+        &self,
+        key: &Key,
+    ) -> Result<T, VaultError> {
+        match self.read(key).await {
+            Ok(value) => Ok(value.unwrap_or_default()),
+            Err(error) => {
+                let fault = blame(error)?;
+                tracing::warn!("what was written of a certificate's order is lost: {fault}");
+                Ok(T::default())
+            }
+        }
     }
 
     async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, VaultError> {

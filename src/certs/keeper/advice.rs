@@ -1,6 +1,6 @@
 //! Asking a CA when it wants a certificate renewed, as often as it allows.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -9,6 +9,9 @@ use crate::certs::bundle::Ready;
 use crate::certs::keeper::works::Works;
 use crate::certs::schedule::{Poll, next_poll};
 use crate::certs::vault::{Advice, CertId, State, VaultError};
+
+/// No authority is asked less often.
+const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Works {
     /// Asks for the window if its time has come, and remembers the answer.
@@ -22,7 +25,7 @@ impl Works {
         let is_due = state
             .advice
             .as_ref()
-            .is_none_or(|advice| advice.ask_at.is_some_and(|at| SystemTime::from(at) <= now));
+            .is_none_or(|advice| advice.ask_at.is_some_and(|at| is_due(at.into(), now)));
         let options = self.options();
         let ca = options
             .cas
@@ -50,6 +53,11 @@ impl Works {
         state.advice = Some(advice);
         self.vault.save_state(id, state).await
     }
+}
+
+/// An instant further away than any pause was written by a clock that was ahead: it means now.
+fn is_due(ask_at: SystemTime, now: SystemTime) -> bool {
+    ask_at <= now || ask_at > now + PAUSE_MAX
 }
 
 fn differs(advice: &Advice, before: Option<&Advice>) -> bool {

@@ -15,6 +15,7 @@ use crate::certs::acme::name::CertName;
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::request::{ChallengeKind, Issued, OrderRequest};
 use crate::certs::acme::seams::{BoxFuture, JournalKeeper, KeepError};
+use crate::certs::acme::solver::Solver as _;
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::solver::Answers;
 use crate::certs::keeper::turn::Why;
@@ -32,6 +33,9 @@ use crate::storage::store::Lease;
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(60);
 /// Between two looks while ordering is held.
 const HELD: Duration = Duration::from_secs(60 * 60);
+
+/// Failures in a row after which another CA is asked, although the first may still send what it was asked for.
+const PATIENCE: u32 = 3;
 
 /// One name's order, under its lease.
 pub(super) struct Turn<'a> {
@@ -76,7 +80,7 @@ impl Turn<'_> {
                 Ok(issued) => return Ok(issued),
                 Err(error) => error,
             };
-            let goes_on = is_the_cas(&error);
+            let goes_on = is_the_cas(&error) && !self.may_still_come().await;
             first.get_or_insert(error);
             if !goes_on {
                 break;
@@ -90,9 +94,10 @@ impl Turn<'_> {
         let journal = self.works.vault.journal(self.id).await;
         let journal = journal.map_err(|error| storage(&error))?;
         let journal = match journal.plan() {
+            Some(_) if self.is_kept(&journal) => Journal::Idle,
             Some(plan) if plan.ca == options.directory => journal,
-            // Of a CA that is not asked any more, or not now: its order dies of itself.
-            Some(_) | None => Journal::Idle,
+            Some(_) => self.give_up(&journal).await,
+            None => Journal::Idle,
         };
         let names = BTreeSet::from([self.name.to_string()]);
         let under_way = journal.plan().and(self.state.admitted);
@@ -116,6 +121,45 @@ impl Turn<'_> {
             return Box::pin(self.issue_at(options)).await;
         }
         Err(error)
+    }
+
+    /// Whether the order's end is in service already, and only its journal does not know.
+    fn is_kept(&self, journal: &Journal) -> bool {
+        let Journal::Downloaded(downloaded) = journal else {
+            return false;
+        };
+        self.old
+            .is_some_and(|old| old.bundle.chain == downloaded.chain_pem)
+    }
+
+    /// Forgets an order at a CA that is not asked any more, or not now: there it dies of itself. What was shown to that CA goes.
+    async fn give_up(&self, journal: &Journal) -> Journal {
+        let presented = match journal {
+            Journal::Ordered(placed)
+            | Journal::Challenged(placed)
+            | Journal::Finalizing(placed) => placed.presented.as_slice(),
+            Journal::Idle | Journal::Planned(_) | Journal::Downloaded(_) => &[],
+        };
+        let answers = self.answers();
+        for challenge in presented {
+            answers.clean(challenge).await;
+        }
+        Journal::Idle
+    }
+
+    /// Whether a CA may still send the certificate of an order that failed: then no other one is asked, unless it fails again
+    /// and again.
+    async fn may_still_come(&self) -> bool {
+        let failures = self.state.failures.as_ref();
+        if failures.is_some_and(|failures| failures.count >= PATIENCE) {
+            return false;
+        }
+        match self.works.vault.journal(self.id).await {
+            Ok(Journal::Finalizing(_) | Journal::Downloaded(_)) | Err(_) => true,
+            Ok(
+                Journal::Idle | Journal::Planned(_) | Journal::Ordered(_) | Journal::Challenged(_),
+            ) => false,
+        }
     }
 
     /// Spends what the order spends, and remembers when.
@@ -149,12 +193,7 @@ impl Turn<'_> {
 
     async fn order(&self, ca: &Ca, journal: Journal) -> Result<Issued, OrderError> {
         let options = self.works.options();
-        let answers = Answers {
-            challenges: self.works.challenges.clone(),
-            dns: options.dns.clone(),
-            clock: self.works.clock.clone(),
-            published: SyncMutex::default(),
-        };
+        let answers = self.answers();
         let mut keeper = Keeping {
             vault: &self.works.vault,
             id: self.id,
@@ -170,6 +209,15 @@ impl Turn<'_> {
             challenges: challenges_for(self.name, &options.challenges),
         };
         ca.order(&request, &answers, &mut keeper).await
+    }
+
+    fn answers(&self) -> Answers {
+        Answers {
+            challenges: self.works.challenges.clone(),
+            dns: self.works.options().dns.clone(),
+            clock: self.works.clock.clone(),
+            published: SyncMutex::default(),
+        }
     }
 
     /// The certificate that this order replaces, if this CA made it.

@@ -4,11 +4,14 @@
 //! know is read from the store, so a restart changes nothing.
 
 mod advice;
+mod due;
 mod issue;
 pub mod ledgers;
 pub mod listener;
 mod queue;
 mod solver;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod works;
 
@@ -119,7 +122,7 @@ impl Desk {
             let is_full = self.tended.len() >= TENDED_MAX;
             tokio::select! {
                 order = inbox.recv() => match order {
-                    Some(order) => self.obey(order).await,
+                    Some(order) => self.obey(order),
                     None => return,
                 },
                 Some(done) = ended.recv() => self.settle(done),
@@ -128,10 +131,10 @@ impl Desk {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
-                self.works.adopt(options).await;
+                self.works.adopt(options);
                 let names: HashSet<HostPattern> = names.into_iter().collect();
                 let now = self.clock.now();
                 for name in names.difference(&self.wanted) {

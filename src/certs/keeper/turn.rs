@@ -13,6 +13,7 @@ use crate::certs::acme::request::Issued;
 use crate::certs::alerts::event::{Bucket, Event, FailureKind, Left};
 use crate::certs::bundle::{Bundle, Origin, Ready};
 use crate::certs::keeper::Outcome;
+use crate::certs::keeper::due::{anew, due, next_look};
 use crate::certs::keeper::issue::{LEASE_TIME, Turn};
 use crate::certs::keeper::works::Works;
 use crate::certs::ledger::limits::Limits;
@@ -96,15 +97,24 @@ impl Works {
         let ready = self.look(name, &id).await?;
         let mut state = self.vault.state(&id).await?;
         if let Some(ready) = &ready {
+            if state.generation != ready.bundle.generation {
+                state = anew(&state, ready);
+                self.vault.save_state(&id, &state).await?;
+            }
+            let now = self.clock.now();
+            if state.rest.take_if(|rest| now < rest.start).is_some() {
+                // The clock was put right.
+                self.vault.save_state(&id, &state).await?;
+            }
             self.seek_advice(&id, ready, &mut state).await?;
             self.tell_age(name, &id, ready, &mut state).await?;
         }
         let now = self.clock.now();
         if why == Why::Time {
             if let Some(ready) = &ready
-                && due(ready, &state) > now
+                && due(ready, &state, now) > now
             {
-                return Ok((fine(ready), next_look(ready, &state)));
+                return Ok((fine(ready), next_look(ready, &state, now)));
             }
             let failures = state.failures.as_ref();
             if let Some(failures) = failures.filter(|failures| failures.concerns(&self.tried()))
@@ -212,7 +222,7 @@ impl Works {
         ready: &Ready,
         lease: Lease,
     ) -> Result<(Outcome, SystemTime), VaultError> {
-        let mut state = State::default();
+        let mut state = anew(&self.vault.state(id).await?, ready);
         self.vault.save_state(id, &state).await?;
         // Nobody needs to wait for what follows.
         drop(lease);
@@ -228,7 +238,7 @@ impl Works {
         let generation = ready.bundle.generation;
         Ok((
             Outcome::Renewed { generation, until },
-            next_look(ready, &state),
+            next_look(ready, &state, self.clock.now()),
         ))
     }
 
@@ -302,20 +312,6 @@ impl Works {
         state.told = Some(left);
         self.vault.save_state(id, state).await
     }
-}
-
-fn due(ready: &Ready, state: &State) -> SystemTime {
-    let window = state
-        .advice
-        .as_ref()
-        .and_then(|advice| advice.window.as_ref());
-    schedule::renewal_point(&ready.validity(), window, ready.leaf())
-}
-
-fn next_look(ready: &Ready, state: &State) -> SystemTime {
-    let ask_at = state.advice.as_ref().and_then(|advice| advice.ask_at);
-    let due = due(ready, state);
-    ask_at.map_or(due, |at| due.min(at.into()))
 }
 
 fn fine(ready: &Ready) -> Outcome {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, Side};
@@ -69,7 +69,7 @@ pub struct Works {
     pub(super) storage: String,
     options: ArcSwap<Options>,
     /// Open CAs by directory.
-    cas: Mutex<HashMap<String, Arc<Ca>>>,
+    cas: Mutex<HashMap<String, Arc<OnceCell<Arc<Ca>>>>>,
     connect: Connect,
 }
 
@@ -124,7 +124,7 @@ impl Works {
     }
 
     /// CAs are opened anew: who we are there may have changed.
-    pub(super) async fn adopt(&self, options: Arc<Options>) {
+    pub(super) fn adopt(&self, options: Arc<Options>) {
         let storage = self.storage.clone();
         self.listener.hear(match &options.held {
             Some(held) => Event::StorageEphemeral {
@@ -134,15 +134,21 @@ impl Works {
             None => Event::StorageKept { storage },
         });
         self.options.store(options);
-        self.cas.lock().await.clear();
+        let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
+        cas.clear();
     }
 
-    /// The CA of these options, opened once. An account is made under a lease, and only if the ledger allows.
+    /// The CA of these options, opened once; others do not wait for it. An account is made under a lease, and only if the ledger allows.
     pub(super) async fn ca(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {
-        let mut cas = self.cas.lock().await;
-        if let Some(ca) = cas.get(&options.directory) {
-            return Ok(ca.clone());
-        }
+        let cell = {
+            let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
+            cas.entry(options.directory.clone()).or_default().clone()
+        };
+        let opened = cell.get_or_try_init(|| Box::pin(self.open(options)));
+        opened.await.cloned()
+    }
+
+    async fn open(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {
         let transport = (self.connect)(options).map_err(|error| fault(Side::Options, error))?;
         let keeper = Account::of(&options.directory, self.vault.store())?;
         let store = self.vault.store();
@@ -158,9 +164,7 @@ impl Works {
             self.admit_account(&options.directory).await?;
         }
         let ca = Ca::open(options, &keeper, self.clock.clone(), transport).await?;
-        let ca = Arc::new(ca);
-        cas.insert(options.directory.clone(), ca.clone());
-        Ok(ca)
+        Ok(Arc::new(ca))
     }
 
     async fn admit_account(&self, directory: &str) -> Result<(), OrderError> {
