@@ -28,6 +28,7 @@ use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
 use listeners::Listeners;
 use public::Keeping;
+pub use public::held;
 use source::Source;
 pub use start::{LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;

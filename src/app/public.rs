@@ -157,12 +157,14 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
-        held: held(config, acme, folder),
+        held: held(config, folder),
     })
 }
 
-/// Why nothing is ordered: the next start would not find it, and the CA would be asked again, until it asks no more.
-fn held(config: &Config, acme: &Acme, folder: &Path) -> Option<Held> {
+/// Why nothing is ordered: the next start would not find it, and the CA would be asked again, until it answers no more.
+#[must_use]
+pub fn held(config: &Config, folder: &Path) -> Option<Held> {
+    let acme = config.acme.as_ref()?;
     let kind = ephemeral::kind(folder);
     let lost = kind.is_lost() && config.storage.ephemeral == Ephemeral::Refuse;
     (lost && acme.asks_public_ca()).then(|| Held {

@@ -3,6 +3,7 @@
 use super::scratch::Scratch;
 use super::{CheckArguments, CheckFormat, Exit, place, say};
 use crate::app::banner::counted;
+use crate::app::held;
 use crate::app::prepare::{Prepared, prepare};
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
@@ -25,7 +26,13 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     match checked {
         Ok(Prepared {
             loaded, remarks, ..
-        }) => told(arguments.format, &loaded, &remarks),
+        }) => {
+            let remarks = remarks
+                .into_iter()
+                .map(|remark| Problem::warning("certificate", remark))
+                .chain(held_back(&loaded.config));
+            told(arguments.format, &loaded, remarks.collect())
+        }
         Err(Refused { problems, sources }) => {
             tell(arguments.format, &problems, &sources);
             Exit::Configuration
@@ -33,10 +40,15 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     }
 }
 
-fn told(format: CheckFormat, loaded: &Loaded, remarks: &[String]) -> Exit {
-    let remarks = remarks
-        .iter()
-        .map(|remark| Problem::warning("certificate", remark.as_str()));
+/// `up` starts all the same, so it is no error.
+fn held_back(config: &Config) -> Option<Problem> {
+    let folder = place::storage(config).ok()?;
+    let held = held(config, &folder)?;
+    let message = "no certificate would be ordered";
+    Some(Problem::warning("ephemeral-storage", message).help(held.why))
+}
+
+fn told(format: CheckFormat, loaded: &Loaded, remarks: Vec<Problem>) -> Exit {
     let problems: Vec<Problem> = loaded
         .isolated
         .iter()

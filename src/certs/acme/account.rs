@@ -34,13 +34,19 @@ pub(super) struct Stored {
     pub(super) email: Option<String>,
 }
 
-pub(super) fn parse(bytes: &[u8], options: &CaOptions) -> Result<Stored, OrderError> {
-    let broken = |problem: String| OrderError::new(Class::Human, Side::Storage, problem);
+/// `place` is where the bytes were found.
+pub(super) fn parse(bytes: &[u8], place: &str, options: &CaOptions) -> Result<Stored, OrderError> {
+    let broken = |problem: String| {
+        let problem = format!(
+            "the stored account {place} {problem}; restore it from a backup, or remove it for a new account"
+        );
+        OrderError::new(Class::Human, Side::Storage, problem)
+    };
     let stored: Stored = serde_json::from_slice(bytes)
-        .map_err(|error| broken(format!("the stored account cannot be read: {error}")))?;
+        .map_err(|error| broken(format!("cannot be read: {error}")))?;
     if stored.directory != options.directory {
         return Err(broken(format!(
-            "the stored account belongs to {}, not to {}",
+            "belongs to {}, not to {}",
             stored.directory, options.directory
         )));
     }

@@ -49,7 +49,9 @@ impl Ca {
     ) -> Result<Self, OrderError> {
         let kept = keeper.load().await;
         let kept = kept.map_err(|error| OrderError::not_kept(&error))?;
-        let kept = kept.as_deref().map(|bytes| account::parse(bytes, options));
+        let kept = kept
+            .as_deref()
+            .map(|bytes| account::parse(bytes, &keeper.place(), options));
         let directory = directory(transport.as_ref(), &options.directory, &clock).await?;
         let mut account = match kept {
             Some(kept) => kept?,

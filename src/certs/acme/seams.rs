@@ -18,6 +18,8 @@ pub trait JournalKeeper: Send + Sync {
 
 /// Keeps the account of one CA as bytes. Only one process at a time may hold it while it has none (a lease).
 pub trait AccountKeeper: Send + Sync {
+    /// What the operator knows it by.
+    fn place(&self) -> String;
     /// The bytes saved last; none if there never were any.
     fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>>;
     fn save<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), KeepError>>;

@@ -234,6 +234,10 @@ impl<'a> Account<'a> {
 }
 
 impl AccountKeeper for Account<'_> {
+    fn place(&self) -> String {
+        self.key.to_string()
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>> {
         Box::pin(async {
             let object = self.store.get(&self.key).await;

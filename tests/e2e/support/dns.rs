@@ -18,6 +18,8 @@ const MISSING: &str = "knot or knot-dnsutils is missing: run tests/run";
 const KEYS: [&str; 3] = ["hmac-sha256", "hmac-sha384", "hmac-sha512"];
 /// Base64 of some octets.
 pub(crate) const SECRET: &str = "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGxvbmcgZW5vdWdo";
+/// Where name servers are asked; only root may listen there.
+const PORT: u16 = 53;
 /// How often another port is tried, when somebody else took the one that was free.
 const ATTEMPTS: usize = 5;
 
@@ -44,6 +46,14 @@ impl Knot {
     pub(crate) fn beside(&self, address: Ipv4Addr, zones: &[(&str, &str)]) -> Self {
         let address = SocketAddr::from((address, self.address.port()));
         Self::start(address, zones).expect("the port is taken at the other address")
+    }
+
+    /// The only server at an address that is the test's own, at the port where everybody looks.
+    #[track_caller]
+    pub(crate) fn alone_at(address: Ipv4Addr, zones: &[(&str, &str)]) -> Self {
+        let address = SocketAddr::from((address, PORT));
+        Self::start(address, zones)
+            .expect("somebody has DNS's port at an address of the test's own")
     }
 
     /// A key that this server takes updates by.

@@ -6,9 +6,11 @@ pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod door;
+pub(crate) mod false_clock;
 pub(crate) mod openssl;
 pub(crate) mod pebble;
 pub(crate) mod peer;
+pub(crate) mod tmpfs;
 pub(crate) mod wire;
 
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -23,8 +24,26 @@ const MANAGEMENT_PORT: u16 = 15000;
 const DNS_PORT: u16 = 8053;
 const DNS_MANAGEMENT_PORT: u16 = 8055;
 
+/// Where `tests/run` puts the Pebble of Debian's next release.
+const NEWER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/target/pebble-sid/root/usr/bin"
+);
+
+/// Which Pebble.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Of this Debian.
+    Stable,
+    /// With renewal windows and profiles, where it could be had.
+    Newer,
+}
+
 /// Pebble as a test wants it.
 pub(crate) struct Wanted {
+    pub(crate) release: Release,
+    /// Names of profiles and the seconds that their certificates are valid; old releases ignore them.
+    pub(crate) profiles: &'static [(&'static str, u64)],
     /// Environment of the CA.
     pub(crate) variables: Vec<(&'static str, String)>,
     /// Seconds that certificates are valid.
@@ -38,6 +57,8 @@ pub(crate) struct Wanted {
 impl Default for Wanted {
     fn default() -> Self {
         Self {
+            release: Release::Stable,
+            profiles: &[],
             variables: Vec::new(),
             validity: 90 * 24 * 60 * 60,
             eab: None,
@@ -51,6 +72,7 @@ pub(crate) struct Pebble {
     address: Ipv4Addr,
     home: Home,
     children: Vec<Child>,
+    release: Release,
 }
 
 impl Pebble {
@@ -64,11 +86,12 @@ impl Pebble {
         let home = Home::new("");
         let authority = Authority::new();
         home.write("ca.pem", &authority.root_pem());
+        // Doors with a wrong clock come, too.
         authority
-            .pair(&[&address.to_string()])
+            .lasting(&[&address.to_string()])
             .write(&home, "ca-server");
         let path = |name: &str| home.path().join(name).display().to_string();
-        let config = json!({ "pebble": {
+        let mut config = json!({ "pebble": {
             "listenAddress": format!("{address}:{DIRECTORY_PORT}"),
             "managementListenAddress": format!("{address}:{MANAGEMENT_PORT}"),
             "certificate": path("ca-server.pem"),
@@ -81,11 +104,16 @@ impl Pebble {
             "domainBlocklist": ["blocked.example.com"],
             "certificateValidityPeriod": wanted.validity,
         }});
+        for (name, validity) in wanted.profiles {
+            config["pebble"]["profiles"][*name] =
+                json!({ "description": name, "validityPeriod": validity });
+        }
         home.write("pebble.json", &config.to_string());
         let mut ca = Self {
             address,
             home,
             children: Vec::new(),
+            release: available(wanted.release),
         };
         ca.start_names();
         ca.start_ca(wanted);
@@ -95,11 +123,18 @@ impl Pebble {
     /// Every name leads to our address.
     fn start_names(&mut self) {
         let address = self.address;
-        let mut command = Command::new("pebble-challtestsrv");
+        let mut command = self.program("pebble-challtestsrv");
+        let listen = match self.release {
+            Release::Stable => "-dns01",
+            Release::Newer => {
+                command.args(["-doh", ""]);
+                "-dnsserver"
+            }
+        };
         command
             .args(["-http01", "", "-https01", "", "-tlsalpn01", ""])
             .args([
-                "-dns01",
+                listen,
                 &format!("{address}:{DNS_PORT}"),
                 "-management",
                 &format!("{address}:{DNS_MANAGEMENT_PORT}"),
@@ -117,7 +152,7 @@ impl Pebble {
 
     fn start_ca(&mut self, wanted: &Wanted) {
         let own = SocketAddr::from((self.address, DNS_PORT));
-        let mut command = Command::new("pebble");
+        let mut command = self.program("pebble");
         command
             .args([
                 "-config",
@@ -131,6 +166,13 @@ impl Pebble {
         self.run(command, "pebble.log");
         let directory = self.directory();
         eventually("a CA that answers", || self.fetch(&directory));
+    }
+
+    fn program(&self, name: &str) -> Command {
+        match self.release {
+            Release::Stable => Command::new(name),
+            Release::Newer => Command::new(format!("{NEWER}/{name}")),
+        }
     }
 
     #[track_caller]
@@ -179,6 +221,41 @@ impl Pebble {
         Arc::new(roots)
     }
 
+    /// Whether it is one with renewal windows and profiles.
+    pub(crate) fn release(&self) -> Release {
+        self.release
+    }
+
+    /// Answers nobody from now on, and loses nothing.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.children.last().unwrap()), signal).unwrap();
+    }
+
+    /// What it says from now on of the renewal of a certificate.
+    #[track_caller]
+    pub(crate) fn set_renewal_info(&self, certificate_pem: &str, answer: &serde_json::Value) {
+        let body = json!({ "certificate": certificate_pem, "ariResponse": answer.to_string() });
+        let url = format!(
+            "https://{}:{MANAGEMENT_PORT}/set-renewal-info/",
+            self.address
+        );
+        let output = Command::new("curl")
+            .args(["-sS", "--fail-with-body", "--cacert", &self.roots_file()])
+            .args(["--data", &body.to_string(), &url])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+    }
+
     /// How many certificates it issued.
     pub(crate) fn issued(&self) -> usize {
         self.home
@@ -215,8 +292,18 @@ impl Drop for Pebble {
     }
 }
 
+fn available(wanted: Release) -> Release {
+    if wanted == Release::Newer && !std::path::Path::new(NEWER).exists() {
+        eprintln!(
+            "NOT TESTED: renewal windows and profiles, for lack of a newer Pebble (tests/run fetches it)"
+        );
+        return Release::Stable;
+    }
+    wanted
+}
+
 /// Every CA has an address of its own among the 16 million of loopback, so fixed ports are always free.
-fn own_address() -> Ipv4Addr {
+pub(crate) fn own_address() -> Ipv4Addr {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let process = std::process::id();

@@ -195,6 +195,10 @@ impl JournalKeeper for Disk {
 }
 
 impl AccountKeeper for Disk {
+    fn place(&self) -> String {
+        "the disk's".to_owned()
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>> {
         Box::pin(std::future::ready(Ok(self.account())))
     }

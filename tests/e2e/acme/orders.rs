@@ -1,48 +1,14 @@
-//! Certificates from a real CA: Pebble, over real sockets.
+//! One name, one certificate: challenges, restarts, accounts, a CA that makes it hard.
 
 use std::time::Duration;
 
-use super::support::backend::{Backend, ok};
-use super::support::client::{plain, try_tls};
-use super::support::door::{Door, Home};
-use super::support::eventually;
-use super::support::pebble::{Pebble, Wanted};
-use super::support::wire::Wire;
-
-/// A door on the address that the CA asks, with these lines in `[acme]` and these sites.
-fn config(ca: &Pebble, acme: &str, sites: &str) -> String {
-    format!(
-        r#"
-        listen = ["{tls}"]
-        http = ["{plain}"]
-        storage = "storage"
-        [acme]
-        directory = "{directory}"
-        roots = "{roots}"
-        email = "ada@example.com"
-        {acme}
-        [sites]
-        {sites}
-        "#,
-        tls = ca.tls(),
-        plain = ca.plain(),
-        directory = ca.directory(),
-        roots = ca.roots_file(),
-    )
-}
-
-fn site(name: &str) -> String {
-    format!("\"{name}\" = {{ respond = {{ body = \"{name}\" }} }}\n")
-}
-
-/// Waits until the name is served with a certificate of the CA.
-#[track_caller]
-fn served(ca: &Pebble, name: &str) {
-    let roots = ca.issued_roots();
-    eventually(&format!("a certificate for {name}"), || {
-        try_tls(ca.tls(), &roots, name, &["http/1.1"]).ok()
-    });
-}
+use super::{config, served, site};
+use crate::support::backend::{Backend, ok};
+use crate::support::client::{plain, try_tls};
+use crate::support::door::{Door, Home};
+use crate::support::eventually;
+use crate::support::pebble::{Pebble, Wanted};
+use crate::support::wire::Wire;
 
 #[test]
 fn a_name_gets_its_certificate_by_tls_alpn_01_and_keeps_it_over_restarts() {

@@ -1,0 +1,44 @@
+//! Before the first certificate is there, and when the first CA is not.
+
+use super::{config, config_of, served, site};
+use crate::support::client::{roots, try_tls};
+use crate::support::door::Door;
+use crate::support::pebble::{Pebble, own_address};
+
+const NAME: &str = "a.example.com";
+
+#[test]
+fn the_local_ca_serves_a_name_until_its_certificate_is_there() {
+    let ca = Pebble::start();
+    ca.pause();
+    let door = Door::up(&config(&ca, "meanwhile = \"internal\"", &site(NAME)));
+    try_tls(ca.tls(), &roots(&door), NAME, &[]).unwrap();
+    ca.resume();
+    served(&ca, NAME);
+    assert!(try_tls(ca.tls(), &roots(&door), NAME, &[]).is_err());
+}
+
+#[test]
+fn a_name_without_a_certificate_is_refused_and_no_other() {
+    let ca = Pebble::start();
+    let trusted = ca.issued_roots();
+    ca.pause();
+    let sites = format!("{}{}", site(NAME), site("b.test"));
+    let door = Door::up(&config(&ca, "", &sites));
+    assert!(try_tls(ca.tls(), &trusted, NAME, &[]).is_err());
+    try_tls(ca.tls(), &roots(&door), "b.test", &[]).unwrap();
+    ca.resume();
+    served(&ca, NAME);
+}
+
+#[test]
+fn the_second_ca_is_asked_when_the_first_is_gone() {
+    let ca = Pebble::start();
+    let acme = format!(
+        "directory = \"https://{}:14000/dir\"\nfallback = [\"{}\"]",
+        own_address(),
+        ca.directory()
+    );
+    let _door = Door::up(&config_of("storage".as_ref(), &ca, &acme, &site(NAME)));
+    served(&ca, NAME);
+}
