@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use queue::Queue;
+pub use turn::{due, next_look};
 pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
 
 /// Names that are tended at a time.

@@ -304,7 +304,9 @@ impl Works {
     }
 }
 
-fn due(ready: &Ready, state: &State) -> SystemTime {
+/// When the certificate in service is to be renewed.
+#[must_use]
+pub fn due(ready: &Ready, state: &State) -> SystemTime {
     let window = state
         .advice
         .as_ref()
@@ -312,7 +314,9 @@ fn due(ready: &Ready, state: &State) -> SystemTime {
     schedule::renewal_point(&ready.validity(), window, ready.leaf())
 }
 
-fn next_look(ready: &Ready, state: &State) -> SystemTime {
+/// When it is looked at again: to ask the CA about its window, or to renew it.
+#[must_use]
+pub fn next_look(ready: &Ready, state: &State) -> SystemTime {
     let ask_at = state.advice.as_ref().and_then(|advice| advice.ask_at);
     let due = due(ready, state);
     ask_at.map_or(due, |at| due.min(at.into()))
