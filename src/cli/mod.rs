@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ports::passed::Passed;
 
-/// What a verb ends with; scripts rely on the numbers.
+/// What a verb ends with; scripts rely on the numbers. `certs check` has its own, as monitoring plugins do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Fine = 0,

@@ -58,7 +58,9 @@ pub(super) fn run(arguments: &QuotaArguments) -> Exit {
         say::out(&json(&reports));
     } else if reports.is_empty() && exit == Exit::Fine {
         let folder = folder.display();
-        say::out(&format!("no CA was asked for anything yet: {folder} has no ledger\n"));
+        say::out(&format!(
+            "no CA was asked for anything yet: {folder} has no ledger\n"
+        ));
     } else {
         let tables: Vec<String> = reports
             .iter()
@@ -89,7 +91,11 @@ async fn directories(store: &Store, config: Option<&Config>) -> Result<Vec<Strin
         return Ok(wanted);
     }
     let known = known(store).await?;
-    wanted.extend(stored.into_iter().map(|id| known.get(&id).cloned().unwrap_or(id)));
+    wanted.extend(
+        stored
+            .into_iter()
+            .map(|id| known.get(&id).cloned().unwrap_or(id)),
+    );
     Ok(wanted)
 }
 

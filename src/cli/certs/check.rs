@@ -1,6 +1,9 @@
 //! `onedoor certs check`: for cron and monitoring. Works without a running onedoor.
 
+use std::cmp::Reverse;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -9,8 +12,10 @@ use super::entry::Source;
 use super::judge::{Level, Verdict, verdict};
 use super::known::{Known, Scene};
 use super::{CheckArguments, json};
-use crate::cli::say;
+use crate::app::wall_clock;
 use crate::cli::table::{left, minute};
+use crate::cli::{place, say};
+use crate::config;
 use crate::hostname::HostPattern;
 use crate::storage::files::Storage;
 
@@ -21,35 +26,25 @@ struct Report {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
-    let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
-        return Level::Unknown.exit_code().into();
-    };
+    let now = wall_clock();
     let looked = match &arguments.connect {
-        Some(address) => connected(&scene, address, &arguments.hosts),
-        None => known(&scene, &arguments.hosts),
+        Some(address) => connected(arguments, address, now),
+        None => Scene::open(arguments.config.as_deref())
+            .ok()
+            .and_then(|scene| known(&scene, &arguments.hosts)),
     };
     let Some(mut checked) = looked else {
         return Level::Unknown.exit_code().into();
     };
     // The first line is what many tools show.
-    checked.sort_by_key(|verdict| std::cmp::Reverse(verdict.level));
-    let level = checked.iter().map(|verdict| verdict.level).max();
-    let level = level.unwrap_or(match scene.loaded {
-        Some(_) => Level::Fine,
-        None => Level::Unknown,
-    });
+    checked.sort_by_key(|verdict| Reverse(verdict.level));
+    let level = checked.first().map_or(Level::Fine, |worst| worst.level);
     if arguments.json {
         say::out(&json(&Report { level, checked }));
     } else if checked.is_empty() {
-        say::out(&format!(
-            "{}: there is no certificate to check\n",
-            level.word()
-        ));
+        say::out("OK: no site needs a certificate\n");
     } else {
-        let lines: Vec<String> = checked
-            .iter()
-            .map(|verdict| line(&scene, verdict))
-            .collect();
+        let lines: Vec<String> = checked.iter().map(|verdict| line(verdict, now)).collect();
         say::out(&lines.concat());
     }
     level.exit_code().into()
@@ -59,6 +54,13 @@ fn known(scene: &Scene, hosts: &[HostPattern]) -> Option<Vec<Verdict>> {
     let known = super::block_on(scene.known()).ok()?;
     let now = scene.now;
     if hosts.is_empty() {
+        if scene.loaded.is_none() && known.entries.is_empty() {
+            say::err(&format!(
+                "UNKNOWN: there is no configuration here, and no certificate in {}\n",
+                scene.folder.display()
+            ));
+            return None;
+        }
         let wanted = known.entries.iter().filter(|entry| entry.is_wanted());
         return Some(
             wanted
@@ -86,24 +88,27 @@ fn of_one(scene: &Scene, known: &Known, host: &HostPattern) -> Vec<Verdict> {
         if entry.is_wanted() {
             judged
         } else {
-            judged.add(Level::Warning, "no site wants it any more, so it is not renewed")
+            judged.add(
+                Level::Warning,
+                "no site wants it any more, so it is not renewed",
+            )
         }
     });
     judged.collect()
 }
 
 /// Without names, the one that is connected to.
-fn connected(scene: &Scene, address: &str, hosts: &[HostPattern]) -> Option<Vec<Verdict>> {
+fn connected(arguments: &CheckArguments, address: &str, now: SystemTime) -> Option<Vec<Verdict>> {
     let own;
-    let hosts = if hosts.is_empty() {
+    let hosts = if arguments.hosts.is_empty() {
         let host = address.rsplit_once(':').map(|(host, _port)| host);
         own = [host.and_then(|host| HostPattern::parse(host).ok())?];
         &own
     } else {
-        hosts
+        arguments.hosts.as_slice()
     };
-    let storage = Storage::at(scene.folder.clone());
-    let server = Server::at(address, &storage, scene.now);
+    let storage = storage(arguments.config.as_deref());
+    let server = Server::at(address, storage.as_ref(), now);
     let runtime = super::runtime().ok()?;
     Some(runtime.block_on(async {
         let mut verdicts = Vec::with_capacity(hosts.len());
@@ -114,7 +119,18 @@ fn connected(scene: &Scene, address: &str, hosts: &[HostPattern]) -> Option<Vec<
     }))
 }
 
-fn line(scene: &Scene, verdict: &Verdict) -> String {
+/// Where a local CA may lie. Other machines than the server's have none, and need no configuration either.
+fn storage(config: Option<&Path>) -> Option<Storage> {
+    let found = config.map(Path::to_owned).or_else(config::find);
+    let loaded = found.and_then(|path| config::load(&path, None).ok());
+    let folder = match loaded {
+        Some(loaded) => place::storage(&loaded.config),
+        None => crate::storage::default_place(),
+    };
+    folder.ok().map(Storage::at)
+}
+
+fn line(verdict: &Verdict, now: SystemTime) -> String {
     let Verdict {
         name,
         level,
@@ -126,7 +142,7 @@ fn line(scene: &Scene, verdict: &Verdict) -> String {
     let mut words = reasons.join("; ");
     if words.is_empty() {
         words = certificate.as_ref().map_or_else(String::new, |leaf| {
-            let ends = left(leaf.not_after, scene.now);
+            let ends = left(leaf.not_after, now);
             format!("until {}, {ends} left", minute(leaf.not_after))
         });
     }

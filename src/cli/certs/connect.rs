@@ -44,10 +44,11 @@ enum Fault {
 }
 
 impl<'a> Server<'a> {
-    pub(super) fn at(address: &'a str, storage: &Storage, now: SystemTime) -> Self {
+    pub(super) fn at(address: &'a str, storage: Option<&Storage>, now: SystemTime) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Ok(Some(pem)) = storage.read("local-ca/root.pem")
+        if let Some(storage) = storage
+            && let Ok(Some(pem)) = storage.read("local-ca/root.pem")
             && let Ok(contents) = Contents::parse(&pem)
         {
             roots.add_parsable_certificates(contents.certificates);
@@ -161,9 +162,10 @@ impl Fault {
                 Level::Critical,
                 format!("no certificate is shown for it: {address} answers {alert:?}"),
             ),
-            Self::Unreachable(error) => {
-                (Level::Unknown, format!("cannot connect to {address}: {error}"))
-            }
+            Self::Unreachable(error) => (
+                Level::Unknown,
+                format!("cannot connect to {address}: {error}"),
+            ),
             Self::TimedOut => (Level::Unknown, format!("{address} does not answer in time")),
             Self::NoTls(error) => (
                 Level::Unknown,

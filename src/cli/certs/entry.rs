@@ -47,15 +47,23 @@ pub(super) struct Kept {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Source {
     /// A CA that onedoor orders from; none: not ordered yet, and nobody knows from whom.
-    Ca { directory: Option<String> },
-    OwnPair { path: PathBuf },
+    Ca {
+        directory: Option<String>,
+    },
+    OwnPair {
+        path: PathBuf,
+    },
     /// A pair of the folder of pairs.
-    CertDir { path: PathBuf },
+    CertDir {
+        path: PathBuf,
+    },
     LocalCa,
     /// A site's name whose certificate cannot be used or found.
     Nowhere,
     /// A handshake.
-    Connection { address: String },
+    Connection {
+        address: String,
+    },
 }
 
 /// How it is.
@@ -68,7 +76,9 @@ pub(super) enum State {
     Expired,
     NoCertificate,
     /// It cannot be used, in words.
-    Broken { reason: String },
+    Broken {
+        reason: String,
+    },
     /// No site wants it any more.
     NotWanted,
 }

@@ -116,7 +116,10 @@ pub(super) fn verdict(entry: &Entry, wanted: &HostPattern, now: SystemTime) -> V
         | Source::Nowhere
         | Source::Connection { .. } => verdict.judged(wanted, now),
     };
-    if let Some(since) = entry.due.filter(|due| is_overdue(*due, &leaf.validity(), now)) {
+    if let Some(since) = entry
+        .due
+        .filter(|due| is_overdue(*due, &leaf.validity(), now))
+    {
         let since = minute(since);
         verdict = verdict.add(
             Level::Warning,
@@ -203,7 +206,10 @@ fn root(leaf: &Leaf, now: SystemTime) -> Option<(Level, String)> {
     let is_near = is_below(CRITICAL_PART, &leaf.validity(), now);
     is_near.then(|| {
         let ways = "move its folder away to get a new root, and have every client trust that";
-        (Level::Warning, format!("the local CA expires {until}: {ways}"))
+        (
+            Level::Warning,
+            format!("the local CA expires {until}: {ways}"),
+        )
     })
 }
 
@@ -237,12 +243,7 @@ mod tests {
     #[test]
     fn the_worst_wins_and_every_level_has_its_code() {
         assert!(Level::Critical > Level::Unknown && Level::Unknown > Level::Warning);
-        let codes = [
-            Level::Fine,
-            Level::Warning,
-            Level::Critical,
-            Level::Unknown,
-        ];
+        let codes = [Level::Fine, Level::Warning, Level::Critical, Level::Unknown];
         assert_eq!(codes.map(Level::exit_code), [0, 1, 2, 3]);
     }
 

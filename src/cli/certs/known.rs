@@ -16,13 +16,12 @@ use crate::certs::pem::Contents;
 use crate::certs::plan::Described;
 use crate::certs::resolver::{Resolver, Source as Wish};
 use crate::certs::vault::{CertId, Vault, VaultError};
-use crate::cli::{place, say};
 use crate::cli::scratch::Scratch;
+use crate::cli::{place, say};
 use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::files::Storage;
 use crate::storage::store::Store;
 
 /// A place to look at.
@@ -70,6 +69,7 @@ impl Scene {
             say::error("storage", &no_place);
             Told
         })?;
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
             vault: Vault::new(Store::files(folder.clone(), Clock::system())),
@@ -206,7 +206,10 @@ impl Looking<'_> {
             })
             .collect();
         let (listed, _problems) = CertDir::scan(folder);
-        let spare = listed.pairs().iter().filter(|files| !used.contains(&files.cert));
+        let spare = listed
+            .pairs()
+            .iter()
+            .filter(|files| !used.contains(&files.cert));
         for files in spare {
             let Ok((pair, _warnings)) = Pair::load(files, self.scene.now) else {
                 continue;
@@ -248,7 +251,9 @@ impl Looking<'_> {
         let found = vault.bundle(&id).await?;
         let state = vault.state(&id).await?;
         let ready = found.ready;
-        let certificate = ready.as_ref().and_then(|ready| Leaf::read(ready.leaf(), now));
+        let certificate = ready
+            .as_ref()
+            .and_then(|ready| Leaf::read(ready.leaf(), now));
         let due = ready.as_ref().map(|ready| keeper::due(ready, &state));
         let directory = ready.as_ref().map(|ready| ready.bundle.directory.clone());
         let is_wanted = self.wants(&name);

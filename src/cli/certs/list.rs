@@ -39,7 +39,7 @@ fn tell(scene: &Scene, known: &Known) {
             say::out(&format!("{}: stepped over: {fault}\n", entry.name));
         }
     }
-    if known.entries.iter().any(|entry| is_pruned(entry)) {
+    if known.entries.iter().any(is_pruned) {
         say::out("`onedoor certs prune` removes from the storage what is not wanted any more\n");
     }
     let failing = known.entries.iter().find(|entry| match entry.state {

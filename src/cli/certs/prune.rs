@@ -59,7 +59,10 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     if arguments.json {
         say::out(&json(&pruned(&unwanted, &removed)));
     } else {
-        say::out(&format!("removed {}\n", counted(removed.len(), "certificate")));
+        say::out(&format!(
+            "removed {}\n",
+            counted(removed.len(), "certificate")
+        ));
     }
     if removed.len() == unwanted.len() {
         Exit::Fine
@@ -121,10 +124,7 @@ fn is_confirmed() -> bool {
 }
 
 /// Removes each under its lease, so that nobody is just ordering it.
-async fn remove<'a>(
-    scene: &Scene,
-    unwanted: &[&'a Entry],
-) -> Result<Vec<&'a CertId>, VaultError> {
+async fn remove<'a>(scene: &Scene, unwanted: &[&'a Entry]) -> Result<Vec<&'a CertId>, VaultError> {
     let mut removed = Vec::new();
     for kept in unwanted.iter().filter_map(|entry| entry.kept.as_ref()) {
         let id = &kept.id;

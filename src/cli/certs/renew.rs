@@ -65,9 +65,7 @@ fn control(arguments: &RenewArguments) -> Option<Place> {
 }
 
 fn configured(file: &Path) -> Option<std::path::PathBuf> {
-    let loaded = config::load(file, None)
-        .inspect_err(say::refused)
-        .ok()?;
+    let loaded = config::load(file, None).inspect_err(say::refused).ok()?;
     let folder = place::storage(&loaded.config);
     folder
         .inspect_err(|no_place| say::error("storage", no_place))

@@ -117,10 +117,12 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
         profile: bundle.and_then(|bundle| bundle.profile.clone()),
         generation,
         older: older.collect(),
-        window: advice.and_then(|advice| advice.window).map(|window| Window {
-            start: window.start,
-            end: window.end,
-        }),
+        window: advice
+            .and_then(|advice| advice.window)
+            .map(|window| Window {
+                start: window.start,
+                end: window.end,
+            }),
         explanation: advice.and_then(|advice| advice.explanation.clone()),
         // One that is damaged says nothing.
         order_under_way: journal.is_ok_and(|journal| journal.plan().is_some()),
@@ -142,7 +144,10 @@ fn text(shown: &Shown<'_>, now: SystemTime) -> String {
             ("issuer", leaf.issuer.clone()),
             ("serial", leaf.serial.clone()),
             ("valid from", minute(leaf.not_before)),
-            ("valid until", format!("{} ({ends})", minute(leaf.not_after))),
+            (
+                "valid until",
+                format!("{} ({ends})", minute(leaf.not_after)),
+            ),
             ("key", leaf.key.clone()),
         ]);
     }
@@ -152,7 +157,12 @@ fn text(shown: &Shown<'_>, now: SystemTime) -> String {
     if let Some(stored) = &shown.stored {
         tell_stored(stored, &mut lines);
     }
-    lines.extend(entry.faults.iter().map(|fault| ("stepped over", fault.clone())));
+    lines.extend(
+        entry
+            .faults
+            .iter()
+            .map(|fault| ("stepped over", fault.clone())),
+    );
     let lines = lines.iter().filter(|(_label, value)| !value.is_empty());
     lines
         .map(|(label, value)| format!("{label:14}{value}\n"))
