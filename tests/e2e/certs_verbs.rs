@@ -203,7 +203,7 @@ fn prune_removes_what_no_site_wants_and_nothing_else() {
     let states: Vec<&str> = states
         .map(|entry| entry["state"].as_str().unwrap())
         .collect();
-    assert_eq!(states, ["not-wanted", "fine"], "{listed}");
+    assert_eq!(states, ["not-wanted", "no-certificate"], "{listed}");
     let (code, out, _err) = home.run(&["certs", "prune", "--dry-run"]);
     assert_eq!(code, 0);
     assert!(out.contains(folder.to_str().unwrap()), "{out}");
@@ -300,6 +300,9 @@ fn check_looks_at_what_a_server_shows() {
     };
     let (code, out, err) = check(&local, &["a.test"]);
     assert_eq!(code, 0, "the local CA is trusted: {out}{err}");
+    let (code, out, _err) = local.home().run(&["certs", "show", "a.test"]);
+    assert_eq!(code, 0);
+    assert!(out.contains(local.ca().to_str().unwrap()), "{out}");
     let (code, out, _err) = check(&door, &["own.example.com"]);
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("do not trust its chain: "), "{out}");

@@ -139,18 +139,14 @@ pub(super) fn verdict(entry: &Entry, wanted: &HostPattern, now: SystemTime) -> V
 }
 
 fn without(entry: &Entry, verdict: Verdict) -> Verdict {
-    let reason = match &entry.state {
-        State::Failing(failing) => format!(
+    let reason = match (&entry.state, &entry.source) {
+        (State::Failing(failing), _) => format!(
             "no certificate, next try {}: {}",
             minute(failing.next_try),
             failing.reason
         ),
-        State::Fine
-        | State::RenewalDue
-        | State::Expired
-        | State::NoCertificate
-        | State::Broken { .. }
-        | State::NotWanted => "no certificate yet: `onedoor up` orders it".to_owned(),
+        (_, Source::LocalCa) => "no certificate yet: `onedoor up` makes the local CA".to_owned(),
+        (_, _) => "no certificate yet: `onedoor up` orders it".to_owned(),
     };
     let verdict = verdict.add(Level::Critical, reason);
     entry.faults.iter().fold(verdict, |verdict, fault| {

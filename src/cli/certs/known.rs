@@ -115,7 +115,9 @@ impl Looking<'_> {
     fn at_sites(&mut self, config: &Config) {
         let scratch = Scratch::choose("certs");
         let (now, folder) = (self.scene.now, &self.scene.folder);
-        let storage = place::with_local_ca(folder).unwrap_or_else(|| scratch.storage());
+        let own = place::with_local_ca(folder);
+        let has_local_ca = own.is_some();
+        let storage = own.unwrap_or_else(|| scratch.storage());
         let resolver = Resolver::new(storage);
         let Planned {
             wanted,
@@ -144,7 +146,8 @@ impl Looking<'_> {
                     self.put(&wanted.name, Source::CertDir { path }, shown(&wanted.name));
                 }
                 Described::LocalCa => {
-                    let root = resolver.local_ca_pem().and_then(|pem| root(pem, now));
+                    let pem = resolver.local_ca_pem().filter(|_pem| has_local_ca);
+                    let root = pem.and_then(|pem| root(pem, now));
                     self.put(&wanted.name, Source::LocalCa, root);
                 }
                 Described::Public(_) => self.keep(config, &wanted.name),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::entry::{Entry, Kept};
+use super::entry::{Entry, Kept, Source};
 use super::known::Scene;
 use super::leaf::Leaf;
 use super::{ShowArguments, json};
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &ShowArguments) -> Exit {
     if arguments.json {
         say::out(&json(&all));
     } else {
-        let texts: Vec<String> = all.iter().map(|shown| text(shown, scene.now)).collect();
+        let texts: Vec<String> = all.iter().map(|shown| text(shown, &scene)).collect();
         say::out(&texts.join("\n"));
     }
     Exit::Fine
@@ -130,7 +130,7 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
     })
 }
 
-fn text(shown: &Shown<'_>, now: SystemTime) -> String {
+fn text(shown: &Shown<'_>, scene: &Scene) -> String {
     let entry = shown.entry;
     let mut lines = vec![
         ("name", entry.name.clone()),
@@ -138,7 +138,7 @@ fn text(shown: &Shown<'_>, now: SystemTime) -> String {
         ("source", entry.source.to_string()),
     ];
     if let Some(leaf) = &entry.certificate {
-        let ends = left(leaf.not_after, now);
+        let ends = left(leaf.not_after, scene.now);
         lines.extend([
             ("names", leaf.names.join(", ")),
             ("issuer", leaf.issuer.clone()),
@@ -153,6 +153,10 @@ fn text(shown: &Shown<'_>, now: SystemTime) -> String {
     }
     if let Some(due) = entry.due {
         lines.push(("renewed at", minute(due)));
+    }
+    if let (Source::LocalCa, Some(_root)) = (&entry.source, &entry.certificate) {
+        let root = scene.folder.join("local-ca/root.pem");
+        lines.push(("root", root.display().to_string()));
     }
     if let Some(stored) = &shown.stored {
         tell_stored(stored, &mut lines);
