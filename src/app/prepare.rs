@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::certs::plan::Plan;
-use crate::certs::resolver::{self, Options, Resolver, Wanted};
+use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
 use crate::config::site::{Action, Certificate, Http, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
-use crate::config::{Loaded, Refused};
+use crate::config::{Config, Loaded, Refused};
 use crate::proxy::path;
 use crate::upstream::tls::TlsClients;
 
@@ -32,24 +32,17 @@ pub fn prepare(
     resolver: &Resolver,
     now: SystemTime,
 ) -> Result<Prepared, Refused> {
-    let wanted = wanted(&loaded);
-    let options = Options {
-        cert_dir: loaded
-            .config
-            .cert_dir
-            .as_ref()
-            .map(|folder| folder.value.clone()),
-        local_suffixes: loaded.config.local_suffixes.clone(),
-        public: super::public::meanwhile(&loaded.config),
-    };
-    let names: Vec<Wanted> = wanted
-        .iter()
-        .map(|(wanted, _site)| wanted.clone())
-        .collect();
-    let (plan, refusals, warnings) = resolver.plan(&names, &options, now);
+    let Planned {
+        wanted,
+        plan,
+        refusals,
+        warnings,
+    } = plan(&loaded.config, resolver, now);
     let mut problems = Vec::new();
     for refusal in refusals {
-        if let Some((wanted, site)) = wanted.get(refusal.index) {
+        if let Some(wanted) = wanted.get(refusal.index)
+            && let Some(site) = site_of(&loaded.config.sites, refusal.index)
+        {
             push_once(&mut problems, refused(&refusal.error, wanted, site));
         }
     }
@@ -60,7 +53,6 @@ pub fn prepare(
             sources: loaded.sources,
         });
     }
-    drop((names, wanted));
     for site in &mut loaded.config.sites {
         if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
             path::sort(&mut http.paths);
@@ -75,10 +67,38 @@ pub fn prepare(
     })
 }
 
+/// The certificates of a configuration, and those that it would have and has not.
+#[derive(Debug)]
+pub struct Planned {
+    /// As many as the plan has slots.
+    pub wanted: Vec<Wanted>,
+    pub plan: Plan,
+    pub refusals: Vec<Refusal>,
+    pub warnings: Vec<Warning>,
+}
+
+/// Finds a certificate for every name. A refusal concerns its name alone.
+#[must_use]
+pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
+    let wanted = wanted(config);
+    let options = Options {
+        cert_dir: config.cert_dir.as_ref().map(|folder| folder.value.clone()),
+        local_suffixes: config.local_suffixes.clone(),
+        public: super::public::meanwhile(config),
+    };
+    let (plan, refusals, warnings) = resolver.plan(&wanted, &options, now);
+    Planned {
+        wanted,
+        plan,
+        refusals,
+        warnings,
+    }
+}
+
 /// One entry a name of a site, in the order in which routes count their certificate slots.
-fn wanted(loaded: &Loaded) -> Vec<(Wanted, &Site)> {
+fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
-    for site in &loaded.config.sites {
+    for site in &config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
                 Certificate::Pair { cert, key } => resolver::Source::Pair {
@@ -91,16 +111,21 @@ fn wanted(loaded: &Loaded) -> Vec<(Wanted, &Site)> {
             Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
         };
         for name in &site.names {
-            wanted.push((
-                Wanted {
-                    name: name.clone(),
-                    source: source.clone(),
-                },
-                site,
-            ));
+            wanted.push(Wanted {
+                name: name.clone(),
+                source: source.clone(),
+            });
         }
     }
     wanted
+}
+
+/// The site that wants the certificate of a slot.
+fn site_of(sites: &[Site], slot: usize) -> Option<&Site> {
+    let mut slots = sites
+        .iter()
+        .flat_map(|site| site.names.iter().map(move |_name| site));
+    slots.nth(slot)
 }
 
 fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 
 use super::App;
 use super::alerts::Post;
@@ -21,7 +23,7 @@ use crate::certs::dns::resolver::Resolver as DnsResolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
 use crate::certs::keeper::demand::Ask;
-use crate::certs::keeper::{Dns, Held, Keeper, Options, Works, over_the_network};
+use crate::certs::keeper::{Dns, Held, Keeper, Options, Outcome, Works, over_the_network};
 use crate::certs::plan::{Meanwhile, Plan};
 use crate::certs::resolver::{Demand, Resolver};
 use crate::clock::Clock;
@@ -29,6 +31,7 @@ use crate::config::Config;
 use crate::config::acme::names::Ordered;
 use crate::config::acme::{self, Acme, Ca, Challenge, dns};
 use crate::config::storage::Ephemeral;
+use crate::control::renewal::{Renewal, Renewer};
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use crate::storage::ephemeral;
@@ -78,6 +81,15 @@ impl Keeping {
     pub(super) async fn load(&self, plan: &Plan, config: &Config) {
         self.works.load(&names(plan, config)).await;
     }
+
+    /// Renews for whoever asks at the control socket.
+    pub(super) fn renewer(&self) -> Renewer {
+        let keeper = self.keeper.clone();
+        Renewer::new(move |name| {
+            let keeper = keeper.clone();
+            Box::pin(async move { told(keeper.renew(name).await) })
+        })
+    }
 }
 
 impl App {
@@ -113,6 +125,26 @@ impl App {
         works.load(&names).await;
         keeper.keep(names, Arc::new(options)).await;
         Ok(())
+    }
+}
+
+fn told(outcome: Outcome) -> Renewal {
+    let at = |time: SystemTime| Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+    match outcome {
+        Outcome::Fine { generation, until } => Renewal::Fine {
+            generation,
+            until: at(until),
+        },
+        Outcome::Renewed { generation, until } => Renewal::Renewed {
+            generation,
+            until: at(until),
+        },
+        Outcome::Failed { problem, again } => Renewal::Failed {
+            problem,
+            again: at(again),
+        },
+        Outcome::Busy => Renewal::Busy,
+        Outcome::Unknown => Renewal::Unknown,
     }
 }
 

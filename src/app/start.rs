@@ -146,7 +146,7 @@ impl App {
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let signals = Signals::new().map_err(StartError::System)?;
         let socket = claim.listen().map_err(StartError::Control)?;
-        server::start(socket, seen, &shutdown).map_err(StartError::System)?;
+        server::start(socket, seen, keeping.renewer(), &shutdown).map_err(StartError::System)?;
         let mut files = FileWatch::new();
         files.follow(&loaded);
         let mut app = Self {

@@ -92,6 +92,12 @@ impl CertDir {
         (found, problems)
     }
 
+    /// All of them, in the order of their files.
+    #[must_use]
+    pub fn pairs(&self) -> &[Files] {
+        &self.pairs
+    }
+
     /// The pairs for a pattern, best first: those that name it exactly before wildcards, later expiry before earlier.
     pub fn candidates<'a>(&'a self, pattern: &HostPattern) -> impl Iterator<Item = &'a Files> {
         let wildcard = match pattern {

@@ -115,6 +115,17 @@ impl CertId {
         let mut names = ready.facts.names.iter();
         names.any(|name| Self::of(name) == *self)
     }
+
+    /// The name that this stands for. A name without dots that reads as an address is one.
+    #[must_use]
+    pub fn name(&self) -> Option<HostPattern> {
+        let address = self.0.replace('-', ":");
+        let text = match address.parse::<std::net::Ipv6Addr>() {
+            Ok(_) => address,
+            Err(_) => self.0.replacen("wildcard_", "*", 1),
+        };
+        HostPattern::parse(&text).ok()
+    }
 }
 
 impl Vault {
@@ -167,6 +178,19 @@ impl Vault {
         self.write(&key(id, "current")?, &Pointer { generation }, lease)
             .await?;
         self.forget_old(id, generation, lease).await
+    }
+
+    /// Every bundle that is kept and good, the newest first.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be read.
+    pub async fn generations(&self, id: &CertId) -> Result<Vec<Ready>, VaultError> {
+        let mut ready = Vec::new();
+        for key in self.store.list(&format!("certs/{}/v", id.0)).await? {
+            ready.extend(self.judged(id, &key, &mut Vec::new()).await?);
+        }
+        ready.reverse();
+        Ok(ready)
     }
 
     /// How far the name's order is. Of a damaged journal nothing can be gone on with: the ledger knows that it was begun.

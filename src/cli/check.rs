@@ -80,9 +80,5 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
 
 /// The real storage, if it holds a local CA: a check creates none there.
 fn storage(config: &Config) -> Option<Storage> {
-    let folder = place::storage(config).ok()?;
-    folder
-        .join("local-ca")
-        .exists()
-        .then(|| Storage::at(folder))
+    place::with_local_ca(&place::storage(config).ok()?)
 }

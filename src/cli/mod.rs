@@ -1,11 +1,14 @@
 //! The command line: one file a verb.
 
+mod certs;
 mod check;
 mod demo;
 mod health;
 mod place;
+mod quota;
 mod say;
 mod scratch;
+mod table;
 mod up;
 
 use std::path::PathBuf;
@@ -15,7 +18,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::ports::passed::Passed;
 
-/// What a verb ends with; scripts rely on the numbers.
+/// What a verb ends with; scripts rely on the numbers. `certs check` has its own, as monitoring plugins do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Fine = 0,
@@ -54,6 +57,11 @@ enum Verb {
     Up(UpArguments),
     /// Say everything that is wrong with a configuration, and change nothing
     Check(CheckArguments),
+    /// Look at certificates, renew them, remove what nobody wants
+    #[command(subcommand)]
+    Certs(certs::Verb),
+    /// Say what every CA was asked, and how much more it may be asked
+    Quota(QuotaArguments),
     /// Serve three small upstreams of its own, to be tried with curl
     Demo(DemoArguments),
     /// Ask the running onedoor whether it is ready
@@ -110,16 +118,31 @@ struct HealthArguments {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct QuotaArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print an array for programs
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the verb that the process was called with.
 #[must_use]
 pub fn run() -> ExitCode {
     // Before any thread exists: it takes the variables out of the environment.
     let passed = Passed::from_environment();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
     let exit = match arguments.verb {
         None => up::run(arguments.up, passed),
         Some(Verb::Up(up)) => up::run(up, passed),
         Some(Verb::Check(check)) => check::run(&check),
+        Some(Verb::Certs(verb)) => return certs::run(&verb),
+        Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Version) => {
@@ -128,4 +151,18 @@ pub fn run() -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// Says what is wrong with the command line, or what was asked of it: `--help`.
+fn misused(error: &clap::Error) -> ExitCode {
+    // A reader that is gone is no fault of ours.
+    let _gone = error.print();
+    if !error.use_stderr() {
+        return Exit::Fine.into();
+    }
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    certs::misuse(&arguments).unwrap_or_else(|| Exit::Configuration.into())
 }

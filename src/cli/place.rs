@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::control::place::{Place, Wishes};
 use crate::storage;
+use crate::storage::files::Storage;
 use crate::storage::place::NoPlace;
 
 /// The storage folder: the configuration's, else the environment's choice.
@@ -13,6 +14,12 @@ pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
         Some(path) => Ok(path.clone()),
         None => storage::default_place(),
     }
+}
+
+/// The storage in this folder, if it holds a local CA: whoever only looks creates none there.
+pub(super) fn with_local_ca(folder: &Path) -> Option<Storage> {
+    let there = folder.join("local-ca").exists();
+    there.then(|| Storage::at(folder.to_owned()))
 }
 
 /// The control socket's folder.

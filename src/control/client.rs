@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -17,7 +17,9 @@ use tokio::time::{self, Instant};
 
 use crate::control::health::{Health, Status};
 use crate::control::place::{Place, Untrusted};
+use crate::control::renewal::{self, Renewal};
 use crate::control::server::{HEALTH_PATH, may_talk};
+use crate::hostname::HostPattern;
 
 /// A longer answer is none of ours.
 pub const REPLY_BYTES_MAX: usize = 1 << 20;
@@ -60,6 +62,29 @@ pub async fn health(place: &Place, deadline: Duration) -> Result<Health, Unhealt
     }
 }
 
+/// Has the holder in this folder renew a certificate now, and waits for what comes of it.
+///
+/// # Errors
+/// As [`health`]; [`Unhealthy::TimedOut`] says nothing of the renewal, which goes on.
+pub async fn renew(
+    place: &Place,
+    name: &HostPattern,
+    deadline: Duration,
+) -> Result<Renewal, Unhealthy> {
+    let target = renewal::target(name);
+    let asking = async {
+        let stream = connect(place).await?;
+        fetch(stream, Method::POST, &target).await.ok_or(PROTOCOL)
+    };
+    let asked = time::timeout(deadline, asking).await;
+    match asked.unwrap_or(Err(Unhealthy::TimedOut))? {
+        (StatusCode::OK, reply) => serde_json::from_slice(&reply).map_err(|_unreadable| PROTOCOL),
+        // As many as may wait do.
+        (StatusCode::SERVICE_UNAVAILABLE, _reply) => Ok(Renewal::Busy),
+        _ => Err(PROTOCOL),
+    }
+}
+
 /// The process that holds the lock, which may only just be opening its socket; none if it does not say in time.
 pub(super) async fn holder(place: &Place, wait: Duration) -> Option<u32> {
     let end = Instant::now() + wait;
@@ -79,6 +104,18 @@ pub(super) async fn holder(place: &Place, wait: Duration) -> Option<u32> {
 }
 
 async fn ask(place: &Place) -> Result<Health, Unhealthy> {
+    let stream = connect(place).await?;
+    let asked = fetch(stream, Method::GET, HEALTH_PATH).await;
+    let (status, reply) = asked.ok_or(PROTOCOL)?;
+    match status {
+        StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
+            serde_json::from_slice(&reply).map_err(|_unreadable| PROTOCOL)
+        }
+        _ => Err(PROTOCOL),
+    }
+}
+
+async fn connect(place: &Place) -> Result<UnixStream, Unhealthy> {
     let own = rustix::process::geteuid();
     // Root may ask about anyone's; there is nothing it could be tricked into.
     if !own.is_root() {
@@ -91,13 +128,7 @@ async fn ask(place: &Place) -> Result<Health, Unhealthy> {
     if !own.is_root() && !may_talk(peer, own.as_raw()) {
         return Err(Unhealthy::NotOurs(Stranger::User(peer)));
     }
-    let (status, reply) = fetch(stream).await.ok_or(PROTOCOL)?;
-    match status {
-        StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
-            serde_json::from_slice(&reply).map_err(|_unreadable| PROTOCOL)
-        }
-        _ => Err(PROTOCOL),
-    }
+    Ok(stream)
 }
 
 const PROTOCOL: Unhealthy = Unhealthy::NotOurs(Stranger::Protocol);
@@ -123,9 +154,11 @@ fn unreachable(error: io::Error) -> Unhealthy {
 }
 
 /// None: no whole answer in our protocol.
-async fn fetch(stream: UnixStream) -> Option<(StatusCode, Vec<u8>)> {
+async fn fetch(stream: UnixStream, method: Method, target: &str) -> Option<(StatusCode, Vec<u8>)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get(HEALTH_PATH)
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
         .header(http::header::HOST, "onedoor")
         .body(String::new())
         .ok()?;
@@ -216,6 +249,7 @@ mod tests {
     use super::*;
     use crate::control::claim::Claim;
     use crate::control::place::Wishes;
+    use crate::control::renewal::Renewer;
     use crate::control::server;
     use crate::shutdown::Shutdown;
 
@@ -229,7 +263,8 @@ mod tests {
         let since = "2026-01-31T12:00:00Z".parse().unwrap();
         let (state, told) = watch::channel(Health::starting(since));
         let shutdown = Shutdown::new();
-        server::start(claim.listen().unwrap(), told, &shutdown).unwrap();
+        let renewer = Renewer::new(|_name| Box::pin(async { Renewal::Unknown }));
+        server::start(claim.listen().unwrap(), told, renewer, &shutdown).unwrap();
         let refused = health(&place, DEADLINE).await.unwrap_err();
         assert!(matches!(refused, Unhealthy::NotReady(_)), "{refused}");
         state.send_modify(|health| health.status = Status::Ready);

@@ -12,6 +12,7 @@
 //! | request | reply |
 //! |---|---|
 //! | `GET /v1/health` | 200 when ready, 503 when starting or draining: `{"status":"ready","version":"0.1.0","pid":4312,"since":"2026-01-31T12:00:00Z","listeners":[{"address":"127.0.0.1:443","kind":"tls"}],"sites":3,"revision":1}` |
+//! | `POST /v1/renew?name=HOST` | 200 once something came of it, within minutes: `{"outcome":"renewed","generation":2,"until":"…"}`, or `fine` (it was being looked at), `failed` with `problem` and `again`, `busy`, `unknown`; 400 `bad-name`, 503 `too-many-renewals` |
 //! | another method | 405 with `Allow`, `{"error":"method-not-allowed"}` |
 //! | another path | 404, `{"error":"not-found"}` |
 //!
@@ -22,4 +23,5 @@ pub mod client;
 pub mod health;
 pub mod place;
 pub mod readiness;
+pub mod renewal;
 pub mod server;

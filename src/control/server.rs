@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
 
 use crate::control::health::{Health, Status};
+use crate::control::renewal::{RENEW_PATH, RENEWAL_TIMEOUT, Renewer};
 use crate::shutdown::Shutdown;
 
 /// Connections at once; more wait in the socket's queue.
@@ -29,7 +31,7 @@ pub const CONNECTIONS_MAX: usize = 32;
 pub const HEAD_BYTES_MAX: usize = 16 << 10;
 /// From accept to the last octet of the request head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// From accept to the end of the connection.
+/// From accept to the end of the connection, unless a renewal is waited for.
 pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused, for want of descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,22 +46,31 @@ pub const HEALTH_PATH: &str = "/v1/health";
 pub fn start(
     listener: StdUnixListener,
     health: watch::Receiver<Health>,
+    renewer: Renewer,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     // Detached on purpose: an attendant ends with the cut.
-    drop(shutdown.spawn_attendant(accept(listener, health, shutdown.clone())));
+    let sources = Sources { health, renewer };
+    drop(shutdown.spawn_attendant(accept(listener, sources, shutdown.clone())));
     Ok(())
 }
 
-async fn accept(listener: UnixListener, health: watch::Receiver<Health>, shutdown: Shutdown) {
+/// Where answers come from.
+#[derive(Debug, Clone)]
+struct Sources {
+    health: watch::Receiver<Health>,
+    renewer: Renewer,
+}
+
+async fn accept(listener: UnixListener, sources: Sources, shutdown: Shutdown) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let own = rustix::process::geteuid().as_raw();
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _address)) if trusted(&stream, own) => {
-                let connection = converse(stream, health.clone(), permit);
+                let connection = converse(stream, sources.clone(), permit);
                 drop(shutdown.spawn_attendant(connection));
             }
             Ok((_stranger, _address)) => {}
@@ -86,14 +97,13 @@ pub(super) fn may_talk(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-async fn converse(
-    stream: UnixStream,
-    health: watch::Receiver<Health>,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn converse(stream: UnixStream, sources: Sources, _permit: OwnedSemaphorePermit) {
+    let renewing = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let reply = answer(&request, &health.borrow());
-        async { Ok::<_, Infallible>(reply) }
+        if request.uri().path() == RENEW_PATH {
+            renewing.store(true, Ordering::Relaxed);
+        }
+        answer(request, &sources)
     });
     let mut http = http1::Builder::new();
     http.keep_alive(false)
@@ -101,25 +111,40 @@ async fn converse(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
     let connection = http.serve_connection(TokioIo::new(stream), service);
-    match time::timeout(CONNECTION_TIMEOUT, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "control socket: broken conversation"),
-        Err(_elapsed) => tracing::debug!("control socket: conversation took too long"),
+    let overdue = async {
+        time::sleep(CONNECTION_TIMEOUT).await;
+        if renewing.load(Ordering::Relaxed) {
+            time::sleep(RENEWAL_TIMEOUT).await;
+        }
+    };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%error, "control socket: broken conversation");
+        },
+        () = overdue => tracing::debug!("control socket: conversation took too long"),
     }
 }
 
-fn answer(request: &Request<Incoming>, health: &Health) -> Response<Whole> {
+async fn answer(
+    request: Request<Incoming>,
+    sources: &Sources,
+) -> Result<Response<Whole>, Infallible> {
     let (path, method) = (request.uri().path(), request.method());
-    if path != HEALTH_PATH {
-        return json(StatusCode::NOT_FOUND, br#"{"error":"not-found"}"#.to_vec());
-    }
-    if method != Method::GET && method != Method::HEAD {
-        let body = br#"{"error":"method-not-allowed"}"#.to_vec();
-        let mut reply = json(StatusCode::METHOD_NOT_ALLOWED, body);
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        reply.headers_mut().insert(ALLOW, allowed);
-        return reply;
-    }
+    Ok(match path {
+        HEALTH_PATH if method == Method::GET || method == Method::HEAD => {
+            tell(&sources.health.borrow())
+        }
+        HEALTH_PATH => only("GET, HEAD"),
+        RENEW_PATH if method == Method::POST => {
+            let (status, body) = sources.renewer.answer(request.uri().query()).await;
+            json(status, body)
+        }
+        RENEW_PATH => only("POST"),
+        _ => json(StatusCode::NOT_FOUND, br#"{"error":"not-found"}"#.to_vec()),
+    })
+}
+
+fn tell(health: &Health) -> Response<Whole> {
     let status = match health.status {
         Status::Ready => StatusCode::OK,
         Status::Starting | Status::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -128,6 +153,14 @@ fn answer(request: &Request<Incoming>, health: &Health) -> Response<Whole> {
         Ok(body) => json(status, body),
         Err(_unwritable) => json(StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
     }
+}
+
+fn only(methods: &'static str) -> Response<Whole> {
+    let body = br#"{"error":"method-not-allowed"}"#.to_vec();
+    let mut reply = json(StatusCode::METHOD_NOT_ALLOWED, body);
+    let allowed = HeaderValue::from_static(methods);
+    reply.headers_mut().insert(ALLOW, allowed);
+    reply
 }
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response<Whole> {
@@ -171,6 +204,7 @@ mod tests {
     use tokio::task;
 
     use super::*;
+    use crate::control::renewal::Renewal;
 
     #[tokio::test]
     async fn health_is_503_until_it_is_ready_and_again_while_draining() {
@@ -202,6 +236,18 @@ mod tests {
         let reply = door.ask("DELETE /v1/health").await;
         assert!(reply.starts_with("HTTP/1.1 405 "), "{reply}");
         assert!(reply.contains("allow: GET, HEAD"), "{reply}");
+        let reply = door.ask("GET /v1/renew?name=a.test").await;
+        assert!(reply.contains("allow: POST"), "{reply}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_is_waited_for_longer_than_anything_else() {
+        let door = Door::open();
+        let reply = door.ask("POST /v1/renew?name=slow.test").await;
+        assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+        assert!(reply.ends_with(r#"{"outcome":"unknown"}"#), "{reply}");
+        let reply = door.ask("POST /v1/renew?name=a/b").await;
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
     }
 
     #[tokio::test]
@@ -270,7 +316,13 @@ mod tests {
             let (health, told) = watch::channel(Health::starting(since));
             let shutdown = Shutdown::new();
             let listener = StdUnixListener::bind(socket(root.path())).unwrap();
-            start(listener, told, &shutdown).unwrap();
+            let renewer = Renewer::new(|_name| {
+                Box::pin(async {
+                    time::sleep(2 * CONNECTION_TIMEOUT).await;
+                    Renewal::Unknown
+                })
+            });
+            start(listener, told, renewer, &shutdown).unwrap();
             Self {
                 root,
                 health,

@@ -14,6 +14,7 @@ mod addresses;
 mod basics;
 mod bodies;
 mod certificates;
+mod certs_verbs;
 mod cli;
 mod corpus;
 mod demo;

@@ -17,9 +17,15 @@ const TRIES_MAX: usize = 5;
 /// The longest wait inside an operation; a CA that wants more gets it from whoever tries again later.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How often one operation is tried again because its nonce was refused, which costs nobody anything.
+const NONCES_REFUSED_MAX: usize = 16;
+
 /// The tries of one operation.
 #[derive(Debug, Default)]
-pub(super) struct Tries(usize);
+pub(super) struct Tries {
+    failed: usize,
+    nonces_refused: usize,
+}
 
 impl Tries {
     /// Returns when the operation is to be tried again.
@@ -27,13 +33,14 @@ impl Tries {
     /// # Errors
     /// Gives the fault back if it will not go away so soon, or has come too often.
     pub(super) async fn again(&mut self, fault: OrderError) -> Result<(), OrderError> {
-        let Some(backoff) = BACKOFF.get(self.0).copied() else {
-            return Err(fault);
-        };
-        self.0 += 1;
-        if fault.is("badNonce") {
+        if fault.is("badNonce") && self.nonces_refused < NONCES_REFUSED_MAX {
+            self.nonces_refused += 1;
             return Ok(());
         }
+        let Some(backoff) = BACKOFF.get(self.failed).copied() else {
+            return Err(fault);
+        };
+        self.failed += 1;
         let wait = fault
             .retry_after
             .map_or(backoff, |asked| asked.max(backoff));

@@ -7,7 +7,8 @@ use crate::certs::schedule::{self, Window};
 use crate::certs::vault::State;
 
 /// The point of its renewal.
-pub(super) fn due(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
+#[must_use]
+pub fn due(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
     let window = state
         .advice
         .as_ref()
@@ -19,7 +20,8 @@ pub(super) fn due(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
 }
 
 /// When there is something to do or to ask next.
-pub(super) fn next_look(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
+#[must_use]
+pub fn next_look(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
     let ask_at = state.advice.as_ref().and_then(|advice| advice.ask_at);
     let due = due(ready, state, now);
     ask_at.map_or(due, |at| due.min(at.into()))

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use demand::Demands;
+pub use due::{due, next_look};
 use queue::Queue;
 pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
 

@@ -71,6 +71,11 @@ impl Directory {
         }
     }
 
+    /// The URLs of the ones with a name.
+    pub fn known() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(_name, _authority, url)| *url)
+    }
+
     /// A name or a URL.
     pub(super) fn read(item: &Item<'_>, problems: &mut Problems) -> Option<Self> {
         let text = item.text(DIRECTORY_FORM, problems)?;

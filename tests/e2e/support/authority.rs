@@ -56,7 +56,7 @@ impl Authority {
         self.pair_valid(names, ended - 30 * DAY, ended)
     }
 
-    fn pair_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Pair {
+    pub(crate) fn pair_valid(&self, names: &[&str], from: SystemTime, until: SystemTime) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         // With the issuer's own name OpenSSL would take it for self-signed.

@@ -1,0 +1,167 @@
+//! `onedoor certs`: what is known of certificates, and what a person can do about them. One file a verb.
+
+mod check;
+mod connect;
+mod entry;
+mod judge;
+mod known;
+mod leaf;
+mod list;
+mod prune;
+mod renew;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{Exit, say};
+use crate::hostname::{HostPattern, InvalidHostName};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List every certificate that is known
+    List(ListArguments),
+    /// Show everything that is known of one name, but never its key
+    Show(ShowArguments),
+    /// Say whether certificates are fine, for cron and monitoring
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArguments),
+    /// Have the running onedoor renew a certificate now
+    Renew(RenewArguments),
+    /// Remove from the storage what no site of the configuration wants any more
+    Prune(PruneArguments),
+}
+
+const CHECK_HELP: &str = "\
+Exit codes, as monitoring plugins have them; the worst of all names counts:
+  0  fine
+  1  warning: less than a fifth of its life is left, its renewal is overdue, or its chain is not trusted
+  2  critical: less than a tenth is left, it expired, it does not cover its name, or there is none
+  3  unknown: nothing could be looked at";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print an array for programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print an array for programs
+    #[arg(long)]
+    json: bool,
+    /// A name, as in `shop.example.com` or `*.example.com`
+    #[arg(value_name = "HOST", value_parser = host)]
+    host: HostPattern,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print an object for programs
+    #[arg(long)]
+    json: bool,
+    /// Look at what is shown there for each name, or for HOST itself
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    connect: Option<String>,
+    /// The names to check [default: all that sites want]
+    #[arg(value_name = "HOST", value_parser = host)]
+    hosts: Vec<HostPattern>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RenewArguments {
+    /// The configuration, for its storage where the environment names none
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of the control socket
+    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
+    control: Option<PathBuf>,
+    /// Print what came of it, as JSON
+    #[arg(long)]
+    json: bool,
+    /// A name that onedoor keeps a certificate for
+    #[arg(value_name = "HOST", value_parser = host)]
+    host: HostPattern,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print an array for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(verb: &Verb) -> ExitCode {
+    match verb {
+        Verb::List(arguments) => list::run(arguments).into(),
+        Verb::Show(arguments) => show::run(arguments).into(),
+        Verb::Check(arguments) => check::run(arguments),
+        Verb::Renew(arguments) => renew::run(arguments).into(),
+        Verb::Prune(arguments) => prune::run(arguments).into(),
+    }
+}
+
+/// The number for a command line that makes no sense: where 2 is critical, 3 says that nothing is known.
+pub(super) fn misuse(arguments: &[String]) -> Option<ExitCode> {
+    let is_check = arguments.starts_with(&["certs".to_owned(), "check".to_owned()]);
+    is_check.then(|| judge::Level::Unknown.exit_code().into())
+}
+
+fn host(text: &str) -> Result<HostPattern, InvalidHostName> {
+    HostPattern::parse(text)
+}
+
+fn address(text: &str) -> Result<String, &'static str> {
+    let port = text.rsplit_once(':').map(|(_host, port)| port);
+    match port.map(str::parse::<u16>) {
+        Some(Ok(_port)) => Ok(text.to_owned()),
+        Some(Err(_)) | None => Err("HOST:PORT is needed, as in `shop.example.com:443`"),
+    }
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            say::error("system", &error);
+            Exit::Failed
+        })
+}
+
+/// Waits for work on the storage; what goes wrong is told.
+pub(super) fn block_on<T, E: std::error::Error>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Exit> {
+    runtime()?.block_on(work).map_err(|error| {
+        say::error("storage", &error);
+        Exit::Failed
+    })
+}
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text + "\n"
+}
