@@ -45,10 +45,11 @@ impl Ledgers {
         parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))
     }
 
-    /// Changes a CA's ledger. `change` may be called several times; nothing is written if it refuses.
+    /// Changes a CA's ledger. `change` may be called several times. What it made of the ledger is written also if it refuses: what a
+    /// clock that was ahead had written is called back to now, and must not be called back to every later now again.
     ///
     /// # Errors
-    /// Then the ledger is as it was.
+    /// The refusal; otherwise the ledger is as it was.
     pub async fn change(
         &self,
         directory: &str,
@@ -58,12 +59,16 @@ impl Ledgers {
         let mut tries = 0;
         loop {
             let object = self.store.get(&key).await?;
-            let mut ledger = parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))?;
-            change(&mut ledger, self.clock.now()).map_err(LedgerError::Refused)?;
+            let known = parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))?;
+            let mut ledger = known.clone();
+            let changed = change(&mut ledger, self.clock.now());
+            if changed.is_err() && ledger == known {
+                return changed.map_err(LedgerError::Refused);
+            }
             let when = object.map_or(When::Absent, |object| When::Is(object.version));
             tries += 1;
             match self.store.put(&key, &ledger.bytes(), &when, None).await {
-                Ok(_version) => return Ok(()),
+                Ok(_version) => return changed.map_err(LedgerError::Refused),
                 Err(StoreError::Conflict) if tries < TRIES_MAX => {}
                 Err(error) => return Err(error.into()),
             }
