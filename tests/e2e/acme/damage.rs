@@ -120,6 +120,18 @@ fn a_damaged_certificate_is_ordered_again() {
 }
 
 #[test]
+fn a_certificate_of_another_name_is_not_served() {
+    let mut scene = Scene::new();
+    let home = scene.home.as_ref().unwrap();
+    let good = home.path().join("good/certs");
+    let file = "v00000001";
+    fs::copy(good.join(OTHER).join(file), good.join(NAME).join(file)).unwrap();
+    let place = PathBuf::from("certs/a.example.com").join(file);
+    let _door = scene.up_with(&place, <[u8]>::to_vec);
+    scene.both_are_renewed();
+}
+
+#[test]
 fn a_damaged_pointer_costs_nothing() {
     Scene::new().each("certs/a.example.com/current", Scene::both_are_renewed);
 }

@@ -52,20 +52,14 @@ fn a_wildcard_and_its_base_are_proven_by_signed_updates() {
     cleaned_up(&knot, RECORD);
 }
 
-#[test]
-fn a_script_proves_a_wildcard_where_its_record_leads_to() {
-    let address = own_address();
-    let records = format!(
-        "{}_acme-challenge.shop CNAME shop.proofs\n",
-        served_by(address)
-    );
-    let knot = Knot::alone_at(address, &[("example.com", &records)]);
-    let ca = ca_asking(&knot);
+/// A door that publishes by a script, which writes down how it was called.
+fn home_with_script(knot: &Knot, ca: &Pebble) -> Home {
+    let address = knot.address.ip();
     let acme = format!(
         r#"dns = {{ type = "exec", command = ["./publish", "{address}"], resolver = "{}" }}"#,
         knot.address
     );
-    let home = Home::new(&config(&ca, &acme, &site("*.shop.example.com")));
+    let home = Home::new(&config(ca, &acme, &site("*.shop.example.com")));
     let script = format!(
         r#"#!/bin/sh
         echo "$2 $3" >>called
@@ -75,17 +69,26 @@ fn a_script_proves_a_wildcard_where_its_record_leads_to() {
         "#
     );
     home.write("publish", &script);
-    fs::set_permissions(
-        home.path().join("publish"),
-        fs::Permissions::from_mode(0o700),
-    )
-    .unwrap();
-    let door = Door::up_in(home, &["up"]);
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(home.path().join("publish"), mode).unwrap();
+    home
+}
+
+#[test]
+fn a_script_proves_a_wildcard_where_its_record_leads_to() {
+    let address = own_address();
+    let records = format!(
+        "{}_acme-challenge.shop CNAME shop.proofs\n",
+        served_by(address)
+    );
+    let knot = Knot::alone_at(address, &[("example.com", &records)]);
+    let ca = ca_asking(&knot);
+    let door = Door::up_in(home_with_script(&knot, &ca), &["up"]);
     served(&ca, "any.shop.example.com");
-    cleaned_up(&knot, "shop.proofs.example.com");
+    let record = "shop.proofs.example.com";
+    cleaned_up(&knot, record);
+    let expected = format!("present {record}.\ncleanup {record}.\n");
     eventually("both calls", || {
-        let called = door.home().read("called");
-        (called == "present shop.proofs.example.com.\ncleanup shop.proofs.example.com.\n")
-            .then_some(())
+        (door.home().read("called") == expected).then_some(())
     });
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::{config_on, served, served_anew, shown, site, turn, up_by};
 use crate::support::door::{Door, Home};
@@ -11,8 +13,9 @@ use crate::support::pebble::Pebble;
 use crate::support::tmpfs::Tmpfs;
 
 const NAME: &str = "a.example.com";
-/// More room, in pages, than what a renewal writes.
-const ROOM_MAX: usize = 12;
+/// The disk is filled later and later in a renewal, which goes on each time where it was.
+const MOMENTS: u32 = 12;
+const STEP: Duration = Duration::from_millis(7);
 
 /// Every file that is not hidden is whole JSON.
 #[track_caller]
@@ -38,7 +41,7 @@ fn complaints(door: &Door) -> usize {
 }
 
 #[test]
-fn a_disk_full_at_any_write_of_a_renewal_costs_no_second_certificate() {
+fn a_disk_that_fills_up_at_any_moment_of_a_renewal_costs_no_second_certificate() {
     let (ca, disk) = (Pebble::start(), Tmpfs::of_kib(512));
     let home = Home::new(&config_on(disk.path(), &ca, "", &site(NAME)));
     let clock = FalseClock::of(&home);
@@ -46,10 +49,12 @@ fn a_disk_full_at_any_write_of_a_renewal_costs_no_second_certificate() {
     let old = served(&ca, NAME);
     let mut leaf = old.clone();
     // Due after 60 of 90 days; each failure may ask for a day of rest.
-    for (room, day) in (0..ROOM_MAX).zip((63..).step_by(2)) {
-        disk.fill_but(room);
+    for (moment, day) in (0..MOMENTS).zip((63..).step_by(2)) {
+        disk.free();
         let before = complaints(&door);
         turn(&clock, &door, &format!("+{day}d"));
+        thread::park_timeout(STEP * moment);
+        disk.fill();
         leaf = eventually("a complaint or a certificate", || {
             let now = shown(&ca, NAME).unwrap();
             (complaints(&door) > before || now != old).then_some(now)
@@ -71,7 +76,7 @@ fn a_disk_full_at_any_write_of_a_renewal_costs_no_second_certificate() {
 #[test]
 fn a_first_order_waits_until_there_is_room() {
     let (ca, disk) = (Pebble::start(), Tmpfs::of_kib(256));
-    disk.fill_but(0);
+    disk.fill();
     let home = Home::new(&config_on(disk.path(), &ca, "", &site(NAME)));
     let clock = FalseClock::of(&home);
     let door = up_by(home, &clock);

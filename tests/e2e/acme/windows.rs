@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{config, served, served_anew, site, turn, up_by};
 use crate::support::door::{Door, Home};
+use crate::support::eventually;
 use crate::support::false_clock::FalseClock;
 use crate::support::pebble::{Pebble, Release, Wanted};
 
@@ -45,7 +46,8 @@ fn a_certificate_is_replaced_in_the_window_that_its_ca_names() {
     served_anew(&ca, NAME, &old);
     assert_eq!(ca.issued(), 2);
     assert!(door.said().contains("https://ca.example/incident"));
-    println!("{}", ca.log());
+    // So it said which certificate it replaces, as its CA wants to know before it waives its limits.
+    assert!(ca.log().contains("is a replacement of"));
 }
 
 #[test]
@@ -62,4 +64,15 @@ fn the_profile_that_is_wanted_is_what_is_issued() {
     let validity = leaf.validity();
     let life = validity.not_after.timestamp() - validity.not_before.timestamp();
     assert!((WEEK - 5..=WEEK).contains(&life), "{life}");
+}
+
+#[test]
+fn a_profile_that_the_ca_does_not_know_is_told_and_not_ordered() {
+    let ca = Pebble::start();
+    let door = Door::up(&config(&ca, "profile = \"short\"", &site(NAME)));
+    let said = eventually("a word about the profile", || {
+        Some(door.said()).filter(|said| said.contains("no certificate:"))
+    });
+    assert!(said.contains("profile") && said.contains("short"), "{said}");
+    assert!(!ca.log().contains("Added order"), "{said}");
 }

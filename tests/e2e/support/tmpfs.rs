@@ -25,21 +25,15 @@ impl Tmpfs {
         self.0.path()
     }
 
-    /// Leaves so many pages, or fewer if there are no more.
-    pub(crate) fn fill_but(&self, pages: usize) {
-        self.free();
+    /// Leaves no page.
+    pub(crate) fn fill(&self) {
         let mut filler = File::create(self.filler()).unwrap();
-        let mut written = 0;
         let full = loop {
-            match filler.write(&[0; PAGE]) {
-                Ok(more) => written += more,
-                Err(error) => break error,
+            if let Err(error) = filler.write(&[0; PAGE]) {
+                break error;
             }
         };
         assert_eq!(full.kind(), ErrorKind::StorageFull);
-        filler
-            .set_len(written.saturating_sub(pages * PAGE) as u64)
-            .unwrap();
     }
 
     /// As much room as in the beginning.
