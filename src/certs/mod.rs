@@ -4,6 +4,7 @@ pub mod acme;
 pub mod alerts;
 pub mod bundle;
 pub mod cert_dir;
+mod cert_id;
 pub mod challenges;
 pub mod dns;
 mod draft;

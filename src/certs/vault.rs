@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::certs::acme::journal::Journal;
 use crate::certs::bundle::{Bundle, Ready, Unservable};
+pub use crate::certs::cert_id::CertId;
 use crate::certs::retry::Failures;
 use crate::certs::schedule::{Expiring, Window};
-use crate::hostname::HostPattern;
 use crate::storage::store::{BadKey, Key, Lease, Store, StoreError, When};
 
 /// Bundles of one name that are kept, the one in service among them.
@@ -23,10 +23,6 @@ const GENERATION_DIGITS: usize = 8;
 pub struct Vault {
     store: Store,
 }
-
-/// What stands for a name in keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CertId(String);
 
 /// What is remembered of a name beside its certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,39 +91,6 @@ pub struct Found {
     pub faults: Vec<String>,
 }
 
-impl CertId {
-    /// As in `shop.example.com`, `wildcard_.example.com`, `2001-db8--1`.
-    #[must_use]
-    pub fn of(name: &HostPattern) -> Self {
-        Self(
-            name.to_string()
-                .replacen('*', "wildcard_", 1)
-                .replace(':', "-"),
-        )
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn is_of(&self, ready: &Ready) -> bool {
-        let mut names = ready.facts.names.iter();
-        names.any(|name| Self::of(name) == *self)
-    }
-
-    /// The name that this stands for. A name without dots that reads as an address is one.
-    #[must_use]
-    pub fn name(&self) -> Option<HostPattern> {
-        let address = self.0.replace('-', ":");
-        let text = match address.parse::<std::net::Ipv6Addr>() {
-            Ok(_) => address,
-            Err(_) => self.0.replacen("wildcard_", "*", 1),
-        };
-        HostPattern::parse(&text).ok()
-    }
-}
-
 impl Vault {
     #[must_use]
     pub fn new(store: Store) -> Self {
@@ -186,7 +149,7 @@ impl Vault {
     /// When the store as a whole cannot be read.
     pub async fn generations(&self, id: &CertId) -> Result<Vec<Ready>, VaultError> {
         let mut ready = Vec::new();
-        for key in self.store.list(&format!("certs/{}/v", id.0)).await? {
+        for key in self.store.list(&format!("certs/{}/v", id.as_str())).await? {
             ready.extend(self.judged(id, &key, &mut Vec::new()).await?);
         }
         ready.reverse();
@@ -239,7 +202,7 @@ impl Vault {
         let mut ids: Vec<CertId> = keys
             .iter()
             .filter_map(|key| key.as_str().split('/').nth(1))
-            .map(|id| CertId(id.to_owned()))
+            .map(|id| CertId::of_key(id))
             .collect();
         ids.dedup();
         Ok(ids)
@@ -250,7 +213,7 @@ impl Vault {
     /// # Errors
     /// When the store fails; what was removed is gone.
     pub async fn remove(&self, id: &CertId) -> Result<(), VaultError> {
-        for key in self.store.list(&format!("certs/{}/", id.0)).await? {
+        for key in self.store.list(&format!("certs/{}/", id.as_str())).await? {
             self.store.delete(&key, &When::Always, None).await?;
         }
         Ok(())
@@ -301,7 +264,7 @@ impl Vault {
         id: &CertId,
         faults: &mut Vec<String>,
     ) -> Result<Option<Ready>, VaultError> {
-        let mut keys = self.store.list(&format!("certs/{}/v", id.0)).await?;
+        let mut keys = self.store.list(&format!("certs/{}/v", id.as_str())).await?;
         keys.reverse();
         for key in keys {
             if let Some(ready) = self.judged(id, &key, faults).await? {
@@ -313,7 +276,7 @@ impl Vault {
 
     async fn forget_old(&self, id: &CertId, newest: u64, lease: &Lease) -> Result<(), VaultError> {
         let oldest = generation_key(id, (newest + 1).saturating_sub(GENERATIONS_KEPT))?;
-        for key in self.store.list(&format!("certs/{}/v", id.0)).await? {
+        for key in self.store.list(&format!("certs/{}/v", id.as_str())).await? {
             if key.as_str() < oldest.as_str() {
                 self.store.delete(&key, &When::Always, Some(lease)).await?;
             }
@@ -372,7 +335,7 @@ fn blame(error: VaultError) -> Result<String, VaultError> {
 }
 
 fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
-    Key::new(&format!("certs/{}/{part}", id.0)).map_err(VaultError::Key)
+    Key::new(&format!("certs/{}/{part}", id.as_str())).map_err(VaultError::Key)
 }
 
 fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
