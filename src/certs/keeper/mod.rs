@@ -77,6 +77,8 @@ struct Desk {
     queue: Queue,
     /// Under way, and who waits for the outcome.
     tended: HashMap<HostPattern, Vec<oneshot::Sender<Outcome>>>,
+    /// Under way with options that have changed since.
+    outdated: HashSet<HostPattern>,
     done: mpsc::Sender<Done>,
 }
 
@@ -93,6 +95,7 @@ impl Keeper {
             wanted: HashSet::new(),
             queue: Queue::default(),
             tended: HashMap::new(),
+            outdated: HashSet::new(),
             done,
         };
         shutdown.spawn_attendant(desk.run(inbox, ended));
@@ -134,16 +137,19 @@ impl Desk {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
+                let before = self.works.tried();
                 self.works.adopt(options);
                 let names: HashSet<HostPattern> = names.into_iter().collect();
-                let now = self.clock.now();
-                for name in names.difference(&self.wanted) {
-                    self.queue.put(name.clone(), now);
+                let dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
+                dropped.iter().for_each(|name| self.queue.drop(name));
+                let known = std::mem::replace(&mut self.wanted, names);
+                if before == self.works.tried() {
+                    self.look_soon(|name| !known.contains(name));
+                } else {
+                    // What failed so may go well now.
+                    self.outdated.extend(self.tended.keys().cloned());
+                    self.look_soon(|_name| true);
                 }
-                for name in self.wanted.difference(&names) {
-                    self.queue.drop(name);
-                }
-                self.wanted = names;
             }
             Order::Renew(name, tell) => {
                 if let Some(waiting) = self.tended.get_mut(&name) {
@@ -155,6 +161,15 @@ impl Desk {
                     let _left = tell.send(Outcome::Unknown);
                 }
             }
+        }
+    }
+
+    /// Puts these of the wanted names in front, but for those under way.
+    fn look_soon(&mut self, is_meant: impl Fn(&HostPattern) -> bool) {
+        let now = self.clock.now();
+        let waiting = |name: &&HostPattern| !self.tended.contains_key(*name) && is_meant(name);
+        for name in self.wanted.iter().filter(waiting) {
+            self.queue.put(name.clone(), now);
         }
     }
 
@@ -189,9 +204,14 @@ impl Desk {
         for waiting in self.tended.remove(&done.name).unwrap_or_default() {
             let _left = waiting.send(done.outcome.clone());
         }
+        let now = self.clock.now();
+        let next = if self.outdated.remove(&done.name) {
+            now
+        } else {
+            done.next.min(now + LOOK_EVERY)
+        };
         if self.wanted.contains(&done.name) {
-            let latest = self.clock.now() + LOOK_EVERY;
-            self.queue.put(done.name, done.next.min(latest));
+            self.queue.put(done.name, next);
         }
     }
 }

@@ -154,6 +154,7 @@ impl Works {
             why,
             lease: Mutex::new(lease),
         };
+        let tried = self.tried();
         let issued = Box::pin(turn.issue_alive()).await;
         let lease = turn.lease.into_inner();
         let kept = match issued {
@@ -162,7 +163,7 @@ impl Works {
         };
         match kept {
             Ok(fresh) => self.welcome(name, id, &fresh, lease).await,
-            Err(error) => self.regret(name, id, ready.as_ref(), &error).await,
+            Err(error) => self.regret(name, id, ready.as_ref(), &error, &tried).await,
         }
     }
 
@@ -248,13 +249,14 @@ impl Works {
         id: &CertId,
         old: Option<&Ready>,
         error: &OrderError,
+        tried: &str,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         let mut state = self.vault.state(id).await?;
         let failure = Failure {
             class: error.class,
             retry_after: error.retry_after,
             detail: &error.problem,
-            tried: &self.tried(),
+            tried,
         };
         let validity = old.map(Ready::validity);
         let now = self.clock.now();
