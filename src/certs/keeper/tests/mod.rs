@@ -1,7 +1,6 @@
 //! The promise of the keeper, over years and against every fault: no certificate is asked for twice, and every name is served.
 
 mod crashes;
-mod crowd;
 mod damage;
 mod headline;
 mod refusals;
