@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One CA and the account there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaOptions {
     /// The URL of its directory.
     pub directory: String,
@@ -18,7 +18,7 @@ pub struct CaOptions {
 }
 
 /// An external account binding (RFC 8555 section 7.3.4).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Eab {
     pub kid: String,
     /// The raw secret, already decoded.

@@ -83,6 +83,8 @@ struct Desk {
     queue: Queue,
     /// Under way, and who waits for the outcome.
     tended: HashMap<HostPattern, Vec<oneshot::Sender<Outcome>>>,
+    /// Under way with options that have changed since.
+    outdated: HashSet<HostPattern>,
     done: mpsc::Sender<Done>,
 }
 
@@ -100,6 +102,7 @@ impl Keeper {
             demands: Demands::default(),
             queue: Queue::default(),
             tended: HashMap::new(),
+            outdated: HashSet::new(),
             done,
         };
         shutdown.spawn_attendant(desk.run(inbox, ended));
@@ -154,24 +157,22 @@ impl Desk {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Keep(names, options) => {
-                let tried = self.works.tried();
+                let before = self.works.tried();
                 self.works.adopt(options);
-                let is_new_way = self.works.tried() != tried;
                 let names: HashSet<HostPattern> = names.into_iter().collect();
-                let now = self.clock.now();
-                // What failed under other options is tried again at once.
-                for name in names
-                    .iter()
-                    .filter(|name| is_new_way || !self.wanted.contains(*name))
-                    .filter(|name| !self.tended.contains_key(*name))
-                {
-                    self.queue.put(name.clone(), now);
-                }
-                for name in self.wanted.difference(&names) {
+                let dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
+                for name in &dropped {
                     self.works.figures.forget(name);
                     self.queue.drop(name);
                 }
-                self.wanted = names;
+                let known = std::mem::replace(&mut self.wanted, names);
+                if before == self.works.tried() {
+                    self.look_soon(|name| !known.contains(name));
+                } else {
+                    // What failed so may go well now.
+                    self.outdated.extend(self.tended.keys().cloned());
+                    self.look_soon(|_name| true);
+                }
             }
             Order::Demand(name, tell) => self.demand(name, tell),
             Order::Renew(name, tell) => {
@@ -184,6 +185,15 @@ impl Desk {
                     let _left = tell.send(Outcome::Unknown);
                 }
             }
+        }
+    }
+
+    /// Puts these of the wanted names in front, but for those under way.
+    fn look_soon(&mut self, is_meant: impl Fn(&HostPattern) -> bool) {
+        let now = self.clock.now();
+        let waiting = |name: &&HostPattern| !self.tended.contains_key(*name) && is_meant(name);
+        for name in self.wanted.iter().filter(waiting) {
+            self.queue.put(name.clone(), now);
         }
     }
 
@@ -219,9 +229,13 @@ impl Desk {
             let _left = waiting.send(done.outcome.clone());
         }
         self.settle_demand(&done);
+        let now = self.clock.now();
+        let next = if self.outdated.remove(&done.name) {
+            now
+        } else {
+            done.next.min(now + LOOK_EVERY)
+        };
         if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
-            let latest = self.clock.now() + LOOK_EVERY;
-            let next = done.next.min(latest);
             self.works.figures.stands(&done.name, &done.outcome, next);
             self.queue.put(done.name, next);
         }

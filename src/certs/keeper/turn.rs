@@ -169,6 +169,7 @@ impl Works {
             why,
             lease: Mutex::new(lease),
         };
+        let tried = self.tried();
         let issued = Box::pin(turn.issue_alive()).await;
         let lease = turn.lease.into_inner();
         let kept = match issued {
@@ -177,7 +178,7 @@ impl Works {
         };
         match kept {
             Ok(fresh) => self.welcome(name, id, &fresh, lease).await,
-            Err(error) => self.regret(name, id, ready.as_ref(), &error).await,
+            Err(error) => self.regret(name, id, ready.as_ref(), &error, &tried).await,
         }
     }
 
@@ -264,6 +265,7 @@ impl Works {
         id: &CertId,
         old: Option<&Ready>,
         error: &OrderError,
+        tried: &str,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         self.figures.failed(error.class);
         let mut state = self.vault.state(id).await?;
@@ -271,7 +273,7 @@ impl Works {
             class: error.class,
             retry_after: error.retry_after,
             detail: &error.problem,
-            tried: &self.tried(),
+            tried,
         };
         let validity = old.map(Ready::validity);
         let now = self.clock.now();

@@ -1,6 +1,5 @@
 //! What tending a name needs: the store, the CAs, the answers, and the rules of the configuration.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,8 +72,8 @@ pub struct Works {
     /// The storage as people know it.
     pub(super) storage: String,
     options: ArcSwap<Options>,
-    /// Open CAs by directory.
-    cas: Mutex<HashMap<String, Arc<OnceCell<Arc<Ca>>>>>,
+    /// Open CAs, and those being opened.
+    cas: Mutex<Vec<(CaOptions, Arc<OnceCell<Arc<Ca>>>)>>,
     connect: Connect,
 }
 
@@ -135,7 +134,7 @@ impl Works {
         )
     }
 
-    /// CAs are opened anew: who we are there may have changed.
+    /// A CA is opened anew where who we are there has changed.
     pub(super) fn adopt(&self, options: Arc<Options>) {
         let storage = self.storage.clone();
         self.listener.hear(match &options.held {
@@ -145,16 +144,24 @@ impl Works {
             },
             None => Event::StorageKept { storage },
         });
-        self.options.store(options);
         let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
-        cas.clear();
+        cas.retain(|(known, _cell)| options.cas.contains(known));
+        drop(cas);
+        self.options.store(options);
     }
 
     /// The CA of these options, opened once; others do not wait for it. An account is made under a lease, and only if the ledger allows.
     pub(super) async fn ca(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {
         let cell = {
             let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
-            cas.entry(options.directory.clone()).or_default().clone()
+            match cas.iter().find(|(known, _cell)| known == options) {
+                Some((_known, cell)) => cell.clone(),
+                None => {
+                    let cell = Arc::<OnceCell<Arc<Ca>>>::default();
+                    cas.push((options.clone(), cell.clone()));
+                    cell
+                }
+            }
         };
         let opened = cell.get_or_try_init(|| Box::pin(self.open(options)));
         opened.await.cloned()

@@ -206,8 +206,10 @@ impl Shared {
     /// Whether objects lie below the key.
     fn is_folder(&self, key: &Key) -> bool {
         let below = format!("{key}/");
-        let mut keys = self.objects.keys();
-        keys.any(|other| other.as_str().starts_with(&below))
+        let from_here = self.objects.range(key..).map(|(other, _bytes)| other);
+        from_here
+            .take_while(|other| other.as_str().starts_with(key.as_str()))
+            .any(|other| other.as_str().starts_with(&below))
     }
 
     fn is_below_an_object(&self, key: &Key) -> bool {

@@ -1,7 +1,9 @@
 //! The promise of the keeper, over years and against every fault: no certificate is asked for twice, and every name is served.
 
 mod crashes;
+mod damage;
 mod headline;
 mod refusals;
+mod reload;
 mod simulation;
 mod time;

@@ -62,10 +62,8 @@ async fn a_wait_that_the_ca_asks_for_is_kept_over_restarts() {
 #[tokio::test(start_paused = true)]
 async fn the_next_ca_is_asked_when_the_first_is_limited() {
     let simulation = Simulation::new();
-    for _try in 0..3 {
-        let busy = Fault::Page(429, BUSY, Some("86400"));
-        simulation.ca.fault(Operation::NewOrder, busy);
-    }
+    let busy = Fault::Page(429, BUSY, Some("86400"));
+    simulation.ca.fault(Operation::NewOrder, busy);
     let process = simulation.boot(simulation.clock());
     let both = || options(&[LETS_ENCRYPT, FALLBACK]);
     process.keep(&["a.test"], both()).await;
