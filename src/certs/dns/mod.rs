@@ -69,9 +69,7 @@ impl Publisher {
         if !is_plain(value) || value.len() > VALUE_BYTES_MAX {
             return Err(DnsError::BadValue { name: name.into() });
         }
-        let asked = fqdn(name)?;
-        let target = delegation::follow(resolver, &asked).await?;
-        let record = fqdn(&target.to_ascii())?;
+        let (asked, record) = places(resolver, name).await?;
         let text = record.to_ascii();
         let id = match self {
             Self::Rfc2136(server) => server.append(&record, value).await.map(|()| None)?,
@@ -82,6 +80,27 @@ impl Publisher {
         Ok(Published {
             name: asked.to_ascii(),
             record: text,
+            value: value.into(),
+            id,
+        })
+    }
+
+    /// What an earlier process published at `name`, or may have, for this one to withdraw.
+    pub async fn recall(
+        &self,
+        resolver: &Resolver,
+        name: &str,
+        value: &str,
+    ) -> Result<Published, DnsError> {
+        let (asked, record) = places(resolver, name).await?;
+        let id = match self {
+            // It tells the id of a record to whoever creates it again.
+            Self::Cloudflare(account) => Some(account.create(&record, value).await?),
+            Self::Rfc2136(_) | Self::AcmeDns(_) | Self::Exec(_) => None,
+        };
+        Ok(Published {
+            name: asked.to_ascii(),
+            record: record.to_ascii(),
             value: value.into(),
             id,
         })
@@ -122,6 +141,14 @@ impl Published {
     pub fn value(&self) -> &str {
         &self.value
     }
+}
+
+/// The name that is asked for, and the one that it is delegated to.
+async fn places(resolver: &Resolver, name: &str) -> Result<(Name, Name), DnsError> {
+    let asked = fqdn(name)?;
+    let target = delegation::follow(resolver, &asked).await?;
+    let record = fqdn(&target.to_ascii())?;
+    Ok((asked, record))
 }
 
 /// An absolute name of letters, digits, hyphens and underscores: safe in messages, addresses and arguments.

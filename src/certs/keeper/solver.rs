@@ -90,15 +90,24 @@ impl Answers {
     }
 
     async fn withdraw(&self, challenge: &Challenge) {
+        let Some(dns) = &self.dns else {
+            return;
+        };
+        let (name, value) = (challenge.dns_name(), challenge.dns_value());
         let published = self
             .published
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(challenge.dns_name(), challenge.dns_value()));
-        let (Some(dns), Some(published)) = (&self.dns, published) else {
-            return;
+            .remove(&(name.clone(), value.clone()));
+        let withdrawn = async {
+            let published = match published {
+                Some(published) => published,
+                // By a process before this one.
+                None => dns.publisher.recall(&dns.resolver, &name, &value).await?,
+            };
+            dns.publisher.withdraw(&published).await
         };
-        if let Err(error) = dns.publisher.withdraw(&published).await {
+        if let Err(error) = withdrawn.await {
             tracing::warn!(name = %challenge.name, error = &error as &dyn std::error::Error, "a record was left in the DNS");
         }
     }

@@ -92,3 +92,16 @@ fn a_script_proves_a_wildcard_where_its_record_leads_to() {
         (door.home().read("called") == expected).then_some(())
     });
 }
+
+#[test]
+fn what_a_killed_process_published_is_cleaned_up_by_the_next() {
+    let address = own_address();
+    let knot = Knot::alone_at(address, &[("example.com", &served_by(address))]);
+    let ca = ca_asking(&knot);
+    let door = Door::up_in(home_with_script(&knot, &ca), &["up"]);
+    eventually("a record", || (!knot.txt(RECORD).is_empty()).then_some(()));
+    let _door = Door::up_in(door.kill(), &["up"]);
+    served(&ca, "any.shop.example.com");
+    assert_eq!(ca.issued(), 1);
+    cleaned_up(&knot, RECORD);
+}
