@@ -202,7 +202,7 @@ impl Vault {
         let mut ids: Vec<CertId> = keys
             .iter()
             .filter_map(|key| key.as_str().split('/').nth(1))
-            .map(|id| CertId::of_key(id))
+            .map(CertId::of_key)
             .collect();
         ids.dedup();
         Ok(ids)

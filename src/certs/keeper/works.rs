@@ -57,6 +57,9 @@ pub struct Dns {
     pub resolver: Arc<Resolver>,
 }
 
+/// A CA that is open, or being opened.
+type Opening = Arc<OnceCell<Arc<Ca>>>;
+
 /// Makes the way to a CA.
 pub type Connect = Arc<dyn Fn(&CaOptions) -> Result<Arc<dyn Transport>, String> + Send + Sync>;
 
@@ -73,7 +76,7 @@ pub struct Works {
     pub(super) storage: String,
     options: ArcSwap<Options>,
     /// Open CAs, and those being opened.
-    cas: Mutex<Vec<(CaOptions, Arc<OnceCell<Arc<Ca>>>)>>,
+    cas: Mutex<Vec<(CaOptions, Opening)>>,
     connect: Connect,
 }
 
@@ -157,7 +160,7 @@ impl Works {
             match cas.iter().find(|(known, _cell)| known == options) {
                 Some((_known, cell)) => cell.clone(),
                 None => {
-                    let cell = Arc::<OnceCell<Arc<Ca>>>::default();
+                    let cell = Opening::default();
                     cas.push((options.clone(), cell.clone()));
                     cell
                 }
