@@ -5,5 +5,6 @@ mod damage;
 mod headline;
 mod refusals;
 mod reload;
+mod schedules;
 mod simulation;
 mod time;
