@@ -19,7 +19,7 @@ use crate::certs::acme::solver::Solver as _;
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::solver::Answers;
 use crate::certs::keeper::turn::Why;
-use crate::certs::keeper::works::{Works, refused};
+use crate::certs::keeper::works::Works;
 use crate::certs::ledger::Purpose;
 use crate::certs::ledger::limits::Limits;
 use crate::certs::ledger::told::Told;
@@ -176,7 +176,7 @@ impl Turn<'_> {
         });
         change
             .await
-            .map_err(|error| refused(error, &self.works.clock))?;
+            .map_err(|error| self.works.refused_order(directory, error))?;
         self.remember((purpose != Purpose::AriRenewal).then_some(admitted))
             .await?;
         Ok(admitted)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
@@ -19,7 +20,8 @@ use crate::certs::dns::Publisher;
 use crate::certs::dns::resolver::Resolver;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
-use crate::certs::ledger::limits::Limits;
+use crate::certs::ledger::limits::{Limit, Limits};
+use crate::certs::ledger::refusal::Reason;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
 use crate::certs::vault::Vault;
@@ -70,8 +72,13 @@ pub struct Works {
     options: ArcSwap<Options>,
     /// Open CAs by directory.
     cas: Mutex<HashMap<String, Arc<OnceCell<Arc<Ca>>>>>,
+    /// When the last of those who wait for new orders may try again, by directory.
+    turns: Mutex<HashMap<String, SystemTime>>,
     connect: Connect,
 }
+
+/// Turns are not given further away: nobody waits for longer than a day without another try.
+const TURNS_WITHIN: Duration = Duration::from_secs(20 * 60 * 60);
 
 impl Works {
     /// Nothing is asked of anybody yet.
@@ -95,6 +102,7 @@ impl Works {
             storage,
             options: ArcSwap::default(),
             cas: Mutex::default(),
+            turns: Mutex::default(),
             connect,
         }
     }
@@ -167,6 +175,30 @@ impl Works {
         Ok(Arc::new(ca))
     }
 
+    /// A refusal of the ledger as a failure of an order. Who waits for the same limit comes back one after the other, as it
+    /// refills, and not all at once.
+    pub(super) fn refused_order(&self, directory: &str, error: LedgerError) -> OrderError {
+        let LedgerError::Refused(mut refusal) = error else {
+            return refused(error, &self.clock);
+        };
+        if let Reason::UsedUp {
+            limit: Limit::NewOrders,
+            capacity,
+            window,
+            ..
+        } = &refusal.reason
+        {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = turns.entry(directory.to_owned()).or_insert(refusal.free_at);
+            if *turn < refusal.free_at || *turn > self.clock.now() + TURNS_WITHIN {
+                *turn = refusal.free_at;
+            }
+            refusal.free_at = *turn;
+            *turn += *window / (*capacity).max(1);
+        }
+        refused(LedgerError::Refused(refusal), &self.clock)
+    }
+
     async fn admit_account(&self, directory: &str) -> Result<(), OrderError> {
         let limits = Limits::of(directory);
         let admitted = self.ledgers.change(directory, |ledger, now| {
@@ -179,7 +211,7 @@ impl Works {
 }
 
 /// A refusal of the ledger, or its absence, as a failure of an order.
-pub(super) fn refused(error: LedgerError, clock: &Clock) -> OrderError {
+fn refused(error: LedgerError, clock: &Clock) -> OrderError {
     match error {
         LedgerError::Refused(refusal) => OrderError {
             retry_after: refusal.free_at.duration_since(clock.now()).ok(),
@@ -196,7 +228,7 @@ fn fault(side: Side, error: impl fmt::Display) -> OrderError {
 }
 
 /// How long making an account may take.
-const ACCOUNT_LEASE: std::time::Duration = std::time::Duration::from_secs(120);
+const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
 
 /// The account of a CA in the store.
 struct Account<'a> {
