@@ -1,6 +1,7 @@
 //! The promise of the keeper, over years and against every fault: no certificate is asked for twice, and every name is served.
 
 mod crashes;
+mod crowd;
 mod damage;
 mod headline;
 mod refusals;
