@@ -24,8 +24,22 @@ enum Step {
     Meet(u64, Fault),
 }
 
+#[tokio::test(start_paused = true)]
+async fn deaths_between_the_ledger_and_the_order_lock_nothing() {
+    for write in 1..8 {
+        for moment in [Moment::Before, Moment::After] {
+            let steps = vec![Step::DieAt(write, moment); 6];
+            live(&steps).await;
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_schedule_costs_more_than_is_due(steps in vec(step(), 1..24)) {
