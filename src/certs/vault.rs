@@ -156,7 +156,7 @@ impl Vault {
         Ok(ready)
     }
 
-    /// How far the name's order is. Of a damaged journal nothing can be gone on with: the ledger knows that it was begun.
+    /// How far the name's order is. With a damaged journal nothing can be gone on with: it is idle.
     ///
     /// # Errors
     /// When the store fails.

@@ -19,7 +19,7 @@ use crate::certs::acme::solver::Solver as _;
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::solver::Answers;
 use crate::certs::keeper::turn::Why;
-use crate::certs::keeper::works::{Works, refused};
+use crate::certs::keeper::works::Works;
 use crate::certs::ledger::Purpose;
 use crate::certs::ledger::limits::Limits;
 use crate::certs::ledger::told::Told;
@@ -162,23 +162,29 @@ impl Turn<'_> {
         }
     }
 
-    /// Spends what the order spends, and remembers when.
+    /// Remembers when, and then spends what the order spends: of what was spent for an order that a crash kept from being sent
+    /// nothing is lost.
     async fn admit(
         &self,
         directory: &str,
         names: &BTreeSet<String>,
     ) -> Result<SystemTime, OrderError> {
         let (limits, purpose) = (Limits::of(directory), self.purpose());
-        let mut admitted = self.works.clock.now();
-        let change = self.works.ledgers.change(directory, |ledger, now| {
-            admitted = now;
-            ledger.admit(limits, names, purpose, now)
-        });
-        change
-            .await
-            .map_err(|error| refused(error, &self.works.clock))?;
+        let refused = |error| self.works.refused_order(directory, error);
+        if let Some(unsent) = self.state.admitted.map(SystemTime::from) {
+            let change = self.works.ledgers.change(directory, |ledger, now| {
+                ledger.not_issued(limits, names, unsent, now);
+                Ok(())
+            });
+            change.await.map_err(refused)?;
+        }
+        let admitted = self.works.clock.now();
         self.remember((purpose != Purpose::AriRenewal).then_some(admitted))
             .await?;
+        let change = self.works.ledgers.change(directory, |ledger, _now| {
+            ledger.admit(limits, names, purpose, admitted)
+        });
+        change.await.map_err(refused)?;
         Ok(admitted)
     }
 

@@ -303,6 +303,10 @@ impl Works {
         });
         let outcome = failed(&failures);
         state.failures = Some(failures);
+        if error.side == Side::Options && error.class == Class::Limited {
+            // Refused before anything was spent.
+            state.admitted = None;
+        }
         self.vault.save_state(id, &state).await?;
         Ok((outcome, again))
     }

@@ -1,7 +1,9 @@
 //! What tending a name needs: the store, the CAs, the answers, and the rules of the configuration.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
@@ -20,7 +22,8 @@ use crate::certs::keeper::demand::Ask;
 use crate::certs::keeper::figures::Figures;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
-use crate::certs::ledger::limits::Limits;
+use crate::certs::ledger::limits::{Limit, Limits};
+use crate::certs::ledger::refusal::Reason;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
 use crate::certs::vault::Vault;
@@ -77,8 +80,13 @@ pub struct Works {
     options: ArcSwap<Options>,
     /// Open CAs, and those being opened.
     cas: Mutex<Vec<(CaOptions, Opening)>>,
+    /// When the last of those who wait for new orders may try again, by directory.
+    turns: Mutex<HashMap<String, SystemTime>>,
     connect: Connect,
 }
+
+/// Turns are not given further away: nobody waits for longer than a day without another try.
+const TURNS_WITHIN: Duration = Duration::from_secs(20 * 60 * 60);
 
 impl Works {
     /// Nothing is asked of anybody yet.
@@ -103,6 +111,7 @@ impl Works {
             storage,
             options: ArcSwap::default(),
             cas: Mutex::default(),
+            turns: Mutex::default(),
             connect,
         }
     }
@@ -189,6 +198,30 @@ impl Works {
         Ok(Arc::new(ca))
     }
 
+    /// A refusal of the ledger as a failure of an order. Who waits for the same limit comes back one after the other, as it
+    /// refills, and not all at once.
+    pub(super) fn refused_order(&self, directory: &str, error: LedgerError) -> OrderError {
+        let LedgerError::Refused(mut refusal) = error else {
+            return refused(error, &self.clock);
+        };
+        if let Reason::UsedUp {
+            limit: Limit::NewOrders,
+            capacity,
+            window,
+            ..
+        } = &refusal.reason
+        {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = turns.entry(directory.to_owned()).or_insert(refusal.free_at);
+            if *turn < refusal.free_at || *turn > self.clock.now() + TURNS_WITHIN {
+                *turn = refusal.free_at;
+            }
+            refusal.free_at = *turn;
+            *turn += *window / (*capacity).max(1);
+        }
+        refused(LedgerError::Refused(refusal), &self.clock)
+    }
+
     async fn admit_account(&self, directory: &str) -> Result<(), OrderError> {
         let limits = Limits::of(directory);
         let admitted = self.ledgers.change(directory, |ledger, now| {
@@ -201,7 +234,7 @@ impl Works {
 }
 
 /// A refusal of the ledger, or its absence, as a failure of an order.
-pub(super) fn refused(error: LedgerError, clock: &Clock) -> OrderError {
+fn refused(error: LedgerError, clock: &Clock) -> OrderError {
     match error {
         LedgerError::Refused(refusal) => OrderError {
             retry_after: refusal.free_at.duration_since(clock.now()).ok(),
@@ -218,7 +251,7 @@ fn fault(side: Side, error: impl fmt::Display) -> OrderError {
 }
 
 /// How long making an account may take.
-const ACCOUNT_LEASE: std::time::Duration = std::time::Duration::from_secs(120);
+const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
 
 /// The account of a CA in the store.
 struct Account<'a> {

@@ -1,9 +1,11 @@
 //! The promise of the keeper, over years and against every fault: no certificate is asked for twice, and every name is served.
 
 mod crashes;
+mod crowd;
 mod damage;
 mod headline;
 mod refusals;
 mod reload;
+mod schedules;
 mod simulation;
 mod time;
