@@ -175,11 +175,7 @@ impl Resolver {
             Slot::LocalCa => self.locally(name, now),
             Slot::Kept(index) => {
                 let kept = plan.kept.get(*index as usize)?;
-                let certified = kept.certified(name, &self.0.shelf);
-                match plan.meanwhile {
-                    Meanwhile::Refuse => certified,
-                    Meanwhile::LocalCa => certified.or_else(|| self.locally(name, now)),
-                }
+                kept.certified(name, &self.0.shelf)
             }
             Slot::Refused => None,
         }
@@ -212,6 +208,22 @@ impl Resolver {
     /// Who obtains certificates at the first handshake from now on.
     pub fn obtain_by(&self, demand: Demand) {
         self.0.demand.store(Some(Arc::new(demand)));
+    }
+
+    /// What a kept name shows while it has no certificate of its own and none can be obtained at once.
+    #[must_use]
+    pub fn stand_in(
+        &self,
+        plan: &Plan,
+        slot: usize,
+        name: &HostName,
+        now: SystemTime,
+    ) -> Option<Arc<CertifiedKey>> {
+        let is_kept = matches!(plan.slots.get(slot), Some(Slot::Kept(_)));
+        match plan.meanwhile {
+            Meanwhile::LocalCa if is_kept => self.locally(name, now),
+            Meanwhile::LocalCa | Meanwhile::Refuse => None,
+        }
     }
 
     fn locally(&self, name: &HostName, now: SystemTime) -> Option<Arc<CertifiedKey>> {

@@ -216,13 +216,15 @@ async fn open(
     permit: Permit,
     deadline: Deadline,
 ) {
-    let mut found = policy(&worker, &hello, from, &home);
+    let mut found = policy(&worker, &hello, from, &home, Worker::certificate);
     if found.is_none()
         && let Some(name) = worker.obtainable(home.slot, hello.name.as_ref())
         && deadline.within(Box::pin(worker.obtain(name))).await == Ok(true)
     {
-        found = policy(&worker, &hello, from, &home);
+        found = policy(&worker, &hello, from, &home, Worker::certificate);
     }
+    // Last: it would hide that there is a better one in the store, or to be had.
+    let found = found.or_else(|| policy(&worker, &hello, from, &home, Worker::stand_in));
     let Some(policy) = found else {
         worker.context.counters.refused(Refused::NoCertificate);
         tracing::debug!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
@@ -267,13 +269,14 @@ fn policy(
     hello: &Hello,
     from: From,
     home: &Home,
+    source: fn(&Worker, u32, &HostName) -> Option<Arc<CertifiedKey>>,
 ) -> Option<Arc<rustls::ServerConfig>> {
     let (Service::Secure(tls, _) | Service::Tcp(tls, _)) = &home.site.service else {
         return None;
     };
     let address = || HostName::from_ip(from.local.ip());
     let name = hello.name.clone().unwrap_or_else(address);
-    let certificate = worker.certificate(home.slot, &name)?;
+    let certificate = source(worker, home.slot, &name)?;
     Some(worker.policies.handshake(tls, certificate))
 }
 

@@ -174,6 +174,16 @@ impl Worker {
             .certified(&current.plan, slot as usize, name, self.context.now())
     }
 
+    /// What stands in for the certificate of a slot that has none.
+    #[must_use]
+    pub(super) fn stand_in(&self, slot: u32, name: &HostName) -> Option<Arc<CertifiedKey>> {
+        let current = self.current();
+        let now = self.context.now();
+        current
+            .resolver
+            .stand_in(&current.plan, slot as usize, name, now)
+    }
+
     /// What may come while the handshake for this name waits.
     #[must_use]
     pub(super) fn obtainable(&self, slot: u32, name: Option<&HostName>) -> Option<HostPattern> {

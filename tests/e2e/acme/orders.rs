@@ -132,3 +132,15 @@ fn a_certificate_comes_at_the_first_handshake_of_an_allowed_name_and_for_no_othe
     try_tls(ca.tls(), &roots, "allowed.dev.example.com", &[]).unwrap();
     assert_eq!(ca.issued(), 1);
 }
+
+#[test]
+fn a_name_on_demand_gets_its_own_certificate_though_the_local_ca_serves_meanwhile() {
+    let ca = Pebble::start();
+    let ask = Backend::saying("yes");
+    let keys = format!(
+        "meanwhile = \"internal\"\non_demand = {{ ask = \"http://{}/may\" }}",
+        ask.address
+    );
+    let _door = Door::up(&config(&ca, &keys, &site("*.dev.example.com")));
+    try_tls(ca.tls(), &ca.issued_roots(), "a.dev.example.com", &[]).unwrap();
+}
