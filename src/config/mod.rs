@@ -15,6 +15,7 @@ pub mod listen;
 mod load;
 mod loops;
 mod names;
+pub mod offer;
 mod outcome;
 mod paths;
 pub mod problem;

@@ -20,8 +20,14 @@
 
 pub mod claim;
 pub mod client;
+pub mod command;
 pub mod health;
+pub mod leases;
+pub mod owner;
 pub mod place;
 pub mod readiness;
 pub mod renewal;
+pub mod saved;
 pub mod server;
+pub mod session;
+pub mod status;

@@ -1,0 +1,3 @@
+//! A guest's conversation with its holder: begun as an HTTP/1.1 upgrade, then JSON lines both ways, with descriptors beside them.
+
+pub mod message;
