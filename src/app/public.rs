@@ -42,6 +42,7 @@ use crate::storage::store::Store;
 pub(super) struct Keeping {
     folder: PathBuf,
     clock: Clock,
+    store: Store,
     works: Arc<Works>,
     keeper: Keeper,
     post: Post,
@@ -54,7 +55,7 @@ impl Keeping {
         let store = Store::files(folder.clone(), clock.clone());
         let post = Post::open(store.clone(), clock.clone(), shutdown);
         let works = Arc::new(Works::new(
-            store,
+            store.clone(),
             clock.clone(),
             resolver.shelf().clone(),
             resolver.challenges().clone(),
@@ -71,6 +72,7 @@ impl Keeping {
         Self {
             folder,
             clock,
+            store,
             keeper,
             works,
             post,
@@ -80,6 +82,11 @@ impl Keeping {
     /// Puts what is kept of the plan's names where handshakes find it.
     pub(super) async fn load(&self, plan: &Plan, config: &Config) {
         self.works.load(&names(plan, config)).await;
+    }
+
+    /// What outlives the process.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Renews for whoever asks at the control socket.
@@ -116,6 +123,7 @@ impl App {
             keeper,
             works,
             post,
+            ..
         } = &self.keeping;
         if let Err(error) = post.adopt(&self.loaded.config.alerts) {
             tracing::error!(%error, "`alerts.webhook` cannot be used: nobody else is told");

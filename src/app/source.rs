@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config;
+use crate::config::offer::{Offer, OfferedText};
 use crate::config::{Loaded, Refused};
 
 /// What was named on the command line.
@@ -31,6 +32,29 @@ impl Source {
             }
             Self::Arguments(arguments) => config::from_arguments(arguments),
             Self::Text { name, text } => config::read(name, text),
+        }
+    }
+
+    /// Reads the configuration together with everything that another process needs to read the same.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn offer(&self, previous: Option<&Loaded>) -> Result<(Offer, Loaded), Refused> {
+        match self {
+            Self::File { path, arguments } => Offer::of(Some(path), arguments, previous),
+            Self::Arguments(arguments) => Offer::of(None, arguments, previous),
+            Self::Text { name, text } => {
+                let loaded = config::read(name, text)?;
+                let main = OfferedText {
+                    path: name.clone(),
+                    text: text.clone(),
+                };
+                let offer = Offer {
+                    main: Some(main),
+                    ..Offer::default()
+                };
+                Ok((offer, loaded))
+            }
         }
     }
 

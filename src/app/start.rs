@@ -50,9 +50,20 @@ pub struct Setup {
     /// Read from the source.
     pub loaded: Loaded,
     pub storage: Storage,
-    pub control: Place,
-    /// Sockets from a service manager.
-    pub passed: Passed,
+    /// Who we are, for those who are told.
+    pub owner: Owner,
+    /// What the own sites do where a guest of an earlier holder has a name.
+    pub insistence: Insistence,
+    pub origin: Beginning,
+}
+
+/// With what a door begins.
+#[derive(Debug)]
+pub enum Beginning {
+    /// The lock, and sockets from a service manager.
+    Fresh { claim: Claim, passed: Passed },
+    /// What another process hands over.
+    Inherited(Box<Heritage>),
 }
 
 /// Why onedoor does not start.
@@ -113,45 +124,82 @@ impl App {
             source,
             loaded,
             storage,
-            control,
-            passed,
+            owner,
+            insistence,
+            origin,
         } = setup;
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
         let folder = storage.path("");
-        let resolver = Resolver::new(storage);
-        let prepared = prepare(loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
+        let resolver = Resolver::new(storage.clone());
+        let shutdown = Shutdown::new();
+        let mut keeping = Keeping::start(folder, &resolver, &shutdown);
+        let own = Arc::new(loaded);
+        let mut guests = Guests::new();
+        let begun = Begun::of(origin, &mut guests, &storage, &own).map_err(StartError::Control)?;
+        claim_for_file(&own, &mut guests, owner.clone(), insistence);
+        saved::restore(keeping.store(), &storage, &own, &mut guests).await;
+        let merged = guests.compose(&own);
+        let prepared =
+            prepare(merged.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
-        let claim = Claim::take(&control).await.map_err(StartError::Control)?;
         let config = &prepared.loaded.config;
-        let (listeners, notes) = Listeners::default()
-            .bind(&sockets_of(config, LOOPBACK), config, passed)
+        let Begun {
+            claim,
+            control,
+            mut listeners,
+            passed,
+            revision,
+        } = begun;
+        let wanted = sockets_of(config, LOOPBACK);
+        let (fresh, notes) = listeners
+            .bind(&wanted, config, passed)
             .map_err(StartError::Ports)?;
         notes.iter().for_each(|note| tracing::info!("{note}"));
+        listeners.take_in(fresh);
+        listeners.retain(&wanted);
         let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
+        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of);
         warn_of_few(connections_max, &loaded.config);
-        let shutdown = Shutdown::new();
-        let keeping = Keeping::start(folder, &resolver, &shutdown);
         keeping.load(&current.plan, &loaded.config).await;
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
+        let taps = Arc::new(Taps::default());
         let options = Options {
             current: current.clone(),
             policies,
             access: access.clone(),
+            taps: taps.clone(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let signals = Signals::new().map_err(StartError::System)?;
-        let socket = claim.listen().map_err(StartError::Control)?;
-        server::start(socket, seen, keeping.renewer(), &shutdown).map_err(StartError::System)?;
+        let socket = match control {
+            Some(inherited) => inherited,
+            None => claim.listen().map_err(StartError::Control)?,
+        };
+        let (asked, commands) = mpsc::channel(COMMANDS_MAX);
+        let sources = Sources {
+            health: seen,
+            renewer: keeping.renewer(),
+            commands: asked,
+            probe: probing::probe(),
+        };
+        let control = socket.try_clone().map_err(StartError::System)?;
+        let answering =
+            server::start(socket, sources, &shutdown).map_err(StartError::System)?;
         let mut files = FileWatch::new();
-        files.follow(&loaded);
+        files.follow(&own);
         let mut app = Self {
             source,
+            own,
+            guests,
+            origin: merged.origin,
             loaded,
+            owner,
+            insistence,
+            storage,
             resolver,
             keeping,
             current,
@@ -161,11 +209,20 @@ impl App {
             capacity,
             connections_max,
             access,
+            taps,
             health,
             files,
             signals,
             shutdown,
             claim,
+            control,
+            answering: Some(answering),
+            commands,
+            postponed: VecDeque::new(),
+            successor: None,
+            attended: None,
+            last_refusal: None,
+            shadowed: Vec::new(),
         };
         app.listeners
             .accept(&app.workers, &app.capacity)
@@ -197,6 +254,53 @@ impl App {
         );
         if let Err(error) = readiness::ready(&summary) {
             tracing::warn!(%error, "the service manager was not told");
+        }
+    }
+}
+
+/// What a door begins with, by whichever way.
+struct Begun {
+    claim: Claim,
+    control: Option<UnixListener>,
+    listeners: Listeners,
+    passed: Passed,
+    revision: u64,
+}
+
+impl Begun {
+    fn of(
+        origin: Beginning,
+        guests: &mut Guests,
+        storage: &Storage,
+        own: &Loaded,
+    ) -> Result<Self, ClaimProblem> {
+        match origin {
+            Beginning::Fresh { claim, passed } => {
+                luggage::discard_all(storage);
+                Ok(Self {
+                    claim,
+                    control: None,
+                    listeners: Listeners::default(),
+                    passed,
+                    revision: 1,
+                })
+            }
+            Beginning::Inherited(heritage) => {
+                let Heritage {
+                    estate,
+                    claim,
+                    control,
+                    sockets,
+                } = *heritage;
+                guests.take_over(&estate, storage, own);
+                Ok(Self {
+                    claim,
+                    control: Some(control),
+                    listeners: Listeners::inherit(sockets),
+                    passed: Passed::none(),
+                    revision: estate.revision + 1,
+                })
+            }
         }
     }
 }
@@ -241,7 +345,7 @@ pub(super) fn tell_remarks(remarks: &[String]) {
     }
 }
 
-fn spoken(kind: Kind) -> Spoken {
+pub(super) fn spoken(kind: Kind) -> Spoken {
     match kind {
         Kind::Tls => Spoken::Tls,
         Kind::Plain => Spoken::Plain,
@@ -257,7 +361,7 @@ pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-fn timestamp() -> Timestamp {
+pub(super) fn timestamp() -> Timestamp {
     Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -8,6 +8,7 @@ mod place;
 mod quota;
 mod say;
 mod scratch;
+mod serving;
 mod table;
 mod up;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use place::ControlArguments;
 
 use crate::ports::passed::Passed;
 
@@ -75,9 +77,14 @@ struct UpArguments {
     /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
+    /// Do not let another onedoor serve these sites
+    #[arg(long)]
+    no_join: bool,
+    /// Serve names that somebody else has until this ends
+    #[arg(long)]
+    replace: bool,
     /// Sites, as in `app.localhost=3000`
     #[arg(value_name = "HOST=TARGET")]
     sites: Vec<String>,
@@ -110,9 +117,8 @@ struct DemoArguments {
 
 #[derive(Debug, clap::Args)]
 struct HealthArguments {
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Print what it says, as JSON
     #[arg(long)]
     json: bool,
