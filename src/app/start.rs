@@ -141,6 +141,7 @@ impl App {
             current: current.clone(),
             policies,
             access: access.clone(),
+            taps: Arc::default(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
