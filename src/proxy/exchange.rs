@@ -133,7 +133,7 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Ok(Routed::ToHttps(response)) => return answered(own_answer(record, response)),
         Err(fault) => return answered(own_reply(record, fault)),
     };
-    record.logging = rule.log;
+    record.logging = Some(rule.log);
     match &rule.action {
         Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, rule, record))),
         Action::Redirect(redirect) => {
