@@ -18,6 +18,7 @@ use crate::control::owner::Owner;
 use crate::control::session::message::{
     Accepted, Join, LogForm, PROTOCOL, PROTOCOL_MIN, Refusal, Told, Versions, Welcome,
 };
+use crate::hostname::HostPattern;
 use crate::observe::record::Format;
 
 /// What obeying a command leads to.
@@ -70,7 +71,13 @@ impl App {
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Explain { url, reply } => drop(reply.send(self.explain(&url))),
             Command::Watch { host, log, reply } => {
-                drop(reply.send(self.taps.watch(host, format_of(log))));
+                let host = host.map(|host| HostPattern::parse(&host)).transpose();
+                // Without an answer it is heard that nobody is to be watched, or that too many watch.
+                if let Ok(host) = host
+                    && let Ok(lines) = self.taps.watch(host, format_of(log))
+                {
+                    drop(reply.send(lines));
+                }
             }
             Command::Reload(reply) => {
                 self.reload(Why::Asked).await;
@@ -146,8 +153,9 @@ impl App {
             line: Some(line),
             away_until: None,
         };
-        let notes = self.put_in_force(guests, lease, party).await?;
-        self.tap(id);
+        self.tap(id, &party);
+        let joined = Box::pin(self.put_in_force(guests, lease, party)).await;
+        let notes = joined.inspect_err(|_refused| self.taps.remove(id.0))?;
         if let Some(lease) = self.guests.table.lease(id) {
             let Owner { pid, command, .. } = &lease.owner;
             tracing::info!(lease = %id, pid, command, "a guest joined");
@@ -172,7 +180,9 @@ impl App {
             return Err(not_allowed("this lease belongs to another user"));
         }
         self.guests.found(id, line, log);
-        self.tap(id);
+        if let Some(party) = self.guests.party(id) {
+            self.tap(id, party);
+        }
         let unchanged = self
             .guests
             .party(id)
@@ -343,10 +353,7 @@ impl App {
     }
 
     /// Sends the lines of a guest's sites to it.
-    pub(super) fn tap(&self, id: LeaseId) {
-        let Some(party) = self.guests.party(id) else {
-            return;
-        };
+    fn tap(&self, id: LeaseId, party: &Party) {
         let Some(line) = party.line.clone() else {
             return;
         };
