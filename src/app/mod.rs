@@ -2,6 +2,7 @@
 
 mod alerts;
 pub mod banner;
+mod issuing;
 mod listeners;
 pub mod prepare;
 mod public;
@@ -26,9 +27,9 @@ use crate::door::accept::Capacity;
 use crate::door::{Current, Handle};
 use crate::observe::access::AccessLog;
 use crate::shutdown::Shutdown;
+pub use issuing::held;
 use listeners::Listeners;
 use public::Keeping;
-pub use public::held;
 use source::Source;
 pub use start::{LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;

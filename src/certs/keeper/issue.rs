@@ -1,7 +1,6 @@
 //! Getting one certificate: from the CAs in turn, past the ledger, along the journal.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex as SyncMutex;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -234,8 +233,6 @@ impl Turn<'_> {
         Answers {
             challenges: self.works.challenges.clone(),
             dns: self.works.options().dns.clone(),
-            clock: self.works.clock.clone(),
-            published: SyncMutex::default(),
         }
     }
 

@@ -3,14 +3,18 @@
 //! One queue, nearest first; a few names are tended at a time, each by a task that a reload does not touch. What a task needs to
 //! know is read from the store, so a restart changes nothing.
 
+mod account;
 mod advice;
 pub mod demand;
 mod due;
 pub mod figures;
+mod held;
 mod issue;
 pub mod ledgers;
 pub mod listener;
+mod options;
 mod queue;
+mod records;
 mod solver;
 #[cfg(test)]
 mod tests;
@@ -28,8 +32,11 @@ use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use demand::Demands;
 pub use due::{due, next_look};
+pub use held::Held;
+pub use options::Options;
 use queue::Queue;
-pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
+pub use records::{Dns, Records};
+pub use works::{Connect, Works, over_the_network};
 
 /// Names that are tended at a time.
 const TENDED_MAX: usize = 8;
