@@ -21,6 +21,25 @@ async fn a_dropped_name_is_renewed_no_more_and_its_files_stay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_three_names_one_that_is_renamed_costs_one() {
+    let simulation = Simulation::new();
+    let process = simulation.start(&["a.test", "b.test", "old.c.test"]).await;
+    tokio::time::sleep(DAY).await;
+    assert_eq!(simulation.bill(), (3, 0));
+    let renamed = ["a.test", "b.test", "new.c.test"];
+    process.keep(&renamed, options(&[LETS_ENCRYPT])).await;
+    tokio::time::sleep(DAY).await;
+    assert_eq!(simulation.bill(), (4, 0));
+    process.kill().await;
+    let process = simulation.start(&renamed).await;
+    tokio::time::sleep(70 * DAY).await;
+    assert_eq!(simulation.bill(), (7, 0));
+    for name in renamed {
+        assert_eq!(process.serves(name).unwrap().bundle.generation, 2, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_at_any_moment_cancels_no_order_and_repeats_none() {
     for millis in (0..8_000).step_by(250) {
         let simulation = Simulation::new();
