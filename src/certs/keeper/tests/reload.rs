@@ -12,6 +12,8 @@ async fn a_dropped_name_is_renewed_no_more_and_its_files_stay() {
     process.keep(&["a.test"], options(&[LETS_ENCRYPT])).await;
     tokio::time::sleep(80 * DAY).await;
     assert_eq!(simulation.bill(), (3, 0));
+    // Nobody would see that it is shown after its end.
+    assert!(process.serves("b.test").is_none());
     let left = simulation.stored("b.test").await.unwrap();
     assert_eq!(left.bundle.generation, 1);
     let both = ["a.test", "b.test"];
