@@ -192,11 +192,11 @@ impl Desk {
                 let before = self.works.tried();
                 self.works.adopt(options);
                 let names: HashSet<HostPattern> = names.into_iter().collect();
-                let mut dropped: HashSet<_> = self.wanted.difference(&names).cloned().collect();
+                let mut dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
                 if self.works.options().on_demand.is_none() {
                     dropped.extend(self.demands.granted.difference(&names).cloned());
                 }
-                self.forget(dropped);
+                self.forget(&dropped);
                 let known = std::mem::replace(&mut self.wanted, names);
                 if before == self.works.tried() {
                     self.look_soon(|name| !known.contains(name));
@@ -221,14 +221,13 @@ impl Desk {
     }
 
     /// Sees to these names no more. One that is under way goes on to its end.
-    fn forget(&mut self, names: HashSet<HostPattern>) {
-        for name in &names {
+    fn forget(&mut self, names: &[HostPattern]) {
+        for name in names {
             self.demands.granted.remove(name);
             self.works.figures.forget(name);
             self.queue.drop(name);
         }
-        let names: Vec<HostPattern> = names.into_iter().collect();
-        self.works.shelf.clear(&names);
+        self.works.shelf.clear(names);
     }
 
     /// Puts these of the wanted names in front, but for those under way.
@@ -293,7 +292,7 @@ impl Desk {
             self.works.figures.stands(&done.name, &done.outcome, next);
             self.queue.put(done.name, next);
         } else if self.works.shelf.has(&done.name) {
-            self.forget(HashSet::from([done.name]));
+            self.forget(&[done.name]);
         }
     }
 }
