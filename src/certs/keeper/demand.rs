@@ -108,40 +108,38 @@ impl Desk {
             let _left = tell.send(Outcome::Unknown);
             return;
         }
-        self.queue.drop(&pattern);
-        self.tended.insert(pattern.clone(), vec![tell]);
-        let (works, done) = (self.works.clone(), self.done.clone());
-        self.shutdown.spawn_attendant(async move {
-            let allowed = match (&works.options().on_demand, &pattern) {
+        let (works, name) = (self.works.clone(), pattern.clone());
+        let asking = async move {
+            let allowed = match (&works.options().on_demand, &name) {
                 (Some(ask), HostPattern::Exact(name)) => ask.allows(name).await,
                 (Some(_) | None, _) => false,
             };
-            let (outcome, next) = if allowed {
-                works.tend(&pattern, Why::Demanded).await
+            if allowed {
+                works.tend(&name, Why::Demanded).await
             } else {
                 (Outcome::Unknown, works.clock().now())
-            };
-            let ended = Done {
-                name: pattern,
-                outcome,
-                next,
-            };
-            // The desk is gone only when the process is.
-            let _gone = done.send(ended).await;
-        });
+            }
+        };
+        self.undertake(pattern, vec![tell], asking);
     }
 
-    /// Remembers what came of it, for a name that is not written down.
+    /// Remembers what came of it, for a name that is not written down. One that has a certificate is kept from now on, also if
+    /// its renewal failed just now.
     pub(super) fn settle_demand(&mut self, done: &Done) {
         if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
             return;
         }
         match done.outcome {
-            Outcome::Fine { .. } | Outcome::Renewed { .. } => {
-                self.demands.granted.insert(done.name.clone());
-            }
-            Outcome::Failed { .. } | Outcome::Busy | Outcome::Unknown => {
-                self.demands.refuse(done.name.clone(), self.clock.now());
+            Outcome::Unknown => self.demands.refuse(done.name.clone(), self.clock.now()),
+            Outcome::Fine { .. }
+            | Outcome::Renewed { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Busy => {
+                if self.works.shelf.has(&done.name) {
+                    self.demands.granted.insert(done.name.clone());
+                } else {
+                    self.demands.refuse(done.name.clone(), self.clock.now());
+                }
             }
         }
     }
