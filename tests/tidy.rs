@@ -91,6 +91,7 @@ const PURE: &[&str] = &[
     "certs/alerts/notices",
     "certs/alerts/told",
     "certs/retry",
+    "certs/utc.rs",
     "observe/record.rs",
     "observe/text.rs",
     "observe/json.rs",

@@ -21,6 +21,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod utc;
 pub mod vault;
 
 #[cfg(test)]
