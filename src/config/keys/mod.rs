@@ -123,6 +123,32 @@ pub(super) fn listed(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
+    const TABLES: [&Keys; 23] = [
+        &TOP,
+        &SITE,
+        &PATH,
+        &TARGET,
+        &TLS,
+        &LOG,
+        &LIMITS,
+        &TIMEOUT,
+        &HSTS,
+        &RESPOND,
+        &HEADERS,
+        &REWRITE,
+        &ACME,
+        &FALLBACK,
+        &EAB,
+        &ON_DEMAND,
+        &RFC2136,
+        &ACME_DNS,
+        &CLOUDFLARE,
+        &EXEC,
+        &STORAGE,
+        &ALERTS,
+        &SECRET,
+    ];
+
     fn help(keys: &Keys, key: &str) -> Option<String> {
         keys.problem(key, At::new(0, 0..1))
             .and_then(|problem| problem.help)
@@ -144,28 +170,7 @@ mod tests {
 
     #[test]
     fn every_translation_leads_to_a_key() {
-        for keys in [
-            &TOP,
-            &SITE,
-            &TARGET,
-            &TLS,
-            &LOG,
-            &LIMITS,
-            &TIMEOUT,
-            &HSTS,
-            &RESPOND,
-            &ACME,
-            &FALLBACK,
-            &EAB,
-            &ON_DEMAND,
-            &RFC2136,
-            &ACME_DNS,
-            &CLOUDFLARE,
-            &EXEC,
-            &STORAGE,
-            &ALERTS,
-            &SECRET,
-        ] {
+        for keys in TABLES {
             for (theirs, ours) in keys.foreign {
                 let leads = keys.known.contains(ours) || keys.unbuilt.contains(ours);
                 assert!(leads || *ours == SITE_KEY, "{theirs} leads to {ours}");
@@ -186,32 +191,7 @@ mod tests {
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../../proxy.toml.example");
-        let tables = [
-            &TOP,
-            &SITE,
-            &PATH,
-            &TARGET,
-            &TLS,
-            &LOG,
-            &LIMITS,
-            &TIMEOUT,
-            &HSTS,
-            &RESPOND,
-            &HEADERS,
-            &REWRITE,
-            &ACME,
-            &FALLBACK,
-            &EAB,
-            &ON_DEMAND,
-            &RFC2136,
-            &ACME_DNS,
-            &CLOUDFLARE,
-            &EXEC,
-            &STORAGE,
-            &ALERTS,
-            &SECRET,
-        ];
-        for key in tables.iter().flat_map(|keys| keys.known) {
+        for key in TABLES.iter().flat_map(|keys| keys.known) {
             let shown = example.contains(&format!("{key} = "))
                 || example.contains(&format!("[{key}]"))
                 || example.contains(&format!(".{key}]"));
