@@ -59,8 +59,10 @@ impl Keys {
 
     fn label(&self, key: &str) -> String {
         match self.meant(key) {
-            Some(SITE_KEY) | None => "unknown key".to_owned(),
-            Some(ours) => format!("did you mean `{ours}`?"),
+            Some(ours) if self.known.contains(&ours) || self.unbuilt.contains(&ours) => {
+                format!("did you mean `{ours}`?")
+            }
+            Some(_) | None => "unknown key".to_owned(),
         }
     }
 
@@ -79,7 +81,13 @@ impl Keys {
                     "what others call `{key}` is `{ours}` here, and it is not built yet"
                 );
             }
-            Some(ours) => return format!("what others call `{key}` is `{ours}` here"),
+            Some(ours) => {
+                let belongs = match home(ours).filter(|_home| !self.known.contains(&ours)) {
+                    Some(home) => format!(", a key of {}", home.of),
+                    None => String::new(),
+                };
+                return format!("what others call `{key}` is `{ours}` here{belongs}");
+            }
             None => {}
         }
         match self.near(key) {
@@ -89,14 +97,19 @@ impl Keys {
             Some(near) => return format!("there is a similar key: `{near}`"),
             None => {}
         }
-        let homes = [
-            &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
-        ];
-        match homes.iter().find(|keys| keys.known.contains(&key)) {
+        match home(key) {
             Some(home) => format!("`{key}` is a key of {}", home.of),
             None => format!("the keys of {} are {}", self.of, listed(self.known)),
         }
     }
+}
+
+/// The table that a key most likely belongs to.
+fn home(key: &str) -> Option<&'static Keys> {
+    let homes = [
+        &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
+    ];
+    homes.into_iter().find(|keys| keys.known.contains(&key))
 }
 
 /// The problem with a key, or a form of one, that is documented and does nothing yet.
@@ -123,9 +136,10 @@ pub(super) fn listed(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const TABLES: [&Keys; 23] = [
+    const TABLES: [&Keys; 24] = [
         &TOP,
         &SITE,
+        &DEFAULTS,
         &PATH,
         &TARGET,
         &TLS,
@@ -172,8 +186,10 @@ mod tests {
     fn every_translation_leads_to_a_key() {
         for keys in TABLES {
             for (theirs, ours) in keys.foreign {
-                let leads = keys.known.contains(ours) || keys.unbuilt.contains(ours);
-                assert!(leads || *ours == SITE_KEY, "{theirs} leads to {ours}");
+                let has =
+                    |table: &&Keys| table.known.contains(ours) || table.unbuilt.contains(ours);
+                let leads = *ours == SITE_KEY || TABLES.iter().any(has);
+                assert!(leads, "{theirs} leads to {ours}");
                 assert!(!keys.known.contains(theirs), "{theirs} is our own");
             }
         }
@@ -184,6 +200,10 @@ mod tests {
         assert_eq!(
             help(&SITE, "workers").as_deref(),
             Some("`workers` is a key of the top level")
+        );
+        assert_eq!(
+            help(&PATH, "ssl_certificate").as_deref(),
+            Some("what others call `ssl_certificate` is `cert` here, a key of a site")
         );
         assert_eq!(help(&SITE, "to"), None);
     }
