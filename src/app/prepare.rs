@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::causes::one_line;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
@@ -131,10 +132,10 @@ fn site_of(sites: &[Site], slot: usize) -> Option<&Site> {
 fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {
     let name = &wanted.name;
     match error {
-        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", chain(&**fault))
+        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", one_line(&**fault))
             .at(place_of_pair(site), format!("for `{name}`"))
             .help("`onedoor check` reads the files again once they are mended"),
-        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", chain(&**fault)),
+        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", one_line(&**fault)),
         resolver::Refused::NoSource => {
             Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
                 .at(site.at, "no pair in `tls.cert_dir` names it")
@@ -175,7 +176,7 @@ fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
         match TlsClients::build([options]) {
             Ok(_client) => usable.push(options),
             Err(error) => problems.push(
-                Problem::error("bad-upstream-tls", chain(&error))
+                Problem::error("bad-upstream-tls", one_line(&error))
                     .at(*at, "a target of this site needs it"),
             ),
         }
@@ -183,7 +184,7 @@ fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
     match TlsClients::build(usable) {
         Ok(clients) => clients,
         Err(error) => {
-            problems.push(Problem::error("bad-upstream-tls", chain(&error)));
+            problems.push(Problem::error("bad-upstream-tls", one_line(&error)));
             TlsClients::default()
         }
     }
@@ -207,16 +208,4 @@ fn upstream_options(service: &Service) -> Vec<&Arc<UpstreamTls>> {
             Scheme::Http | Scheme::H2c => None,
         })
         .collect()
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -7,11 +7,14 @@ use std::time::{Duration, SystemTime};
 use http::Request;
 use tokio::sync::oneshot;
 
-use crate::certs::dns::http::{Client, HttpError};
+use crate::causes::one_line;
+use crate::certs::http::{Client, bare};
 use crate::certs::keeper::turn::Why;
 use crate::certs::keeper::{Desk, Done, Outcome};
 use crate::hostname::{HostName, HostPattern};
 
+/// How long whoever is asked may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Names that are asked for at a time; handshakes for more are refused.
 const ASKED_MAX: usize = 32;
 /// Names that were refused and are remembered; of more, the ones refused first are asked for again.
@@ -41,7 +44,7 @@ impl Ask {
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            client: Client::new(),
+            client: Client::single(ASK_TIMEOUT),
         }
     }
 
@@ -49,15 +52,16 @@ impl Ask {
     async fn allows(&self, name: &HostName) -> bool {
         let mark = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{mark}domain={name}", self.url);
-        let answer: Result<_, HttpError> = self.client.send(Request::get(&url), None).await;
-        match answer {
-            Ok(answer) if answer.status.is_success() => true,
-            Ok(answer) => {
-                tracing::info!(%name, status = answer.status.as_u16(), "no certificate on demand");
+        let asked = async { self.client.status(bare(Request::get(&url))?).await };
+        match asked.await {
+            Ok(status) if status.is_success() => true,
+            Ok(status) => {
+                tracing::info!(%name, status = status.as_u16(), "no certificate on demand");
                 false
             }
             Err(error) => {
-                tracing::warn!(%name, url = self.url, %error, "nobody says whether the name may have a certificate");
+                let error = one_line(&error);
+                tracing::warn!(%name, url = self.url, error, "nobody says whether the name may have a certificate");
                 false
             }
         }

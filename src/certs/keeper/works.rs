@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
 
+use crate::causes::one_line;
 use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, Side};
-use crate::certs::acme::http::{Client, Transport};
 use crate::certs::acme::options::CaOptions;
+use crate::certs::acme::transport::{self, Transport};
 use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
 use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
@@ -227,7 +228,7 @@ fn fault(side: Side, error: impl fmt::Display) -> OrderError {
 #[must_use]
 pub fn over_the_network() -> Connect {
     Arc::new(|options| {
-        let client = Client::new(options).map_err(|error| error.to_string())?;
+        let client = transport::network(options).map_err(|error| one_line(&error))?;
         Ok(Arc::new(client))
     })
 }

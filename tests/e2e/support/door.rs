@@ -159,15 +159,23 @@ impl Home {
 impl Door {
     /// `a.test` over TLS and `b.test` in clear text, both with this upstream.
     pub(crate) fn before(backend: &Backend) -> Self {
+        let to = backend.address;
+        Self::serving(
+            "",
+            &format!(
+                r#"
+                "a.test" = "{to}"
+                "b.test" = {{ to = "{to}", tls = "off" }}
+                "#
+            ),
+        )
+    }
+
+    /// These sites on ports of their own, with these settings.
+    #[track_caller]
+    pub(crate) fn serving(settings: &str, sites: &str) -> Self {
         Self::up(&format!(
-            r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        [sites]
-        "a.test" = "{0}"
-        "b.test" = {{ to = "{0}", tls = "off" }}
-        "#,
-            backend.address
+            "listen = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n{settings}\n[sites]\n{sites}"
         ))
     }
 

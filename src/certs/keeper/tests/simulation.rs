@@ -9,9 +9,9 @@ use tokio::time::sleep;
 
 use super::zone::Zone;
 use crate::certs::acme::fake::FakeCa;
-use crate::certs::acme::http::Transport;
 use crate::certs::acme::options::{CaOptions, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
+use crate::certs::acme::transport::Transport;
 use crate::certs::alerts::event::Event;
 use crate::certs::bundle::Ready;
 use crate::certs::challenges::{Challenges, HTTP_PATH};
