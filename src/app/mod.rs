@@ -2,6 +2,7 @@
 
 mod alerts;
 pub mod banner;
+pub mod explain;
 mod listeners;
 pub mod prepare;
 mod public;
