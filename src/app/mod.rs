@@ -5,7 +5,7 @@ pub mod attend;
 pub mod banner;
 mod change;
 mod commands;
-mod explain;
+pub mod explain;
 pub mod guest;
 mod guests;
 pub mod handover;

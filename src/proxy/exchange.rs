@@ -240,11 +240,9 @@ fn rule_of(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
 }
 
 fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
-    let chosen = path::choose(&http.paths, parts.uri.path()).map_err(Fault::Refused)?;
-    chosen
-        .map(|path| &path.rule)
-        .or(http.root.as_ref())
-        .cloned()
+    path::choose_of(http, parts.uri.path())
+        .map_err(Fault::Refused)?
+        .map(|chosen| chosen.rule().clone())
         .ok_or_else(|| Fault::Reply(replies::no_route()))
 }
 
