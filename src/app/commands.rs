@@ -16,7 +16,7 @@ use crate::control::command::{Command, Extent, Line, Outgoing};
 use crate::control::leases::{Conflict, Insistence, Kind, Lease, LeaseId, Presence, claims_of};
 use crate::control::owner::Owner;
 use crate::control::session::message::{
-    Accepted, Join, LogForm, PROTOCOL, PROTOCOL_MIN, Refusal, Told, Versions, Welcome,
+    Accepted, Join, LogForm, Refusal, Told, Versions, Welcome,
 };
 use crate::hostname::HostPattern;
 use crate::observe::record::Format;
@@ -374,7 +374,7 @@ impl App {
             return Err(not_allowed("the lease is over"));
         };
         Ok(Welcome {
-            versions: versions(),
+            versions: Versions::own(),
             pid: std::process::id(),
             lease: id,
             token: party.token.clone(),
@@ -414,14 +414,6 @@ pub(super) fn claim_for_file(
         insistence,
         presence: Presence::Connected,
     });
-}
-
-pub(super) fn versions() -> Versions {
-    Versions {
-        protocol: PROTOCOL,
-        min: PROTOCOL_MIN,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
 }
 
 /// 128 random bits, which nobody else knows.

@@ -16,7 +16,8 @@ use crate::config::{AccessLog, Config, Loaded, LogFormat};
 use crate::control::place::Place;
 use crate::control::readiness;
 use crate::control::session::message::{Estate, LogForm, Said, Told};
-use crate::control::session::{Broken, Session};
+use crate::control::session::channel::Broken;
+use crate::control::session::Session;
 
 /// The log may hold addresses of people: the group reads, others do not.
 const LOG_MODE: u32 = 0o640;
@@ -105,9 +106,13 @@ impl Guest {
     }
 
     /// Listens to the holder until that ends, we are told to stop, or `until` ends.
-    pub async fn run(&mut self, mut session: Session, until: impl Future<Output = ()>) -> Parting {
+    pub async fn run(
+        &mut self,
+        mut session: Session,
+        mut revision: u64,
+        until: impl Future<Output = ()>,
+    ) -> Parting {
         let mut until = std::pin::pin!(until);
-        let mut revision = session.welcome.accepted.revision;
         let mut asked: Option<Offered> = None;
         self.announce();
         loop {
@@ -138,7 +143,7 @@ impl Guest {
                         Err(error) => {
                             let problem = error.to_string();
                             // Without us the holder asks the next guest.
-                            let _gone = session.say(Said::CannotTake { problem }).await;
+                            let _gone = session.say(&Said::CannotTake { problem }).await;
                         }
                     }
                 }
@@ -159,7 +164,7 @@ impl Guest {
                             based_on: revision,
                         };
                         asked = Some(offered);
-                        if session.say(said).await.is_err() {
+                        if session.say(&said).await.is_err() {
                             return Parting::Orphaned;
                         }
                     }
@@ -167,7 +172,7 @@ impl Guest {
                 Wake::Reopen => self.lines.reopen(&self.offered.loaded.config),
                 Wake::Stop => {
                     // A holder that is gone needs no goodbye.
-                    let _gone = session.say(Said::Leave).await;
+                    let _gone = session.say(&Said::Leave).await;
                     return Parting::Left;
                 }
             }

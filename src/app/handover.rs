@@ -242,7 +242,7 @@ impl App {
             self.postponed.extend(kept);
         } else {
             self.claim.pass_on();
-            drop(self.answering.take());
+            self.answering.stop_accepting();
         }
         ended
     }

@@ -44,7 +44,7 @@ use crate::control::command::{Command, Extent};
 use crate::control::health::Health;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
-use crate::control::server::Answering;
+use crate::control::server::Serving;
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle};
 use crate::observe::access::AccessLog;
@@ -93,8 +93,7 @@ pub struct App {
     claim: Claim,
     /// The control socket, kept for an heir.
     control: UnixListener,
-    /// Dropped when an heir answers there.
-    answering: Option<Answering>,
+    answering: Serving,
     commands: mpsc::Receiver<Command>,
     /// Commands that came during a hand-over that failed.
     postponed: VecDeque<Command>,

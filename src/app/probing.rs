@@ -14,19 +14,34 @@ use tokio::time;
 use crate::config;
 use crate::config::site::{Action, Service};
 use crate::config::target::{Scheme, Target};
+use crate::control::probe::{Probe, Probed};
 use crate::upstream::dial::{self, Protocol, Stream};
-use crate::upstream::tls::TlsClients;
+use crate::upstream::tls::{Offer, TlsClients};
 
 /// How long one try may take.
 const TRY_TIME: Duration = Duration::from_secs(5);
 /// A name for the reader of targets, which wants a site.
 const SITE: &str = "probe.localhost";
 
+/// Looks for those who ask at the control socket.
+pub(super) fn probe() -> Probe {
+    Probe::new(|probed| {
+        Box::pin(async move {
+            let Probed {
+                target,
+                folder,
+                path,
+            } = probed;
+            healthy(&target, &folder, path.as_deref()).await
+        })
+    })
+}
+
 /// Whether a target accepts, and answers under `path` with a status below 400, if one is given. Relative sockets are below `folder`.
 ///
 /// # Errors
 /// What came instead, in words.
-pub(super) async fn healthy(
+async fn healthy(
     target: &str,
     folder: &Path,
     path: Option<&str>,
@@ -61,7 +76,7 @@ async fn attempt(target: &Target, path: Option<&str>) -> Result<(), String> {
     let client = match &target.scheme {
         Scheme::Https(options) => TlsClients::build([options])
             .map_err(|error| error.to_string())?
-            .get(options)
+            .client(options, Offer::Any)
             .cloned(),
         Scheme::Http | Scheme::H2c => None,
     };

@@ -216,7 +216,7 @@ impl App {
             shutdown,
             claim,
             control,
-            answering: Some(answering),
+            answering,
             commands,
             postponed: VecDeque::new(),
             successor: None,

@@ -16,7 +16,7 @@ use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
-use crate::control::session::message::{Join, LogForm, PROTOCOL, PROTOCOL_MIN, Said, Told, Versions};
+use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::control::session::{self, NotJoined, Session};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
@@ -105,9 +105,10 @@ pub(super) async fn serve(
                 let passed = passed.take().unwrap_or_else(Passed::none);
                 return begun.hold(Beginning::Fresh { claim, passed }, None, until, served).await;
             }
-            Ok(Found::Holder(session)) => {
-                served(Server::Holder { pid: session.welcome.pid });
-                match begun.be_guest(*session, until.as_mut()).await {
+            Ok(Found::Holder(joined)) => {
+                let (welcome, session) = *joined;
+                served(Server::Holder { pid: welcome.pid });
+                match begun.be_guest(&welcome, session, until.as_mut()).await {
                     Ok(Parting::Left) => return Exit::Fine,
                     Ok(Parting::Ended { reason }) => {
                         say::err(&format!("these sites are served no more: {reason}\n"));
@@ -145,7 +146,7 @@ struct Begun {
 
 enum Found {
     Lock(Claim),
-    Holder(Box<Session>),
+    Holder(Box<(Welcome, Session)>),
 }
 
 impl Begun {
@@ -154,9 +155,9 @@ impl Begun {
         let end = Instant::now() + HOLDER_STARTS_MAX;
         loop {
             if self.joining == Joining::Allowed
-                && let Some(session) = self.join().await?
+                && let Some(joined) = self.join().await?
             {
-                return Ok(Found::Holder(Box::new(session)));
+                return Ok(Found::Holder(Box::new(joined)));
             }
             match Claim::attempt(&self.place) {
                 Ok(Some(claim)) => return Ok(Found::Lock(claim)),
@@ -177,7 +178,7 @@ impl Begun {
     }
 
     /// None: nobody is there, or nobody who answers yet.
-    async fn join(&mut self) -> Result<Option<Session>, Exit> {
+    async fn join(&mut self) -> Result<Option<(Welcome, Session)>, Exit> {
         let (offer, log) = match &self.guest {
             Some(guest) => (guest.offered().offer.clone(), guest.log()),
             None => {
@@ -198,8 +199,10 @@ impl Begun {
         };
         let join = self.request(offer, log);
         match session::join(&self.place, &join, JOIN_TIME).await {
-            Ok(session) => Ok(Some(session)),
-            Err(NotJoined::NobodyThere | NotJoined::TryAgain) => Ok(None),
+            Ok(joined) => Ok(Some(joined)),
+            // One that is about to end, or only just begins.
+            Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
+            Err(NotJoined::Refused(refusal)) if refusal.is_busy() => Ok(None),
             Err(NotJoined::Refused(refusal)) => {
                 say::err(&refusal.text);
                 Err(Exit::of(refusal.exit))
@@ -213,7 +216,7 @@ impl Begun {
 
     fn request(&self, offer: crate::config::offer::Offer, log: LogForm) -> Join {
         Join {
-            versions: versions(),
+            versions: Versions::own(),
             owner: self.owner.clone(),
             offer,
             insistence: self.insistence,
@@ -224,23 +227,23 @@ impl Begun {
 
     async fn be_guest(
         &mut self,
+        welcome: &Welcome,
         session: Session,
         until: impl Future<Output = ()>,
     ) -> Result<Parting, Exit> {
         let Some(mut guest) = self.guest.take() else {
             return Ok(Parting::Orphaned);
         };
-        self.token = Some(session.welcome.token.clone());
-        self.storage = session.welcome.storage.clone();
-        self.greet(&session);
-        let parting = Box::pin(guest.run(session, until)).await;
+        self.token = Some(welcome.token.clone());
+        self.storage.clone_from(&welcome.storage);
+        self.greet(welcome);
+        let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;
         self.loaded = guest.offered().loaded.clone();
         self.guest = Some(guest);
         Ok(parting)
     }
 
-    fn greet(&mut self, session: &Session) {
-        let welcome = &session.welcome;
+    fn greet(&mut self, welcome: &Welcome) {
         for note in &welcome.accepted.notes {
             say::err(&format!("note: {note}\n"));
         }
@@ -260,7 +263,7 @@ impl Begun {
 
     /// Asks the holder that started us for the door.
     async fn succeed(&mut self) -> Result<(Heritage, Session), String> {
-        let mut session = session::succeed(&self.place, versions(), &self.owner, JOIN_TIME)
+        let mut session = session::succeed(&self.place, &self.owner, JOIN_TIME)
             .await
             .map_err(|error| error.to_string())?;
         loop {
@@ -313,7 +316,7 @@ impl Begun {
                 if let Some(mut former) = former {
                     let problem = "it did not start; it said why in its own terminal".to_owned();
                     // The former holder goes on, or asks somebody else.
-                    let _gone = former.say(Said::CannotTake { problem }).await;
+                    let _gone = former.say(&Said::CannotTake { problem }).await;
                 }
                 return exit;
             }
@@ -322,7 +325,7 @@ impl Begun {
         let is_heir = former.is_some();
         if let Some(mut former) = former {
             // A holder that is gone already needs no word.
-            let _gone = former.say(Said::Took).await;
+            let _gone = former.say(&Said::Took).await;
         }
         if self.greeting == Greeting::Table {
             greet_as_holder(&app, is_heir && self.greeted);
@@ -361,14 +364,6 @@ async fn attended(child: tokio::process::Child) -> Exit {
             say::error("system", &error);
             Exit::Failed
         }
-    }
-}
-
-fn versions() -> Versions {
-    Versions {
-        protocol: PROTOCOL,
-        min: PROTOCOL_MIN,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 
