@@ -1,13 +1,14 @@
 //! From a loaded configuration to everything that serving it needs, or to all that is wrong with it. Nothing is bound or changed here,
 //! so `check`, the start and every reload ask the same question.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
-use crate::config::site::{Action, Certificate, Http, Service, Site};
+use crate::config::site::{Action, Certificate, Http, PairFolder, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
 use crate::config::{Config, Loaded, Refused};
 use crate::proxy::path;
@@ -82,7 +83,6 @@ pub struct Planned {
 pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
     let wanted = wanted(config);
     let options = Options {
-        cert_dir: config.cert_dir.as_ref().map(|folder| folder.value.clone()),
         local_suffixes: config.local_suffixes.clone(),
         public: super::public::meanwhile(config),
     };
@@ -98,6 +98,8 @@ pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
 /// One entry a name of a site, in the order in which routes count their certificate slots.
 fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
+    let general = config.cert_dir.as_ref();
+    let general: Option<Arc<Path>> = general.map(|folder| folder.value.as_path().into());
     for site in &config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
@@ -106,7 +108,12 @@ fn wanted(config: &Config) -> Vec<Wanted> {
                     key: key.value.clone(),
                 },
                 Certificate::LocalCa => resolver::Source::LocalCa,
-                Certificate::Auto => resolver::Source::Auto,
+                Certificate::Auto => resolver::Source::Auto {
+                    folder: match &tls.folder {
+                        PairFolder::OfConfig => general.clone(),
+                        PairFolder::Own(own) => own.clone(),
+                    },
+                },
             },
             Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
         };

@@ -1,6 +1,6 @@
 //! A site: the names it is known by, how its connections are secured, and what is done with its requests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub enum Service {
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub certificate: Certificate,
+    pub folder: PairFolder,
     pub min: TlsVersion,
     /// Application protocols offered; empty for a `tcp` site without `alpn`.
     pub alpn: Arc<[Box<[u8]>]>,
@@ -58,6 +59,16 @@ pub enum Certificate {
     /// `tls = "auto"`: a pair that covers the name, else the local CA for local suffixes, else what `acme` orders, else an error at loading.
     /// [`super::Config::ordered`] says which names are ordered.
     Auto,
+}
+
+/// Where [`Certificate::Auto`] looks for a pair that covers the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PairFolder {
+    /// In [`super::Config::cert_dir`], if there is one.
+    #[default]
+    OfConfig,
+    /// The site came from another configuration: in that one's folder, if it has one.
+    Own(Option<Arc<Path>>),
 }
 
 /// The oldest TLS version accepted.
@@ -124,6 +135,8 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogging {
     Kept,
+    /// As kept, for whoever offered the site under this lease.
+    Guest(u32),
     /// `log = false`.
     Omitted,
 }

@@ -74,7 +74,7 @@ impl<'a> Passage<'a> {
         let Carried { forth, back } = self.carried;
         context.counters.received(forth);
         context.counters.sent(back);
-        let kept = self.logging == AccessLogging::Kept;
+        let kept = self.logging != AccessLogging::Omitted;
         let Some(access) = context.access.as_ref().filter(|_log| kept) else {
             return;
         };

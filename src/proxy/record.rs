@@ -136,7 +136,7 @@ impl Record {
         let Some(access) = context
             .access
             .as_ref()
-            .filter(|_log| self.logging == AccessLogging::Kept)
+            .filter(|_log| self.logging != AccessLogging::Omitted)
         else {
             return;
         };
@@ -235,7 +235,7 @@ fn is_logged(home: &Option<Home>) -> bool {
         Service::Plain(http) | Service::Secure(_, http) => http
             .root
             .as_ref()
-            .is_none_or(|rule| rule.log == AccessLogging::Kept),
+            .is_none_or(|rule| rule.log != AccessLogging::Omitted),
         Service::Passthrough(_) | Service::Tcp(..) => true,
     }
 }
