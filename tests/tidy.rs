@@ -88,6 +88,7 @@ const PURE: &[&str] = &[
     "certs/alerts/notices",
     "certs/alerts/told",
     "certs/retry",
+    "control/leases",
     "observe/record.rs",
     "observe/text.rs",
     "observe/json.rs",

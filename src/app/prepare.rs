@@ -1,7 +1,6 @@
 //! From a loaded configuration to everything that serving it needs, or to all that is wrong with it. Nothing is bound or changed here,
 //! so `check`, the start and every reload ask the same question.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -99,7 +98,7 @@ pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
 fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     let general = config.cert_dir.as_ref();
-    let general: Option<Arc<Path>> = general.map(|folder| folder.value.as_path().into());
+    let general = general.map(|folder| Arc::new(folder.value.clone()));
     for site in &config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
@@ -111,7 +110,8 @@ fn wanted(config: &Config) -> Vec<Wanted> {
                 Certificate::Auto => resolver::Source::Auto {
                     folder: match &tls.folder {
                         PairFolder::OfConfig => general.clone(),
-                        PairFolder::Own(own) => own.clone(),
+                        PairFolder::Nowhere => None,
+                        PairFolder::Own(own) => Some(Arc::clone(own)),
                     },
                 },
             },

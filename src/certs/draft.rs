@@ -1,7 +1,7 @@
 //! A plan in the making: every wanted name finds its source, every pair is read once.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -23,7 +23,7 @@ pub(super) struct Draft<'a> {
     resolver: &'a Resolver,
     local_suffixes: &'a [HostName],
     /// The folders that were asked for so far, listed.
-    listed: Vec<(Arc<Path>, CertDir)>,
+    listed: Vec<(Arc<PathBuf>, CertDir)>,
     now: SystemTime,
     pairs: Vec<Drafted>,
     /// Indices into the pairs, or why there is none.
@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
         (plan, self.warnings)
     }
 
-    fn auto(&mut self, name: &HostPattern, folder: Option<&Arc<Path>>) -> Result<Slot, Refused> {
+    fn auto(&mut self, name: &HostPattern, folder: Option<&Arc<PathBuf>>) -> Result<Slot, Refused> {
         let candidates = folder.map_or_else(Vec::new, |folder| self.candidates(name, folder));
         for files in candidates {
             // A fault has been told as a warning when the pair was read; the next one may do.
@@ -123,7 +123,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Lists a folder when it is first asked for.
-    fn candidates(&mut self, name: &HostPattern, folder: &Arc<Path>) -> Vec<Files> {
+    fn candidates(&mut self, name: &HostPattern, folder: &Arc<PathBuf>) -> Vec<Files> {
         let known = self.listed.iter().find(|(listed, _)| listed == folder);
         if let Some((_, listed)) = known {
             return listed.candidates(name).cloned().collect();

@@ -20,7 +20,7 @@ pub struct Plan {
     pub(super) slots: Box<[Slot]>,
     pub(super) pairs: Box<[Installed]>,
     /// The folders that pairs were looked for in.
-    pub(super) cert_dirs: Box<[Arc<Path>]>,
+    pub(super) cert_dirs: Box<[Arc<PathBuf>]>,
     pub(super) kept: Box<[Kept]>,
     pub(super) meanwhile: Meanwhile,
 }
@@ -151,7 +151,7 @@ impl Plan {
             Origin::Named => Described::OwnPair(cert),
             Origin::CertDir => {
                 let mut folders = self.cert_dirs.iter();
-                let within = folders.find_map(|folder| cert.strip_prefix(folder).ok());
+                let within = folders.find_map(|folder| cert.strip_prefix(folder.as_path()).ok());
                 Described::CertDir(within.unwrap_or(cert))
             }
         }

@@ -39,7 +39,7 @@ pub enum Source {
     /// A pair of the folder that names it, else the local CA for a local name, else a public CA if there is one.
     Auto {
         /// Whose pairs are matched by their names.
-        folder: Option<Arc<Path>>,
+        folder: Option<Arc<PathBuf>>,
     },
 }
 

@@ -49,7 +49,7 @@ impl Place {
     /// Any name, by a pair in the folder.
     fn folder_of_pairs(&self) -> Source {
         Source::Auto {
-            folder: Some(self.folder.path().into()),
+            folder: Some(Arc::new(self.folder.path().to_owned())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A site: the names it is known by, how its connections are secured, and what is done with its requests.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,8 +67,10 @@ pub enum PairFolder {
     /// In [`super::Config::cert_dir`], if there is one.
     #[default]
     OfConfig,
-    /// The site came from another configuration: in that one's folder, if it has one.
-    Own(Option<Arc<Path>>),
+    /// The site came from another configuration, which has no folder.
+    Nowhere,
+    /// The site came from another configuration: in that one's folder.
+    Own(Arc<PathBuf>),
 }
 
 /// The oldest TLS version accepted.
