@@ -92,6 +92,7 @@ const PURE: &[&str] = &[
     "certs/alerts/told",
     "certs/retry",
     "certs/utc.rs",
+    "control/leases",
     "observe/record.rs",
     "observe/text.rs",
     "observe/json.rs",

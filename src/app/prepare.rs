@@ -8,7 +8,7 @@ use crate::causes::one_line;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
-use crate::config::site::{Action, Certificate, Http, Service, Site};
+use crate::config::site::{Action, Certificate, Http, PairFolder, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
 use crate::config::{Config, Loaded, Refused};
 use crate::proxy::path;
@@ -83,7 +83,6 @@ pub struct Planned {
 pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
     let wanted = wanted(config);
     let options = Options {
-        cert_dir: config.cert_dir.as_ref().map(|folder| folder.value.clone()),
         local_suffixes: config.local_suffixes.clone(),
         public: super::public::meanwhile(config),
     };
@@ -99,6 +98,8 @@ pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
 /// One entry a name of a site, in the order in which routes count their certificate slots.
 fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
+    let general = config.cert_dir.as_ref();
+    let general = general.map(|folder| Arc::new(folder.value.clone()));
     for site in &config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
@@ -107,7 +108,13 @@ fn wanted(config: &Config) -> Vec<Wanted> {
                     key: key.value.clone(),
                 },
                 Certificate::LocalCa => resolver::Source::LocalCa,
-                Certificate::Auto => resolver::Source::Auto,
+                Certificate::Auto => resolver::Source::Auto {
+                    folder: match &tls.folder {
+                        PairFolder::OfConfig => general.clone(),
+                        PairFolder::Nowhere => None,
+                        PairFolder::Own(own) => Some(Arc::clone(own)),
+                    },
+                },
             },
             Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
         };

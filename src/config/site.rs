@@ -60,6 +60,7 @@ impl Service {
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub certificate: Certificate,
+    pub folder: PairFolder,
     pub min: TlsVersion,
     /// Application protocols offered; empty for a `tcp` site without `alpn`.
     pub alpn: Arc<[Box<[u8]>]>,
@@ -78,6 +79,18 @@ pub enum Certificate {
     /// `tls = "auto"`: a pair that covers the name, else the local CA for local suffixes, else what `acme` orders, else an error at loading.
     /// [`super::Config::ordered`] says which names are ordered.
     Auto,
+}
+
+/// Where [`Certificate::Auto`] looks for a pair that covers the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PairFolder {
+    /// In [`super::Config::cert_dir`], if there is one.
+    #[default]
+    OfConfig,
+    /// The site came from another configuration, which has no folder.
+    Nowhere,
+    /// The site came from another configuration: in that one's folder.
+    Own(Arc<PathBuf>),
 }
 
 /// The oldest TLS version accepted.
@@ -144,6 +157,8 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogging {
     Kept,
+    /// As kept, for whoever offered the site under this lease.
+    Guest(u32),
     /// `log = false`.
     Omitted,
     /// Shown to the guest whose lease has this number, whose rule it is.
