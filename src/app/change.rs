@@ -21,6 +21,7 @@ pub(super) struct Change {
     guests: Guests,
     prepared: Prepared,
     origin: Vec<u32>,
+    overrides: Vec<Option<u32>>,
     /// What a lease asks for and does not get, by its number.
     pub(super) notes: Vec<(u32, String)>,
 }
@@ -30,6 +31,8 @@ pub(super) struct Change {
 pub(super) enum NotReloaded {
     Config(Refused),
     Ports(PortProblem),
+    /// A guest's socket cannot be had beside those that are there.
+    Clash(String),
     System(io::Error),
 }
 
@@ -50,6 +53,7 @@ impl NotReloaded {
                 refusal("bad-config", render(&problems, &sources, Color::Never), 2)
             }
             Self::Ports(problem) => refusal("port", problem.render(), problem.exit_code()),
+            Self::Clash(clash) => refusal("port", format!("error[port]: {clash}\n"), 4),
             Self::System(error) => refusal("system", format!("error[system]: {error}\n"), 1),
         }
     }
@@ -64,20 +68,22 @@ impl App {
     ) -> Result<Change, NotReloaded> {
         let resolver = self.resolver.clone();
         let considering = tokio::task::spawn_blocking(move || {
-            let merged = guests.compose(&own);
-            let prepared = prepare(merged.loaded, &resolver, wall_clock())?;
+            let composed = guests.compose(&own);
+            if let Some((_lease, clash)) = composed.clashes.into_iter().next() {
+                return Err(NotReloaded::Clash(clash));
+            }
+            let prepared =
+                prepare(composed.loaded, &resolver, wall_clock()).map_err(NotReloaded::Config)?;
             Ok(Change {
                 own,
                 guests,
                 prepared,
-                origin: merged.origin,
-                notes: merged.notes,
+                origin: composed.origin,
+                overrides: composed.overrides,
+                notes: composed.notes,
             })
         });
-        considering
-            .await
-            .map_err(NotReloaded::stopped)?
-            .map_err(NotReloaded::Config)
+        considering.await.map_err(NotReloaded::stopped)?
     }
 
     /// Puts a new whole into service.
@@ -90,6 +96,7 @@ impl App {
             guests,
             prepared,
             origin,
+            overrides,
             notes: _,
         } = change;
         let wanted = sockets_of(&prepared.loaded.config, LOOPBACK);
@@ -121,7 +128,8 @@ impl App {
         self.capacity
             .set_max(loaded.config.limits.connections.min(self.connections_max));
         self.files.follow(&own);
-        (self.own, self.guests, self.origin) = (own, guests, origin);
+        (self.own, self.guests) = (own, guests);
+        (self.origin, self.overrides) = (origin, overrides);
         (self.loaded, self.current) = (loaded, current);
         // The new configuration is in service by now, whatever becomes of a socket that it added.
         if let Err(error) = self.listeners.accept(&self.workers, &self.capacity) {

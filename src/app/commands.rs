@@ -1,19 +1,18 @@
 //! What others ask of the holder on its control socket, one thing after another.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
 use super::App;
 use super::change::NotReloaded;
-use super::guests::{Guests, Party};
+use super::guests::{Guests, Party, open};
 use super::luggage;
 use super::reload::Why;
-use super::start::{timestamp, wall_clock};
+use super::start::timestamp;
 use crate::config::Loaded;
+use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
 use crate::control::command::{Command, Extent, Line, Outgoing};
-use crate::control::leases::{Conflict, Insistence, Kind, Lease, LeaseId, Presence, claims_of};
+use crate::control::leases::{self, Conflict, Kind, Lease, LeaseId, Presence, claims_of};
 use crate::control::owner::Owner;
 use crate::control::session::message::{
     Accepted, Join, LogForm, Refusal, Told, Versions, Welcome,
@@ -240,13 +239,21 @@ impl App {
             .await
             .map_err(NotReloaded::refusal)?;
         lease.claims = claims_of(&party.loaded.config);
-        let grant = guests.table.judge(&lease).map_err(|conflicts| {
+        if guests.is_empty() {
+            guests.claim_for_file(&self.own);
+        }
+        let judged = guests
+            .table
+            .room_for(&lease)
+            .map_err(|full| too_many(&full))
+            .and_then(|()| guests.table.judge(&lease).map_err(|found| conflict(&found)));
+        let grant = judged.inspect_err(|_refused| {
             luggage::discard(&self.storage, id, self.revision_of(id));
-            conflict(&conflicts)
         })?;
-        let mut notes: Vec<String> = grant.notes(&guests.table);
+        let mut notes: Vec<String> = grant.notes.clone();
         let taken: Vec<LeaseId> = grant.takes_over.clone();
-        let displaced: Vec<LeaseId> = grant.displaces.clone();
+        let mut displaced: Vec<LeaseId> = grant.displaces.iter().map(|one| one.lease).collect();
+        displaced.dedup();
         let words = owner_in_words(&lease.owner);
         guests.table.grant(lease, &grant);
         for taken in &taken {
@@ -295,14 +302,10 @@ impl App {
         revision: u64,
         earlier: Option<Loaded>,
     ) -> Result<Loaded, NotReloaded> {
-        let (offer, storage, doorway) = (offer.clone(), self.storage.clone(), self.doorway());
+        let (offer, storage) = (offer.clone(), self.storage.clone());
+        let doorway = Doorway::of(&self.own.config);
         let reading = tokio::task::spawn_blocking(move || {
-            let mut loaded = offer
-                .read_at(&doorway, earlier.as_ref())
-                .map_err(NotReloaded::Config)?;
-            luggage::unpack(&storage, id, revision, &offer, &mut loaded)
-                .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
-            Ok(loaded)
+            open(&offer, &doorway, earlier.as_ref(), &storage, id, revision)
         });
         reading.await.map_err(NotReloaded::stopped)?
     }
@@ -392,28 +395,6 @@ impl App {
             listeners: self.health.borrow().listeners.clone(),
         }
     }
-
-    /// Enters what the own configuration claims.
-    pub(super) fn claim_for_file(&self, own: &Loaded, guests: &mut Guests) {
-        claim_for_file(own, guests, self.owner.clone(), self.insistence);
-    }
-}
-
-/// Enters what the holder's own configuration claims; it never fails, for what others serve meanwhile comes to it when they end.
-pub(super) fn claim_for_file(
-    own: &Loaded,
-    guests: &mut Guests,
-    owner: Owner,
-    insistence: Insistence,
-) {
-    guests.table.claim_for_file(Lease {
-        id: LeaseId::FILE,
-        kind: Kind::File,
-        owner,
-        claims: claims_of(&own.config),
-        insistence,
-        presence: Presence::Connected,
-    });
 }
 
 /// 128 random bits, which nobody else knows.
@@ -445,9 +426,13 @@ pub(super) fn owner_in_words(owner: &Owner) -> String {
 pub(super) fn conflict(conflicts: &[Conflict]) -> Refusal {
     Refusal {
         error: "name-conflict".to_owned(),
-        text: Conflict::render(conflicts, timestamp()),
+        text: leases::render(conflicts, timestamp()),
         exit: 3,
     }
+}
+
+fn too_many(full: &leases::Full) -> Refusal {
+    Refusal::new("too-many-leases", format!("error[too-many-leases]: {full}\n"))
 }
 
 pub(super) fn stale(revision: u64) -> Refusal {

@@ -6,12 +6,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::change::NotReloaded;
+use super::luggage;
+use super::prepare::sorted;
 use crate::config::Loaded;
-use crate::config::merge::{self, Merged, Part, PartLog};
+use crate::config::doorway::Doorway;
+use crate::config::merge::{self, Part, PartLog};
 use crate::config::offer::Offer;
 use crate::control::command::{Line, Outgoing};
-use crate::control::leases::{Kind, Lease, LeaseId, Presence, Table};
-use crate::control::session::message::{Inheritance, LogForm, Told};
+use crate::control::leases::{
+    ClaimedPath, Insistence, Kind, Lease, LeaseId, Presence, Table, claims_of,
+};
+use crate::control::owner::Owner;
+use crate::control::session::message::{Estate, Inheritance, LogForm, Told};
+use crate::storage::files::Storage;
 
 /// How long the sites of a guest whose connection broke are served, in case it comes back.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -22,6 +30,22 @@ pub(super) struct Guests {
     pub(super) table: Table,
     parties: BTreeMap<LeaseId, Arc<Party>>,
     pub(super) next: u32,
+    /// Who we are, for those who are told.
+    pub(super) holder: Owner,
+    /// What the own sites do where a guest has a name.
+    insistence: Insistence,
+}
+
+/// One configuration of everything that is in force.
+#[derive(Debug)]
+pub(super) struct Composed {
+    pub(super) loaded: Arc<Loaded>,
+    /// The lease of each site; empty: all are the holder's own.
+    pub(super) origin: Vec<u32>,
+    /// For each site whom it displaces; empty: nobody.
+    pub(super) overrides: Vec<Option<u32>>,
+    pub(super) notes: Vec<(u32, String)>,
+    pub(super) clashes: Vec<(u32, String)>,
 }
 
 /// What belongs to one lease. Replaced whole.
@@ -40,11 +64,64 @@ pub(super) struct Party {
 }
 
 impl Guests {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(holder: Owner, insistence: Insistence) -> Self {
         Self {
             table: Table::new(),
             parties: BTreeMap::new(),
             next: LeaseId::FILE.0 + 1,
+            holder,
+            insistence,
+        }
+    }
+
+    /// Enters what the holder's own configuration claims, if anybody else claims something. What others serve at that time comes to
+    /// it when they end.
+    pub(super) fn claim_for_file(&mut self, own: &Loaded) {
+        let lease = Lease {
+            id: LeaseId::FILE,
+            kind: Kind::File,
+            owner: self.holder.clone(),
+            claims: claims_of(&own.config),
+            insistence: self.insistence,
+            presence: Presence::Connected,
+        };
+        if let Ok(grant) = self.table.judge(&lease) {
+            for note in &grant.notes {
+                tracing::warn!("{note}");
+            }
+            self.table.grant(lease, &grant);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parties.is_empty()
+    }
+
+    /// Reads again what the guests of an earlier holder offered. Who cannot be served here joins again, and hears why.
+    pub(super) fn take_over(&mut self, estate: &Estate, storage: &Storage, own: &Arc<Loaded>) {
+        self.next = estate.next_lease;
+        self.claim_for_file(own);
+        let doorway = Doorway::of(&own.config);
+        let away_until = Some(Instant::now() + GRACE);
+        for inherited in &estate.guests {
+            let id = inherited.lease.id;
+            match open(&inherited.offer, &doorway, None, storage, id, estate.revision + 1) {
+                Ok(loaded) => {
+                    self.table.inherit(inherited.lease.clone());
+                    let party = Party {
+                        offer: inherited.offer.clone(),
+                        loaded,
+                        log: inherited.log,
+                        token: inherited.token.clone(),
+                        line: None,
+                        away_until,
+                    };
+                    self.put(id, party);
+                }
+                Err(refused) => {
+                    tracing::warn!(lease = %id, "a guest is not served: {}", refused.refusal().text);
+                }
+            }
         }
     }
 
@@ -71,7 +148,11 @@ impl Guests {
 
     pub(super) fn end(&mut self, id: LeaseId) -> Option<Arc<Party>> {
         self.table.end(id);
-        self.parties.remove(&id)
+        let party = self.parties.remove(&id);
+        if self.is_empty() {
+            self.table.end(LeaseId::FILE);
+        }
+        party
     }
 
     /// Tells a guest, if it listens; a guest whose queue is full misses it.
@@ -172,9 +253,32 @@ impl Guests {
     }
 
     /// One configuration of the holder's own and of everything that is in force.
-    pub(super) fn compose(&self, own: &Loaded) -> Merged {
-        let parts: Vec<Part<'_>> = self
-            .table
+    pub(super) fn compose(&self, own: &Arc<Loaded>) -> Composed {
+        if self.is_empty() {
+            return Composed {
+                loaded: own.clone(),
+                origin: Vec::new(),
+                overrides: Vec::new(),
+                notes: Vec::new(),
+                clashes: Vec::new(),
+            };
+        }
+        let merged = merge::merge(own, &self.parts(), &|lease, name, port, path| {
+            let path = ClaimedPath::from(path);
+            self.table
+                .keeps(LeaseId(lease), &name.to_string(), port, &path)
+        });
+        Composed {
+            loaded: sorted(merged.loaded),
+            origin: merged.origin,
+            overrides: merged.overrides,
+            notes: merged.notes,
+            clashes: merged.clashes,
+        }
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        self.table
             .leases()
             .filter_map(|lease| {
                 let party = self.parties.get(&lease.id)?;
@@ -187,9 +291,26 @@ impl Guests {
                     },
                 })
             })
-            .collect();
-        merge::merge(own, &parts, &|lease, name, port, path| {
-            self.table.serves(LeaseId(lease), name, port, path)
-        })
+            .collect()
     }
+}
+
+/// Reads an offer and keeps the files in it. Blocks.
+///
+/// # Errors
+/// What is wrong with it, or with the storage.
+pub(super) fn open(
+    offer: &Offer,
+    doorway: &Doorway,
+    earlier: Option<&Loaded>,
+    storage: &Storage,
+    lease: LeaseId,
+    revision: u64,
+) -> Result<Loaded, NotReloaded> {
+    let mut loaded = offer
+        .read_at(Some(doorway), earlier)
+        .map_err(NotReloaded::Config)?;
+    luggage::unpack(storage, lease, revision, offer, &mut loaded)
+        .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
+    Ok(loaded)
 }

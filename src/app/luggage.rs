@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Loaded;
-use crate::config::offer::{Offer, files_of};
+use crate::config::named::files_of;
+use crate::config::offer::Offer;
 use crate::control::leases::LeaseId;
 use crate::storage::files::{Error, Storage};
 
@@ -28,10 +29,7 @@ pub(super) fn unpack(
     let mut number = 0;
     let folder = loaded.config.cert_dir.as_ref().map(|found| found.value.clone());
     if let (Some(from), Some(place)) = (&folder, &mut loaded.config.cert_dir) {
-        for (path, contents) in &offer.files {
-            let Ok(name) = path.strip_prefix(from) else {
-                continue;
-            };
+        for (name, contents) in offer.within(from) {
             let kept = format!("{home}/cert_dir/{}", name.display());
             if let Err(error) = storage.write(&kept, &contents.0) {
                 problem = problem.or(Some(error));
@@ -52,6 +50,22 @@ pub(super) fn unpack(
         }
     });
     problem.map_or(Ok(()), Err)
+}
+
+/// The revision of the files that a configuration names.
+pub(super) fn revision_of(storage: &Storage, lease: LeaseId, loaded: &Loaded) -> Option<u64> {
+    let home = storage.path(&format!("{FOLDER}/{lease}"));
+    let mut config = loaded.config.clone();
+    let mut revision = None;
+    let mut look = |path: &Path| {
+        let first = path.strip_prefix(&home).ok()?.components().next()?;
+        first.as_os_str().to_str()?.parse().ok()
+    };
+    if let Some(folder) = &config.cert_dir {
+        revision = look(&folder.value);
+    }
+    files_of(&mut config, &mut |path| revision = revision.or_else(|| look(path)));
+    revision
 }
 
 /// Removes what earlier offers of a lease brought; all of it without a `revision` to keep.

@@ -42,8 +42,6 @@ use crate::config::Loaded;
 use crate::control::claim::Claim;
 use crate::control::command::{Command, Extent};
 use crate::control::health::Health;
-use crate::control::leases::Insistence;
-use crate::control::owner::Owner;
 use crate::control::server::Serving;
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle};
@@ -68,12 +66,12 @@ pub struct App {
     /// Read from the source.
     own: Arc<Loaded>,
     guests: Guests,
-    /// The lease of each site in service.
+    /// The lease of each site in service; empty: all are our own.
     origin: Vec<u32>,
+    /// For each site whom it displaces; empty: nobody.
+    overrides: Vec<Option<u32>>,
     /// What is in service: the own sites and those of all leases.
-    loaded: Loaded,
-    owner: Owner,
-    insistence: Insistence,
+    loaded: Arc<Loaded>,
     storage: Storage,
     resolver: Resolver,
     keeping: Keeping,

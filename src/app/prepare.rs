@@ -17,19 +17,19 @@ use crate::upstream::tls::TlsClients;
 /// A configuration with its certificates and clients. Whoever holds one can serve it.
 #[derive(Debug)]
 pub struct Prepared {
-    pub loaded: Loaded,
+    pub loaded: Arc<Loaded>,
     pub plan: Plan,
     pub clients: TlsClients,
     /// What is odd about the certificates and hinders nobody.
     pub remarks: Vec<String>,
 }
 
-/// Reads the certificates and keys that a configuration names.
+/// Reads the certificates and keys that a configuration names, whose paths are [`sorted`].
 ///
 /// # Errors
 /// All problems at once, at the places of the sites they concern.
 pub fn prepare(
-    mut loaded: Loaded,
+    loaded: Arc<Loaded>,
     resolver: &Resolver,
     now: SystemTime,
 ) -> Result<Prepared, Refused> {
@@ -51,13 +51,8 @@ pub fn prepare(
     if !problems.is_empty() {
         return Err(Refused {
             problems,
-            sources: loaded.sources,
+            sources: loaded.sources.clone(),
         });
-    }
-    for site in &mut loaded.config.sites {
-        if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
-            path::sort(&mut http.paths);
-        }
     }
     let remarks = warnings.iter().map(ToString::to_string).collect();
     Ok(Prepared {
@@ -66,6 +61,17 @@ pub fn prepare(
         clients,
         remarks,
     })
+}
+
+/// Puts the paths of every site into the order in which they are tried.
+#[must_use]
+pub fn sorted(mut loaded: Loaded) -> Arc<Loaded> {
+    for site in &mut loaded.config.sites {
+        if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
+            path::sort(&mut http.paths);
+        }
+    }
+    Arc::new(loaded)
 }
 
 /// The certificates of a configuration, and those that it would have and has not.

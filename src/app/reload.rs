@@ -1,9 +1,8 @@
 //! Reloading: the new whole is read, checked and bound; only then does anything change.
 
-use std::sync::Arc;
-
 use super::App;
 use super::change::{Change, NotReloaded};
+use super::prepare::sorted;
 use super::start::wall_clock;
 use crate::config::Config;
 use crate::config::problem::{Color, render};
@@ -74,8 +73,10 @@ impl App {
             return Ok(None);
         };
         let mut guests = self.guests.clone();
-        self.claim_for_file(&own, &mut guests);
-        self.consider(Arc::new(own), guests).await.map(Some)
+        if !guests.is_empty() {
+            guests.claim_for_file(&own);
+        }
+        self.consider(sorted(own), guests).await.map(Some)
     }
 
     fn refuse(&mut self, refused: NotReloaded) {
@@ -94,6 +95,11 @@ impl App {
                 self.tell_refusal(&problem.to_string());
                 tell_text(&problem.render());
                 tracing::error!("configuration refused: the old one stays in service");
+            }
+            NotReloaded::Clash(clash) => {
+                self.last_refusal = Some(clash.clone());
+                self.tell_refusal(&clash);
+                tracing::error!(clash, "configuration refused: the old one stays in service");
             }
             NotReloaded::System(error) => {
                 tracing::error!(%error, "reload failed: the old configuration stays in service");

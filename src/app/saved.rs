@@ -8,14 +8,17 @@ use tokio::time;
 
 use super::App;
 use super::commands::{not_allowed, stale};
-use super::guests::{Guests, Party};
+use super::guests::{Guests, Party, open};
+use crate::config::Loaded;
+use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
 use crate::config::site::{Rule, Service};
 use crate::control::command::BasedOn;
-use crate::control::leases::{Kind, Lease, LeaseId, Presence};
+use crate::control::leases::{Claim, Kind, Lease, LeaseId, Presence, claims_of};
 use crate::control::owner::Owner;
 use crate::control::saved::{Kept, SavedLease};
 use crate::control::session::message::{LogForm, Refusal};
+use crate::storage::files::Storage;
 use crate::storage::store::{Key, Store, When};
 
 /// Where they lie in the storage.
@@ -38,19 +41,13 @@ impl App {
         let known = saved_lease(&self.guests, &saved.host);
         let id = known.unwrap_or_else(|| guests.fresh_id());
         let old = known.map_or_else(Vec::new, |id| self.rules_of(id));
-        let lease = Lease {
-            id,
-            kind: Kind::Saved,
-            owner: Owner {
-                uid,
-                ..saved.owner.clone()
-            },
-            claims: Vec::new(),
-            insistence: saved.insistence,
-            presence: Presence::Connected,
+        let saved = SavedLease {
+            owner: Owner { uid, ..saved.owner },
+            ..saved
         };
-        self.put_in_force(guests, lease, party(&saved, self.own_loaded()))
-            .await?;
+        let lease = lease_of(&saved, id, Vec::new());
+        let party = party(&saved, self.own.as_ref().clone());
+        self.put_in_force(guests, lease, party).await?;
         let text = serde_json::to_vec(&saved).map_err(|error| unkept(&error))?;
         if let Err(error) = self
             .keeping
@@ -105,8 +102,8 @@ impl App {
     /// The rules in service for a lease. Exchanges hold them too.
     fn rules_of(&self, id: LeaseId) -> Vec<Weak<Rule>> {
         let mut rules = Vec::new();
-        for (site, origin) in self.loaded.config.sites.iter().zip(&self.origin) {
-            if *origin != id.0 {
+        for (index, site) in self.loaded.config.sites.iter().enumerate() {
+            if self.lease_of(index) != id {
                 continue;
             }
             if let Service::Plain(http) | Service::Secure(_, http) = &site.service {
@@ -158,7 +155,8 @@ impl App {
 /// Puts what the storage keeps into the leases of a door that starts; what cannot be read is told and stepped over.
 pub(super) async fn restore(
     store: &Store,
-    read: &dyn Fn(&SavedLease, LeaseId) -> Result<(Lease, Party), String>,
+    storage: &Storage,
+    own: &Arc<Loaded>,
     guests: &mut Guests,
 ) {
     let keys = match store.list(PREFIX).await {
@@ -169,37 +167,56 @@ pub(super) async fn restore(
         }
     };
     for key in keys {
-        let object = match store.get(&key).await {
-            Ok(Some(object)) => object,
-            Ok(None) => continue,
-            Err(error) => {
-                tracing::error!(%key, %error, "a saved lease is not served");
-                continue;
-            }
+        let restored = match store.get(&key).await {
+            Ok(Some(object)) => enter(&object.bytes, storage, own, guests),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
         };
-        let entered = serde_json::from_slice::<SavedLease>(&object.bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|saved| read(&saved, guests.fresh_id()))
-            .and_then(|(lease, party)| enter(lease, party, guests));
-        if let Err(problem) = entered {
+        if let Err(problem) = restored {
             tracing::error!(%key, problem, "a saved lease is not served: `onedoor rm` removes it");
         }
     }
 }
 
-fn enter(lease: Lease, party: Party, guests: &mut Guests) -> Result<(), String> {
-    let grant = guests
+fn enter(
+    text: &[u8],
+    storage: &Storage,
+    own: &Arc<Loaded>,
+    guests: &mut Guests,
+) -> Result<(), String> {
+    let saved: SavedLease = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let id = guests.fresh_id();
+    let doorway = Doorway::of(&own.config);
+    let loaded = open(&offer_of(&saved), &doorway, None, storage, id, 0)
+        .map_err(|refused| refused.refusal().text)?;
+    let lease = lease_of(&saved, id, claims_of(&loaded.config));
+    if guests.is_empty() {
+        guests.claim_for_file(own);
+    }
+    let taken = |_conflicts| "its name is taken by the configuration".to_owned();
+    guests
         .table
-        .judge(&lease)
-        .map_err(|_conflicts| "its name is taken by the configuration".to_owned())?;
-    let id = lease.id;
+        .room_for(&lease)
+        .map_err(|full| full.to_string())?;
+    let grant = guests.table.judge(&lease).map_err(taken)?;
     guests.table.grant(lease, &grant);
-    guests.put(id, party);
+    guests.put(id, party(&saved, loaded));
     Ok(())
 }
 
+fn lease_of(saved: &SavedLease, id: LeaseId, claims: Vec<Claim>) -> Lease {
+    Lease {
+        id,
+        kind: Kind::Saved,
+        owner: saved.owner.clone(),
+        claims,
+        insistence: saved.insistence,
+        presence: Presence::Connected,
+    }
+}
+
 /// A saved lease as a party; what it loads is read when it is put in force.
-pub(super) fn party(saved: &SavedLease, loaded: crate::config::Loaded) -> Party {
+fn party(saved: &SavedLease, loaded: Loaded) -> Party {
     Party {
         offer: offer_of(saved),
         loaded,

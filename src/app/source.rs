@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config;
-use crate::config::offer::{Offer, OfferedText};
+use crate::config::offer::Offer;
 use crate::config::{Loaded, Refused};
 
 /// What was named on the command line.
@@ -43,18 +43,7 @@ impl Source {
         match self {
             Self::File { path, arguments } => Offer::of(Some(path), arguments, previous),
             Self::Arguments(arguments) => Offer::of(None, arguments, previous),
-            Self::Text { name, text } => {
-                let loaded = config::read(name, text)?;
-                let main = OfferedText {
-                    path: name.clone(),
-                    text: text.clone(),
-                };
-                let offer = Offer {
-                    main: Some(main),
-                    ..Offer::default()
-                };
-                Ok((offer, loaded))
-            }
+            Self::Text { name, text } => Offer::of_text(name, text),
         }
     }
 

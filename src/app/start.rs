@@ -1,32 +1,40 @@
 //! Starting: everything is read and bound before anything is promised.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
+use super::guests::Guests;
+use super::handover::Heritage;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
 use super::public::Keeping;
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{App, Signals};
+use super::{App, Signals, luggage, probing, saved};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
+use crate::control::command::COMMANDS_MAX;
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
-use crate::control::place::Place;
-use crate::control::{readiness, server};
+use crate::control::leases::Insistence;
+use crate::control::owner::Owner;
+use crate::control::readiness;
+use crate::control::server::{self, Sources};
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
 use crate::observe::record::Format;
+use crate::observe::taps::Taps;
 use crate::ports::descriptors::raise_descriptor_limit;
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
@@ -133,15 +141,14 @@ impl App {
         let folder = storage.path("");
         let resolver = Resolver::new(storage.clone());
         let shutdown = Shutdown::new();
-        let mut keeping = Keeping::start(folder, &resolver, &shutdown);
-        let own = Arc::new(loaded);
-        let mut guests = Guests::new();
-        let begun = Begun::of(origin, &mut guests, &storage, &own).map_err(StartError::Control)?;
-        claim_for_file(&own, &mut guests, owner.clone(), insistence);
+        let keeping = Keeping::start(folder, &resolver, &shutdown);
+        let own = sorted(loaded);
+        let mut guests = Guests::new(owner, insistence);
+        let begun = Begun::of(origin, &mut guests, &storage, &own);
         saved::restore(keeping.store(), &storage, &own, &mut guests).await;
-        let merged = guests.compose(&own);
+        let composed = guests.compose(&own);
         let prepared =
-            prepare(merged.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
+            prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
         let config = &prepared.loaded.config;
         let Begun {
@@ -195,10 +202,9 @@ impl App {
             source,
             own,
             guests,
-            origin: merged.origin,
+            origin: composed.origin,
+            overrides: composed.overrides,
             loaded,
-            owner,
-            insistence,
             storage,
             resolver,
             keeping,
@@ -272,18 +278,18 @@ impl Begun {
         origin: Beginning,
         guests: &mut Guests,
         storage: &Storage,
-        own: &Loaded,
-    ) -> Result<Self, ClaimProblem> {
+        own: &Arc<Loaded>,
+    ) -> Self {
         match origin {
             Beginning::Fresh { claim, passed } => {
                 luggage::discard_all(storage);
-                Ok(Self {
+                Self {
                     claim,
                     control: None,
                     listeners: Listeners::default(),
                     passed,
                     revision: 1,
-                })
+                }
             }
             Beginning::Inherited(heritage) => {
                 let Heritage {
@@ -293,13 +299,13 @@ impl Begun {
                     sockets,
                 } = *heritage;
                 guests.take_over(&estate, storage, own);
-                Ok(Self {
+                Self {
                     claim,
                     control: Some(control),
                     listeners: Listeners::inherit(sockets),
                     passed: Passed::none(),
                     revision: estate.revision + 1,
-                })
+                }
             }
         }
     }
@@ -311,7 +317,7 @@ pub(super) fn assemble(
     resolver: &Resolver,
     revision: u64,
     port_of: &dyn Fn(u16) -> u16,
-) -> (Loaded, Arc<Current>) {
+) -> (Arc<Loaded>, Arc<Current>) {
     let Prepared {
         loaded,
         plan,

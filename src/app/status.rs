@@ -3,7 +3,6 @@
 use super::App;
 use super::banner;
 use super::explain;
-use crate::config::Loaded;
 use crate::config::listen::Listen;
 use crate::control::leases::{Lease, LeaseId};
 use crate::control::session::message::Refusal;
@@ -17,11 +16,14 @@ impl App {
         let table = &self.guests.table;
         Status {
             health: self.health.borrow().clone(),
-            holder: self.owner.clone(),
+            holder: self.guests.holder.clone(),
             file: self.source.name().display().to_string(),
             storage: self.storage.path("").display().to_string(),
             connections: self.capacity.open(),
-            leases: table.leases().map(|lease| self.lease_status(lease)).collect(),
+            leases: table
+                .leases()
+                .map(|lease| self.lease_status(lease))
+                .collect(),
             sites: self.site_statuses(),
             shadowed: self.shadowed.clone(),
             refused: self.last_refusal.clone(),
@@ -45,36 +47,26 @@ impl App {
         let config = &self.loaded.config;
         let mut slot = 0;
         let mut statuses = Vec::with_capacity(config.sites.len());
-        for (site, origin) in config.sites.iter().zip(&self.origin) {
+        for (index, site) in config.sites.iter().enumerate() {
             let row = banner::row(site, &self.current.plan, slot, &self.listeners);
             slot += site.names.len();
             let [_names, target, certificate, listen] = row;
             statuses.push(SiteStatus {
                 names: site.names.iter().map(ToString::to_string).collect(),
-                lease: LeaseId(*origin),
+                lease: self.lease_of(index),
                 urls: self.urls(&site.names, &site.listen, banner::kind(site)),
                 target,
                 certificate,
                 listen: listen.split(", ").map(str::to_owned).collect(),
-                overrides: self.overridden_by(LeaseId(*origin), &site.names),
+                overrides: self.overrides.get(index).copied().flatten().map(LeaseId),
             });
         }
         statuses
     }
 
-    /// Whose claims are out of force because of this lease's.
-    fn overridden_by(&self, id: LeaseId, names: &[HostPattern]) -> Option<LeaseId> {
-        let table = &self.guests.table;
-        table
-            .leases()
-            .map(|lease| lease.id)
-            .filter(|other| *other != id)
-            .find(|other| {
-                let displaced = table.displaced(*other);
-                displaced
-                    .iter()
-                    .any(|claim| names.iter().any(|name| name.to_string() == claim.name))
-            })
+    /// Who brought a site.
+    pub(super) fn lease_of(&self, site: usize) -> LeaseId {
+        self.origin.get(site).map_or(LeaseId::FILE, |id| LeaseId(*id))
     }
 
     fn urls(&self, names: &[HostPattern], listen: &[Listen], kind: Kind) -> Vec<String> {
@@ -114,8 +106,8 @@ impl App {
 
     /// Where the first site of a lease is reached.
     pub(super) fn url_of(&self, id: LeaseId) -> Option<String> {
-        let mut sites = self.loaded.config.sites.iter().zip(&self.origin);
-        let (site, _origin) = sites.find(|(_site, origin)| **origin == id.0)?;
+        let mut sites = self.loaded.config.sites.iter().enumerate();
+        let (_index, site) = sites.find(|(index, _site)| self.lease_of(*index) == id)?;
         self.urls(&site.names, &site.listen, banner::kind(site))
             .into_iter()
             .next()
@@ -127,7 +119,7 @@ impl App {
             &self.loaded.config,
             &self.current.plan,
             &self.listeners,
-            &|index| self.origin.get(index) == Some(&id.0),
+            &|index| self.lease_of(index) == id,
         )
     }
 
@@ -139,18 +131,20 @@ impl App {
             text: format!("error[bad-url]: {problem}\n"),
             exit: 2,
         })?;
-        let Loaded { config, .. } = &self.loaded;
-        let named = explanation.site.as_ref().map(|site| site.what.clone());
-        let index = config.sites.iter().position(|site| {
-            let mut names = site.names.iter();
-            named.as_ref().is_some_and(|named| names.any(|name| name.to_string() == *named))
+        let sites = &self.loaded.config.sites;
+        let named = explanation.site.as_ref().map(|site| &site.what);
+        let index = named.and_then(|named| {
+            let shows = |name: &HostPattern| name.to_string() == *named;
+            sites.iter().position(|site| site.names.iter().any(shows))
         });
-        let lease = index.and_then(|index| self.origin.get(index)).map(|id| LeaseId(*id));
+        let lease = explanation.lease.or(index.map(|index| self.lease_of(index)));
         explanation.lease = lease;
-        if let Some(lease) = lease.and_then(|id| self.guests.table.lease(id)) {
-            explanation.since = Some(lease.owner.since);
-            explanation.owner = Some(lease.owner.clone());
-        }
+        let owner = match lease.and_then(|id| self.guests.table.lease(id)) {
+            Some(lease) => Some(lease.owner.clone()),
+            None => lease.map(|_own| self.guests.holder.clone()),
+        };
+        explanation.since = owner.as_ref().map(|owner| owner.since);
+        explanation.owner = owner;
         Ok(explanation)
     }
 }

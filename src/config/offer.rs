@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::doorway::Doorway;
 use super::outcome::{Loaded, Refused};
 use super::problem::{Located, Problem, Source, Sources};
 use super::problems::Problems;
@@ -77,9 +78,22 @@ impl Offer {
     /// # Errors
     /// All problems at once; nothing of a refused configuration may be served.
     pub fn read(&self, previous: Option<&Loaded>) -> Result<Loaded, Refused> {
+        self.read_at(None, previous)
+    }
+
+    /// The same for a door that is there already: where the texts say nothing of it, they are served at its sockets.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_at(
+        &self,
+        doorway: Option<&Doorway>,
+        previous: Option<&Loaded>,
+    ) -> Result<Loaded, Refused> {
         self.within_limits()?;
         let main = self.main.as_ref().map(OfferedText::source);
-        read::assemble(main, &self.arguments, &mut Offered(self), previous)
+        let mut files = Offered(self);
+        read::assemble_at(doorway, main, &self.arguments, &mut files, previous)
     }
 
     /// The offered files in a folder, each with its path from there.

@@ -157,8 +157,6 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogging {
     Kept,
-    /// As kept, for whoever offered the site under this lease.
-    Guest(u32),
     /// `log = false`.
     Omitted,
     /// Shown to the guest whose lease has this number, whose rule it is.

@@ -8,18 +8,18 @@ use foldhash::fast::RandomState;
 use super::{Claim, ClaimedPath, LeaseId};
 
 /// The claims of all leases, by name and port.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Standings(BTreeMap<String, BTreeMap<u16, Port>>);
 
 /// The claims at one port of a name, in the order of the leases.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Port {
     all: Vec<Standing>,
     by_path: HashMap<ClaimedPath, Vec<usize>, RandomState>,
 }
 
 /// One claim of one lease.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Standing {
     pub(super) lease: LeaseId,
     pub(super) claim: Claim,

@@ -24,7 +24,7 @@ pub enum Full {
 }
 
 /// All leases of a door.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Table {
     held: Vec<Held>,
     standings: Standings,
@@ -32,7 +32,7 @@ pub struct Table {
     rank: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     lease: Lease,
     /// One a claim.
