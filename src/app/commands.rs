@@ -92,7 +92,7 @@ impl App {
             }
             Command::Restart(reply) => self.restart(Some(reply)),
             Command::Stop { extent, reply } => {
-                drop(reply.send(()));
+                let _gone = reply.send(());
                 return Next::Stop(extent);
             }
             Command::Save {

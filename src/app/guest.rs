@@ -17,7 +17,7 @@ use crate::control::place::Place;
 use crate::control::readiness;
 use crate::control::session::message::{Estate, LogForm, Said, Told};
 use crate::control::session::channel::Broken;
-use crate::control::session::Session;
+use crate::control::session::guest::Session;
 
 /// The log may hold addresses of people: the group reads, others do not.
 const LOG_MODE: u32 = 0o640;

@@ -57,7 +57,7 @@ pub(super) fn revision_of(storage: &Storage, lease: LeaseId, loaded: &Loaded) ->
     let home = storage.path(&format!("{FOLDER}/{lease}"));
     let mut config = loaded.config.clone();
     let mut revision = None;
-    let mut look = |path: &Path| {
+    let look = |path: &Path| {
         let first = path.strip_prefix(&home).ok()?.components().next()?;
         first.as_os_str().to_str()?.parse().ok()
     };

@@ -129,7 +129,7 @@ struct Farewell {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             reload: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,

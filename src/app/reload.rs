@@ -138,7 +138,7 @@ pub(super) fn tell_problems(loaded: &Loaded) {
     }
 }
 
-fn tell(problems: &[Problem], sources: &Sources) {
+pub(super) fn tell(problems: &[Problem], sources: &Sources) {
     if problems.is_empty() {
         return;
     }

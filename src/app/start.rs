@@ -14,7 +14,7 @@ use super::banner::counted;
 use super::guests::Guests;
 use super::handover::Heritage;
 use super::listeners::Listeners;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
 use super::source::Source;
 use super::watch::FileWatch;

@@ -23,18 +23,28 @@ use crate::ports::passed::Passed;
 /// What a verb ends with; scripts rely on the numbers. `certs check` has its own, as monitoring plugins do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    Fine = 0,
+    Fine,
     /// Whatever has no number of its own.
-    Failed = 1,
-    Configuration = 2,
-    NameConflict = 3,
-    PortInUse = 4,
-    Permission = 5,
+    Failed,
+    Configuration,
+    NameConflict,
+    PortInUse,
+    Permission,
+    /// As another process ended, or as a holder wants it.
+    As(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            Exit::Configuration => 2,
+            Exit::NameConflict => 3,
+            Exit::PortInUse => 4,
+            Exit::Permission => 5,
+            Exit::As(code) => code,
+        })
     }
 }
 

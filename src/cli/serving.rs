@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
-use super::{Exit, place, say, up};
+use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
 use crate::app::{App, Beginning, Ending, Setup, StartError, attend, wall_clock};
 use crate::config::Loaded;
-use crate::control::claim::{Claim, ClaimProblem};
+use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
-use crate::control::session::{self, NotJoined, Session};
+use crate::control::session::guest::{self as session, NotJoined, Session};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
 
@@ -202,10 +202,10 @@ impl Begun {
             Ok(joined) => Ok(Some(joined)),
             // One that is about to end, or only just begins.
             Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
-            Err(NotJoined::Refused(refusal)) if refusal.is_busy() => Ok(None),
+            Err(NotJoined::Refused(refusal)) if refusal.error == "busy" => Ok(None),
             Err(NotJoined::Refused(refusal)) => {
                 say::err(&refusal.text);
-                Err(Exit::of(refusal.exit))
+                Err(Exit::As(refusal.exit))
             }
             Err(problem) => {
                 say::error("control", &problem);
@@ -359,7 +359,7 @@ async fn attended(child: tokio::process::Child) -> Exit {
         return Exit::Fine;
     }
     match attend::attend(child).await {
-        Ok(code) => Exit::of(code),
+        Ok(code) => Exit::As(code),
         Err(error) => {
             say::error("system", &error);
             Exit::Failed

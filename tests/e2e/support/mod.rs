@@ -33,6 +33,12 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
+/// A port that was free a moment ago, on every address.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// How long a number must stay the same to be taken as settled.
 const QUIET: Duration = Duration::from_millis(400);
 
