@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
 use super::listeners::Listeners;
@@ -20,9 +20,13 @@ use crate::certs::resolver::Resolver;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
+use crate::control::command::COMMANDS_MAX;
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
 use crate::control::place::Place;
-use crate::control::{readiness, server};
+use crate::control::probe::Probe;
+use crate::control::readiness;
+use crate::control::renewal::Renewer;
+use crate::control::server::{self, Sources};
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
@@ -146,7 +150,8 @@ impl App {
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let signals = Signals::new().map_err(StartError::System)?;
         let socket = claim.listen().map_err(StartError::Control)?;
-        server::start(socket, seen, keeping.renewer(), &shutdown).map_err(StartError::System)?;
+        let sources = sources(seen, keeping.renewer());
+        server::start(socket, sources, &shutdown).map_err(StartError::System)?;
         let mut files = FileWatch::new();
         files.follow(&loaded);
         let mut app = Self {
@@ -255,6 +260,20 @@ fn spoken(kind: Kind) -> Spoken {
 )]
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+fn sources(health: watch::Receiver<Health>, renewer: Renewer) -> Sources {
+    // Nobody takes them yet: what is asked of `app` is answered with `busy`.
+    let (commands, _unserved) = mpsc::channel(COMMANDS_MAX);
+    Sources {
+        health,
+        renewer,
+        commands,
+        probe: Probe::new(|probed| {
+            let problem = format!("`{}` cannot be looked at yet", probed.target);
+            Box::pin(async { Err(problem) })
+        }),
+    }
 }
 
 fn timestamp() -> Timestamp {

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Where the health is told.
+pub const HEALTH_PATH: &str = "/v1/health";
+
 /// What `/v1/health` says. Unknown fields are ignored, so a newer holder is understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {

@@ -22,6 +22,31 @@ pub struct SavedLease {
     pub folder: PathBuf,
 }
 
+/// The body of `PUT /v1/leases/HOST`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    #[serde(flatten)]
+    pub saved: SavedLease,
+    /// How long the target may take to be healthy; 0: it is not looked at.
+    #[serde(default)]
+    pub wait_seconds: u64,
+    /// How long the answer waits for exchanges of the old target to end.
+    #[serde(default)]
+    pub drain_seconds: u64,
+    /// A path that must answer well; else it is enough that the target accepts connections.
+    #[serde(default)]
+    pub health: Option<String>,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    pub revision: u64,
+    pub url: String,
+    /// Whether every exchange of the old target ended in time.
+    pub drained: bool,
+}
+
 /// A saved lease that is in service.
 #[derive(Debug)]
 pub struct Kept {

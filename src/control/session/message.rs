@@ -23,6 +23,24 @@ pub struct Versions {
     pub version: String,
 }
 
+impl Versions {
+    /// What this program speaks.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            protocol: PROTOCOL,
+            min: PROTOCOL_MIN,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Whether there is a version that both speak.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> bool {
+        self.min <= other.protocol && other.min <= self.protocol
+    }
+}
+
 /// `POST /v1/join`: a process wants its sites served.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Join {
@@ -37,6 +55,14 @@ pub struct Join {
     /// From an earlier [`Welcome`]: the same lease is taken up again.
     #[serde(default)]
     pub token: Option<String>,
+}
+
+/// `POST /v1/succeed`: a process that was started for it takes the door over; the first thing it hears is [`Told::Inherit`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Succeed {
+    #[serde(flatten)]
+    pub versions: Versions,
+    pub owner: Owner,
 }
 
 /// How an access-log line looks.
@@ -86,6 +112,24 @@ pub struct Refusal {
     pub text: String,
     /// The exit code that goes with it.
     pub exit: u8,
+}
+
+impl Refusal {
+    /// One with the exit code of whatever has none of its own.
+    #[must_use]
+    pub fn new(error: &str, text: impl Into<String>) -> Self {
+        Self {
+            error: error.to_owned(),
+            text: text.into(),
+            exit: 1,
+        }
+    }
+
+    /// The holder has too much to do, or is about to end.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self::new("busy", "the running onedoor is busy: try again")
+    }
 }
 
 /// From the holder to a guest, a JSON object a line.
