@@ -201,8 +201,7 @@ mod tests {
     use super::*;
     use crate::control::health::Health;
     use crate::control::place::Wishes;
-    use crate::control::renewal::{Renewal, Renewer};
-    use crate::control::server;
+    use crate::control::server::{self, Sources};
     use crate::shutdown::Shutdown;
 
     #[tokio::test]
@@ -213,8 +212,8 @@ mod tests {
         let (health, told) =
             watch::channel(Health::starting("2026-01-31T12:00:00Z".parse().unwrap()));
         let shutdown = Shutdown::new();
-        let renewer = Renewer::new(|_name| Box::pin(async { Renewal::Unknown }));
-        server::start(claim.listen().unwrap(), told, renewer, &shutdown).unwrap();
+        let sources = Sources::of(told);
+        server::start(claim.listen().unwrap(), sources, &shutdown).unwrap();
         let refused = Claim::take(&place).await.unwrap_err();
         let ClaimProblem::Held { pid, .. } = refused else {
             panic!("{refused}");

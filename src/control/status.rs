@@ -10,7 +10,7 @@ use crate::control::owner::Owner;
 /// A whole door. Lists are bounded by what is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    #[serde(flatten)]
+    /// A table of its own: both count sites.
     pub health: Health,
     pub holder: Owner,
     /// The holder's own file, or what it is called.

@@ -11,6 +11,7 @@ use crate::support::authority::Authority;
 use crate::support::backend::Backend;
 use crate::support::client::{get, roots, tls, try_tls};
 use crate::support::door::{Door, Home};
+use crate::support::free_port;
 
 const HOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/hold_port.py");
 const ACTIVATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/activate.py");
