@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::{self, Instant};
 use super::App;
 use super::commands::{Next, not_allowed};
 use super::start::spoken;
+use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::command::{COMMANDS_MAX, Command, Line, Outgoing, Reply};
 use crate::control::health::{Kind as Spoken, Listening};
@@ -86,8 +88,14 @@ impl Heritage {
 
     /// Where the certificates are that the door had.
     #[must_use]
-    pub fn storage(&self) -> &std::path::Path {
+    pub fn storage(&self) -> &Path {
         &self.estate.storage
+    }
+
+    /// Where the door is for those who do not say.
+    #[must_use]
+    pub fn doorway(&self) -> Option<&Doorway> {
+        self.estate.doorway.as_ref()
     }
 }
 
@@ -218,8 +226,8 @@ impl App {
     ) -> Result<(), String> {
         let (estate, descriptors) = self.estate(heir).map_err(|error| error.to_string())?;
         let told = Told::Inherit(Box::new(estate));
-        let sent = line.send_timeout(Outgoing { told, descriptors }, patience);
-        sent.await.map_err(|_gone| "it does not listen".to_owned())?;
+        let sent = line.try_send(Outgoing { told, descriptors });
+        sent.map_err(|_gone| "it does not listen".to_owned())?;
         let end = Instant::now() + patience;
         let mut kept = Vec::new();
         let ended = loop {
@@ -265,6 +273,11 @@ impl App {
         }
         let estate = Estate {
             revision: self.revision(),
+            doorway: if heir == SUCCESSOR {
+                self.doorway.clone()
+            } else {
+                Some(Doorway::of(&self.own.config))
+            },
             next_lease: self.guests.next,
             storage: self.storage.path(""),
             listeners,

@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 use crate::certs::resolver::Resolver;
 use crate::config::Loaded;
+use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::command::{Command, Extent};
 use crate::control::health::Health;
@@ -63,6 +64,8 @@ use watch::FileWatch;
 #[derive(Debug)]
 pub struct App {
     source: Source,
+    /// Of a door before ours, whose sockets are our defaults.
+    doorway: Option<Doorway>,
     /// Read from the source.
     own: Arc<Loaded>,
     guests: Guests,

@@ -60,8 +60,9 @@ impl App {
     /// Reads the own configuration anew; none if it is the same, whole.
     async fn read_again(&self, why: Why) -> Result<Option<Change>, NotReloaded> {
         let (source, previous) = (self.source.clone(), self.own.clone());
+        let doorway = self.doorway.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let own = source.load(Some(&previous))?;
+            let own = source.load_at(doorway.as_ref(), Some(&previous))?;
             let unchanged = why == Why::FilesChanged
                 && same_texts(&own.sources, &previous.sources)
                 && same_secrets(&own.config, &previous.config)

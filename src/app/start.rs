@@ -21,6 +21,7 @@ use super::watch::FileWatch;
 use super::{App, Signals, luggage, probing, saved};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
+use crate::config::doorway::Doorway;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
@@ -55,7 +56,9 @@ const CONNECTIONS_FEW: usize = 1000;
 #[derive(Debug)]
 pub struct Setup {
     pub source: Source,
-    /// Read from the source.
+    /// Of a door before ours, whose sockets are our defaults.
+    pub doorway: Option<Doorway>,
+    /// Read from the source, at that doorway.
     pub loaded: Loaded,
     pub storage: Storage,
     /// Who we are, for those who are told.
@@ -130,6 +133,7 @@ impl App {
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let Setup {
             source,
+            doorway,
             loaded,
             storage,
             owner,
@@ -200,6 +204,7 @@ impl App {
         files.follow(&own);
         let mut app = Self {
             source,
+            doorway,
             own,
             guests,
             origin: composed.origin,

@@ -12,6 +12,7 @@ use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
 use crate::app::{App, Beginning, Ending, Setup, StartError, attend, wall_clock};
 use crate::config::Loaded;
+use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
@@ -86,6 +87,7 @@ pub(super) async fn serve(
         owner,
         guest: None,
         token: None,
+        doorway: None,
         greeted: false,
     };
     if std::env::var_os(SUCCEED).is_some() {
@@ -141,6 +143,8 @@ struct Begun {
     guest: Option<Guest>,
     /// Takes our lease up again.
     token: Option<String>,
+    /// Of the door that served us.
+    doorway: Option<Doorway>,
     greeted: bool,
 }
 
@@ -236,6 +240,7 @@ impl Begun {
         };
         self.token = Some(welcome.token.clone());
         self.storage.clone_from(&welcome.storage);
+        self.doorway = Some(welcome.doorway.clone());
         self.greet(welcome);
         let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;
         self.loaded = guest.offered().loaded.clone();
@@ -293,16 +298,25 @@ impl Begun {
         until: impl Future<Output = ()>,
         served: &mut dyn FnMut(Server),
     ) -> Exit {
-        let storage = match &origin {
-            Beginning::Fresh { .. } => self.storage,
-            Beginning::Inherited(heritage) => heritage.storage().to_owned(),
+        let (storage, doorway) = match &origin {
+            Beginning::Fresh { .. } => (self.storage, self.doorway),
+            Beginning::Inherited(heritage) => {
+                (heritage.storage().to_owned(), heritage.doorway().cloned())
+            }
         };
-        let (source, loaded) = match self.guest {
+        let (source, mut loaded) = match self.guest {
             Some(guest) => guest.into_parts(),
             None => (self.source, self.loaded),
         };
+        if doorway.is_some() {
+            match source.load_at(doorway.as_ref(), Some(&loaded)) {
+                Ok(there) => loaded = there,
+                Err(refused) => return not_held(&StartError::Config(refused), former).await,
+            }
+        }
         let app = App::start(Setup {
             source,
+            doorway,
             loaded,
             storage: Storage::at(storage),
             owner: self.owner,
@@ -311,15 +325,7 @@ impl Begun {
         });
         let app = match Box::pin(app).await {
             Ok(app) => app,
-            Err(error) => {
-                let exit = up::not_started(&error);
-                if let Some(mut former) = former {
-                    let problem = "it did not start; it said why in its own terminal".to_owned();
-                    // The former holder goes on, or asks somebody else.
-                    let _gone = former.say(&Said::CannotTake { problem }).await;
-                }
-                return exit;
-            }
+            Err(error) => return not_held(&error, former).await,
         };
         served(Server::Ourselves);
         let is_heir = former.is_some();
@@ -335,6 +341,17 @@ impl Begun {
             Ending::PassedOn(child) => attended(child).await,
         }
     }
+}
+
+/// Says why the door cannot be had, to the person here and to the former holder, who goes on or asks somebody else.
+async fn not_held(error: &StartError, former: Option<Session>) -> Exit {
+    let exit = up::not_started(error);
+    if let Some(mut former) = former {
+        let problem = "it did not start; it said why in its own terminal".to_owned();
+        // One that is gone needs no word.
+        let _gone = former.say(&Said::CannotTake { problem }).await;
+    }
+    exit
 }
 
 fn greet_as_holder(app: &App, was_guest: bool) {

@@ -1,16 +1,16 @@
 //! Where a door listens for those of its sites whose files do not say so.
 
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::listen::Listen;
 
 /// The `listen` and `http` of a door, which are the defaults of whoever joins it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doorway {
-    pub listen: Arc<[Listen]>,
+    pub listen: Vec<Listen>,
     /// Empty: no plain HTTP.
-    pub http: Arc<[Listen]>,
+    pub http: Vec<Listen>,
 }
 
 impl Doorway {
@@ -18,8 +18,8 @@ impl Doorway {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
-            listen: config.listen.clone(),
-            http: config.http.as_slice().into(),
+            listen: config.listen.to_vec(),
+            http: config.http.clone(),
         }
     }
 }

@@ -39,10 +39,10 @@ impl Sockets {
     }
 
     /// Entries that nobody wrote down.
-    pub(super) fn of(list: &Arc<[Listen]>) -> Self {
+    pub(super) fn of(list: &[Listen]) -> Self {
         Self {
             at: list.iter().map(|_listen| None).collect(),
-            list: Arc::clone(list),
+            list: list.into(),
         }
     }
 

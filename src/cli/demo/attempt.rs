@@ -98,6 +98,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         .map_err(StartError::Control)?;
     App::start(Setup {
         source,
+        doorway: None,
         loaded,
         storage: scratch.storage(),
         owner: serving::owner(),
