@@ -4,7 +4,9 @@ mod certs;
 mod check;
 mod demo;
 mod health;
+mod hosts;
 mod place;
+mod placed;
 mod quota;
 mod say;
 mod scratch;
@@ -66,6 +68,9 @@ enum Verb {
     Demo(DemoArguments),
     /// Ask the running onedoor whether it is ready
     Health(HealthArguments),
+    /// Lead local names to this machine, in the system's hosts file
+    #[command(subcommand)]
+    Hosts(hosts::Verb),
     /// Say the version
     Version,
 }
@@ -145,6 +150,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
         Some(Verb::Health(health)) => health::run(&health),
+        Some(Verb::Hosts(verb)) => hosts::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
             Exit::Fine

@@ -25,6 +25,7 @@ mod framing;
 mod grpc;
 mod handshake;
 mod hellos;
+mod hosts;
 mod http2;
 mod lifecycle;
 mod limits;
