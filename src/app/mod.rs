@@ -30,7 +30,7 @@ use listeners::Listeners;
 use public::Keeping;
 pub use public::held;
 use source::Source;
-pub use start::{LogProblem, Setup, StartError, wall_clock};
+pub use start::{LOOPBACK, LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.

@@ -97,7 +97,7 @@ impl std::error::Error for LogProblem {
 }
 
 /// How `localhost:` is bound on this system.
-pub(super) const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
+pub const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
     Loopback::Guarded
 } else {
     Loopback::Direct
