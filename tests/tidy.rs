@@ -96,6 +96,10 @@ const PURE: &[&str] = &[
     "observe/decimal.rs",
     "observe/stamp.rs",
     "cli/hosts/block",
+    "cli/service/agent",
+    "cli/service/plan",
+    "cli/service/systemd",
+    "cli/service/wanted",
 ];
 const NOT_PURE: &[&str] = &["config/load"];
 const NAMED_BY_NO_PURE_FILE: &[&str] = &["fs", "env"];

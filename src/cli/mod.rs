@@ -10,6 +10,7 @@ mod placed;
 mod quota;
 mod say;
 mod scratch;
+mod service;
 mod table;
 mod up;
 
@@ -71,6 +72,9 @@ enum Verb {
     /// Lead local names to this machine, in the system's hosts file
     #[command(subcommand)]
     Hosts(hosts::Verb),
+    /// Keep onedoor as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(service::Verb),
     /// Say the version
     Version,
 }
@@ -151,6 +155,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Demo(demo)) => demo::run(&demo),
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Hosts(verb)) => hosts::run(&verb),
+        Some(Verb::Service(verb)) => service::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
             Exit::Fine

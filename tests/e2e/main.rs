@@ -35,6 +35,7 @@ mod ports;
 mod reload;
 mod replies;
 mod scan;
+mod service;
 mod support;
 mod tunnel;
 mod unread;
