@@ -6,6 +6,7 @@ mod listeners;
 pub mod prepare;
 mod public;
 mod reload;
+mod selfprobe;
 pub mod source;
 mod start;
 mod stop;
@@ -29,6 +30,7 @@ use crate::shutdown::Shutdown;
 use listeners::Listeners;
 use public::Keeping;
 pub use public::held;
+use selfprobe::SelfProbe;
 use source::Source;
 pub use start::{LOOPBACK, LogProblem, Setup, StartError, wall_clock};
 use watch::FileWatch;
@@ -53,6 +55,7 @@ pub struct App {
     signals: Signals,
     shutdown: Shutdown,
     claim: Claim,
+    probe: Arc<SelfProbe>,
 }
 
 /// The signals that are heard. Until they are, each of them ends the process.
@@ -102,6 +105,8 @@ enum Wake {
     Reopen,
     /// It is time to look at what nobody tells.
     Round,
+    /// It is time to look whether we are reached.
+    Probe,
     Stop,
 }
 
@@ -110,6 +115,9 @@ impl App {
     pub async fn run(mut self, until: impl Future<Output = ()>) {
         let mut until = std::pin::pin!(until);
         let mut rounds = tokio::time::interval(ROUND);
+        let mut probes = tokio::time::interval(selfprobe::EVERY);
+        // After the bind itself `ports` has looked.
+        probes.reset();
         let mut lost = 0;
         loop {
             let Signals {
@@ -124,12 +132,14 @@ impl App {
                 () = farewell.said() => Wake::Stop,
                 () = &mut until => Wake::Stop,
                 _now = rounds.tick() => Wake::Round,
+                _now = probes.tick() => Wake::Probe,
             };
             match wake {
                 Wake::Reload => self.reload(reload::Why::Asked).await,
                 Wake::Look => self.reload(reload::Why::FilesChanged).await,
                 Wake::Reopen => self.reopen_log(),
                 Wake::Round => lost = self.tell_lost_lines(lost),
+                Wake::Probe => self.look_for_shadows(),
                 Wake::Stop => break,
             }
         }

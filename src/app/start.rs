@@ -12,6 +12,7 @@ use super::banner::counted;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare};
 use super::public::Keeping;
+use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
 use super::{App, Signals};
@@ -24,7 +25,7 @@ use crate::control::health::{Health, Kind as Spoken, Listening, Status};
 use crate::control::place::Place;
 use crate::control::{readiness, server};
 use crate::door::accept::Capacity;
-use crate::door::{Current, Handle, Options, Policies, start as start_worker};
+use crate::door::{Awaited, Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
 use crate::observe::record::Format;
 use crate::ports::descriptors::raise_descriptor_limit;
@@ -137,10 +138,12 @@ impl App {
         keeping.load(&current.plan, &loaded.config).await;
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
+        let awaited = Arc::new(Awaited::default());
         let options = Options {
             current: current.clone(),
             policies,
             access: access.clone(),
+            awaited: awaited.clone(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
@@ -166,6 +169,7 @@ impl App {
             signals,
             shutdown,
             claim,
+            probe: Arc::new(SelfProbe::new(awaited)),
         };
         app.listeners
             .accept(&app.workers, &app.capacity)

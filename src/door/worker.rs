@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::accept::Permit;
+use super::awaited::Awaited;
 use super::serve::{self, Arrival, From};
 use super::tls::Policies;
 use crate::certs::plan::Plan;
@@ -65,6 +66,7 @@ pub struct Options {
     pub current: Arc<Current>,
     pub policies: Arc<Policies>,
     pub access: Option<Arc<AccessLog>>,
+    pub awaited: Arc<Awaited>,
 }
 
 /// A worker from inside.
@@ -72,6 +74,7 @@ pub struct Options {
 pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
+    awaited: Arc<Awaited>,
     current: RefCell<Held<Current>>,
 }
 
@@ -112,6 +115,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         current,
         policies,
         access,
+        awaited,
     } = options;
     let wheel = Wheel::new();
     let access = access.map(|log| log.writer());
@@ -124,6 +128,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
     let worker = Rc::new(Worker {
         context: context.clone(),
         policies,
+        awaited,
         current: RefCell::new(Held::new(current)),
     });
     let ticking = context.clone();
@@ -218,6 +223,10 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) {
+        self.context.counters.connection_opened();
+        if self.awaited.arrived(peer) {
+            return;
+        }
         match self.arrival(stream, peer, socket, permit) {
             Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(
                 self.clone(),
@@ -235,7 +244,6 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) -> io::Result<Option<Arrival>> {
-        self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         // A dual-stack socket of a service manager shows IPv4 as mapped addresses; sites are named by plain ones.
