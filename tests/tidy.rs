@@ -95,6 +95,8 @@ const PURE: &[&str] = &[
     "observe/escape.rs",
     "observe/decimal.rs",
     "observe/stamp.rs",
+    "cli/doctor/finding",
+    "cli/doctor/judge/",
     "cli/hosts/block",
     "cli/service/agent",
     "cli/service/plan",

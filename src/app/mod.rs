@@ -32,7 +32,7 @@ use public::Keeping;
 pub use public::held;
 use selfprobe::SelfProbe;
 use source::Source;
-pub use start::{LOOPBACK, LogProblem, Setup, StartError, wall_clock};
+pub use start::{LOOPBACK, LogProblem, Setup, StartError, connections_max, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.

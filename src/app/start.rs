@@ -274,7 +274,9 @@ fn warn_of_few(connections: usize, config: &Config) {
     }
 }
 
-fn connections_max(descriptors: Option<u64>) -> usize {
+/// How many connections this many descriptors are enough for.
+#[must_use]
+pub fn connections_max(descriptors: Option<u64>) -> usize {
     let Some(descriptors) = descriptors else {
         return usize::MAX;
     };

@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod demo;
+mod doctor;
 mod health;
 mod hosts;
 mod place;
@@ -67,6 +68,8 @@ enum Verb {
     Quota(QuotaArguments),
     /// Serve three small upstreams of its own, to be tried with curl
     Demo(DemoArguments),
+    /// Look for whatever may keep onedoor from working here, and say how to mend it
+    Doctor(doctor::DoctorArguments),
     /// Ask the running onedoor whether it is ready
     Health(HealthArguments),
     /// Lead local names to this machine, in the system's hosts file
@@ -153,6 +156,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Certs(verb)) => return certs::run(&verb),
         Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
+        Some(Verb::Doctor(doctor)) => doctor::run(&doctor),
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Hosts(verb)) => hosts::run(&verb),
         Some(Verb::Service(verb)) => service::run(&verb),

@@ -19,6 +19,7 @@ mod cli;
 mod corpus;
 mod demo;
 mod dns;
+mod doctor;
 mod faults;
 mod forwarding;
 mod framing;

@@ -15,6 +15,7 @@ pub mod name;
 pub mod options;
 pub mod order;
 mod profile;
+pub mod reach;
 pub mod request;
 pub mod seams;
 mod session;

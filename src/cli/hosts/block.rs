@@ -52,7 +52,7 @@ pub(in crate::cli) fn cleaned(text: &[u8]) -> Result<Vec<u8>, Damage> {
     let mut before = &text[..old.start];
     let after = &text[old.end..];
     // Whoever wrote behind the block since needs the line end.
-    if is_joined(&text[old.clone()]) && after.is_empty() {
+    if is_joined(&text[old]) && after.is_empty() {
         before = before.strip_suffix(b"\n").unwrap_or(before);
         before = before.strip_suffix(b"\r").unwrap_or(before);
     }

@@ -187,7 +187,7 @@ fn refused(file: &Path, config: &Path, verb: &str, error: &io::Error) -> Exit {
 }
 
 /// The same command for root, whose folder and search path are others.
-fn as_root(file: &Path, config: &Path, verb: &str) -> String {
+pub(super) fn as_root(file: &Path, config: &Path, verb: &str) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_unknown| PathBuf::from("onedoor"));
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_gone| path.to_owned());
     let mut command = format!("sudo {} hosts {verb}", quoted(&program));

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::plan::{Layout, Manager};
 use super::wanted::MARK;
-use crate::cli::{Exit, placed, say};
+use crate::cli::{Exit, place, placed, say};
 use crate::ports::permission::quoted;
 
 /// What lies where a file of ours belongs.
@@ -94,9 +94,7 @@ fn refuse_foreign(layout: &Layout) -> Result<(), Exit> {
 
 fn refuse_absence(manager: Manager) -> Result<(), Exit> {
     let program = manager.program();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&path);
-    if folders.any(|folder| folder.join(program).is_file()) {
+    if place::program(program).is_some() {
         return Ok(());
     }
     say::err(&format!(
