@@ -101,6 +101,13 @@ const PURE: &[&str] = &[
     "observe/decimal.rs",
     "observe/stamp.rs",
     "observe/taps/filter.rs",
+    "cli/doctor/finding",
+    "cli/doctor/judge/",
+    "cli/hosts/block",
+    "cli/service/agent",
+    "cli/service/plan",
+    "cli/service/systemd",
+    "cli/service/wanted",
 ];
 const NOT_PURE: &[&str] = &["config/load"];
 const NAMED_BY_NO_PURE_FILE: &[&str] = &["fs", "env"];

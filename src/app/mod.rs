@@ -17,6 +17,7 @@ mod probing;
 mod public;
 mod reload;
 mod saved;
+mod selfprobe;
 pub mod source;
 mod start;
 mod status;
@@ -56,8 +57,11 @@ use handover::{Successor, successor_ends};
 pub use issuing::held;
 use listeners::Listeners;
 use public::Keeping;
+use selfprobe::SelfProbe;
 use source::Source;
-pub use start::{Beginning, LogProblem, Setup, StartError, wall_clock};
+pub use start::{
+    Beginning, LOOPBACK, LogProblem, Setup, StartError, connections_max, wall_clock,
+};
 use watch::FileWatch;
 
 /// A running onedoor.
@@ -103,8 +107,7 @@ pub struct App {
     attended: Option<Child>,
     /// Why the own configuration was last refused, if it was.
     last_refusal: Option<String>,
-    /// Addresses at which another process takes our connections.
-    shadowed: Vec<String>,
+    probe: Arc<SelfProbe>,
 }
 
 /// How a door ended for this process.
@@ -182,6 +185,8 @@ enum Wake {
     /// A guest did not come back.
     Overdue,
     SuccessorEnded(Option<io::Result<ExitStatus>>),
+    /// It is time to look whether we are reached.
+    Probe,
     Stop,
 }
 
@@ -190,9 +195,12 @@ impl App {
     pub async fn run(mut self, until: impl Future<Output = ()>) -> Ending {
         let mut until = std::pin::pin!(until);
         let mut rounds = tokio::time::interval(ROUND);
+        let mut probes = tokio::time::interval(selfprobe::EVERY);
+        // After the bind itself `ports` has looked.
+        probes.reset();
         let mut lost = 0;
         loop {
-            let next = match self.wake(until.as_mut(), &mut rounds).await {
+            let next = match self.wake(until.as_mut(), &mut rounds, &mut probes).await {
                 Wake::Reload => self.reload(reload::Why::Asked).await.into(),
                 Wake::Look => self.reload(reload::Why::FilesChanged).await.into(),
                 Wake::Reopen => self.reopen_log().into(),
@@ -201,6 +209,7 @@ impl App {
                     lost = self.tell_lost_lines(lost);
                     Next::GoOn
                 }
+                Wake::Probe => self.look_for_shadows().into(),
                 Wake::Asked(Some(command)) => Box::pin(self.obey(command)).await,
                 Wake::Asked(None) => Next::GoOn,
                 Wake::Overdue => Box::pin(self.end_overdue()).await.into(),
@@ -231,6 +240,7 @@ impl App {
         &mut self,
         until: std::pin::Pin<&mut impl Future<Output = ()>>,
         rounds: &mut tokio::time::Interval,
+        probes: &mut tokio::time::Interval,
     ) -> Wake {
         if let Some(command) = self.postponed.pop_front() {
             return Wake::Asked(Some(command));
@@ -253,6 +263,7 @@ impl App {
             () = at(overdue) => Wake::Overdue,
             ended = successor_ends(self.successor.as_mut()) => Wake::SuccessorEnded(ended),
             _now = rounds.tick() => Wake::Round,
+            _now = probes.tick() => Wake::Probe,
         }
     }
 

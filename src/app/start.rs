@@ -16,6 +16,7 @@ use super::handover::Heritage;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
+use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
 use super::{App, Signals, luggage, probing, saved};
@@ -32,7 +33,7 @@ use crate::control::owner::Owner;
 use crate::control::readiness;
 use crate::control::server::{self, Sources};
 use crate::door::accept::Capacity;
-use crate::door::{Current, Handle, Options, Policies, start as start_worker};
+use crate::door::{Awaited, Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
 use crate::observe::record::Format;
 use crate::observe::taps::Taps;
@@ -119,7 +120,7 @@ impl std::error::Error for LogProblem {
 }
 
 /// How `localhost:` is bound on this system.
-pub(super) const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
+pub const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
     Loopback::Guarded
 } else {
     Loopback::Direct
@@ -177,11 +178,13 @@ impl App {
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
         let taps = Arc::new(Taps::default());
+        let awaited = Arc::new(Awaited::default());
         let options = Options {
             current: current.clone(),
             policies,
             access: access.clone(),
             taps: taps.clone(),
+            awaited: awaited.clone(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
@@ -233,7 +236,7 @@ impl App {
             successor: None,
             attended: None,
             last_refusal: None,
-            shadowed: Vec::new(),
+            probe: Arc::new(SelfProbe::new(awaited)),
         };
         app.listeners
             .accept(&app.workers, &app.capacity)
@@ -385,7 +388,9 @@ fn warn_of_few(connections: usize, config: &Config) {
     }
 }
 
-fn connections_max(descriptors: Option<u64>) -> usize {
+/// How many connections this many descriptors are enough for.
+#[must_use]
+pub fn connections_max(descriptors: Option<u64>) -> usize {
     let Some(descriptors) = descriptors else {
         return usize::MAX;
     };

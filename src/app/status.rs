@@ -25,7 +25,7 @@ impl App {
                 .map(|lease| self.lease_status(lease))
                 .collect(),
             sites: self.site_statuses(),
-            shadowed: self.shadowed.clone(),
+            shadowed: self.probe.shadowed(),
             refused: self.last_refusal.clone(),
         }
     }

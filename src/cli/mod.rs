@@ -3,12 +3,16 @@
 mod certs;
 mod check;
 mod demo;
+mod doctor;
 mod health;
+mod hosts;
 mod place;
+mod placed;
 mod quota;
 mod say;
 mod scratch;
 mod serving;
+mod service;
 mod table;
 mod up;
 
@@ -76,8 +80,16 @@ enum Verb {
     Quota(QuotaArguments),
     /// Serve three small upstreams of its own, to be tried with curl
     Demo(DemoArguments),
+    /// Look for whatever may keep onedoor from working here, and say how to mend it
+    Doctor(doctor::DoctorArguments),
     /// Ask the running onedoor whether it is ready
     Health(HealthArguments),
+    /// Lead local names to this machine, in the system's hosts file
+    #[command(subcommand)]
+    Hosts(hosts::Verb),
+    /// Keep onedoor as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(service::Verb),
     /// Say the version
     Version,
 }
@@ -160,7 +172,10 @@ pub fn run() -> ExitCode {
         Some(Verb::Certs(verb)) => return certs::run(&verb),
         Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
+        Some(Verb::Doctor(doctor)) => doctor::run(&doctor),
         Some(Verb::Health(health)) => health::run(&health),
+        Some(Verb::Hosts(verb)) => hosts::run(&verb),
+        Some(Verb::Service(verb)) => service::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
             Exit::Fine

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::accept::Permit;
+use super::awaited::Awaited;
 use super::serve::{self, Arrival, From};
 use super::tls::Policies;
 use crate::certs::plan::Plan;
@@ -69,6 +70,7 @@ pub struct Options {
     pub access: Option<Arc<AccessLog>>,
     /// Who reads lines besides.
     pub taps: Arc<Taps>,
+    pub awaited: Arc<Awaited>,
 }
 
 /// A worker from inside.
@@ -76,6 +78,7 @@ pub struct Options {
 pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
+    awaited: Arc<Awaited>,
     current: RefCell<Held<Current>>,
 }
 
@@ -117,6 +120,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         policies,
         access,
         taps,
+        awaited,
     } = options;
     let wheel = Wheel::new();
     let lines = Lines::new(access.map(|log| log.writer()), taps);
@@ -129,6 +133,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
     let worker = Rc::new(Worker {
         context: context.clone(),
         policies,
+        awaited,
         current: RefCell::new(Held::new(current)),
     });
     let ticking = context.clone();
@@ -223,6 +228,10 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) {
+        self.context.counters.connection_opened();
+        if self.awaited.arrived(peer) {
+            return;
+        }
         match self.arrival(stream, peer, socket, permit) {
             Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(
                 self.clone(),
@@ -240,7 +249,6 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) -> io::Result<Option<Arrival>> {
-        self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         // A dual-stack socket of a service manager shows IPv4 as mapped addresses; sites are named by plain ones.

@@ -74,6 +74,16 @@ pub fn find(address: SocketAddr) -> Holder {
     }
 }
 
+/// A process but `own` that listens where a connection to `address` may go, as far as we may see.
+#[must_use]
+pub fn stranger(address: SocketAddr, own: u32) -> Option<Process> {
+    let found = all_visible(address)
+        .filter(|one| one.process.pid != own)
+        .min_by_key(|one| (one.socket != address, one.process.pid))?;
+    let Listener { process, .. } = found;
+    Some(process::look_at(process.pid, process.name))
+}
+
 /// Whether a process that we may see listens on `address`.
 #[must_use]
 pub fn listens(address: SocketAddr) -> bool {
@@ -82,11 +92,14 @@ pub fn listens(address: SocketAddr) -> bool {
 
 /// Of several, the one with the address itself, then the oldest process number.
 fn visible(address: SocketAddr) -> Option<Listener> {
+    all_visible(address).min_by_key(|one| (one.socket != address, one.process.pid))
+}
+
+fn all_visible(address: SocketAddr) -> impl Iterator<Item = Listener> {
     let all = listeners::get_all().unwrap_or_default();
     all.into_iter()
         .filter(|one| one.protocol == Protocol::TCP && one.state == SocketState::Listen)
-        .filter(|one| strict::overlaps(one.socket, address))
-        .min_by_key(|one| (one.socket != address, one.process.pid))
+        .filter(move |one| strict::overlaps(one.socket, address))
 }
 
 fn unseen(rows: &[Row], address: SocketAddr) -> Holder {

@@ -7,6 +7,7 @@ pub mod bind;
 pub mod descriptors;
 pub mod entry;
 pub mod holder;
+pub mod launchd;
 pub mod passed;
 pub mod permission;
 pub mod probe;
