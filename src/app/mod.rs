@@ -95,6 +95,13 @@ impl Farewell {
 /// How often counters are looked at that nobody waits for.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Whose signals they are while we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heed {
+    Ours,
+    Callers,
+}
+
 /// What wakes a running onedoor.
 enum Wake {
     Reload,
@@ -107,7 +114,17 @@ enum Wake {
 
 impl App {
     /// Serves until it is told to stop by a signal or `until` ends; then drains.
-    pub async fn run(mut self, until: impl Future<Output = ()>) {
+    pub async fn run(self, until: impl Future<Output = ()>) {
+        self.serve(Heed::Ours, until).await;
+    }
+
+    /// Serves until `until` ends, whatever signals come: they are the caller's. Then drains, which another signal to go ends early.
+    pub async fn run_until(self, until: impl Future<Output = ()>) {
+        self.serve(Heed::Callers, until).await;
+    }
+
+    async fn serve(mut self, heed: Heed, until: impl Future<Output = ()>) {
+        let ours = heed == Heed::Ours;
         let mut until = std::pin::pin!(until);
         let mut rounds = tokio::time::interval(ROUND);
         let mut lost = 0;
@@ -118,10 +135,10 @@ impl App {
                 farewell,
             } = &mut self.signals;
             let wake = tokio::select! {
-                _some = reload.recv() => Wake::Reload,
-                _some = reopen.recv() => Wake::Reopen,
+                _some = reload.recv(), if ours => Wake::Reload,
+                _some = reopen.recv(), if ours => Wake::Reopen,
                 () = self.files.changed() => Wake::Look,
-                () = farewell.said() => Wake::Stop,
+                () = farewell.said(), if ours => Wake::Stop,
                 () = &mut until => Wake::Stop,
                 _now = rounds.tick() => Wake::Round,
             };
@@ -132,6 +149,10 @@ impl App {
                 Wake::Round => lost = self.tell_lost_lines(lost),
                 Wake::Stop => break,
             }
+        }
+        if heed == Heed::Callers {
+            // Those that came so far were not for us.
+            self.signals = Signals::new().unwrap_or(self.signals);
         }
         self.stop().await;
     }

@@ -78,7 +78,7 @@ pub(super) fn listen_to_events(config: &Config) {
     }
 }
 
-fn setup(
+pub(super) fn setup(
     source: Source,
     loaded: Loaded,
     control: Option<&Path>,
