@@ -33,6 +33,7 @@ mod log;
 mod ports;
 mod reload;
 mod replies;
+mod run;
 mod scan;
 mod support;
 mod tunnel;

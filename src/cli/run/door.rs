@@ -141,12 +141,16 @@ fn url(host: &HostName, reached: &Reached, addresses: &[(SocketAddr, Kind)]) -> 
         Kind::Tls => ("https", 443),
         Kind::Plain => ("http", 80),
     };
-    let first = ports.iter().copied().find(|port| *port == usual);
+    let own = ports
+        .iter()
+        .copied()
+        .find(|port| *port == usual)
+        .or_else(|| ports.first().copied());
     let bound = || {
         let mut of_kind = addresses.iter().filter(|(_address, own)| own == kind);
         of_kind.next().map(|(address, _kind)| address.port())
     };
-    let port = match first.or(ports.first().copied()) {
+    let port = match own {
         Some(0) | None => bound().unwrap_or(usual),
         Some(port) => port,
     };
