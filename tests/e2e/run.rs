@@ -1,7 +1,11 @@
 //! `onedoor run`: a command under a name for as long as it runs, its environment, its signals and its end.
 
+use std::fs;
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -10,7 +14,7 @@ use crate::support::answer::read_answer;
 use crate::support::backend::Backend;
 use crate::support::client::{curl, get, tls};
 use crate::support::door::{Door, Home};
-use crate::support::{eventually, peer};
+use crate::support::{PATIENCE, eventually, peer};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
 const NODE_PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/node/node_modules");
@@ -26,8 +30,7 @@ fn a_server_is_reached_under_its_name_while_it_runs() {
     assert_eq!(url, format!("https://shop.localhost:{}", door.tls().port()));
     assert!(door.said().contains("served by this onedoor"));
     assert_eq!(get(&door, "shop.localhost", "/"), "<p>made by python</p>\n");
-    door.signal(Signal::TERM);
-    assert_eq!(door.ended().code(), Some(143));
+    assert_eq!(door.ends_by(Signal::TERM), Some(143));
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn the_environment_tells_how_it_is_reached_and_whom_to_trust() {
         command.env_remove(name);
     }
     command.env("REQUESTS_CA_BUNDLE", "/own.pem");
-    let door = Door::up_by(home, command);
+    let door = Running(Door::up_by(home, command));
     let url = url(&door);
     let seen = eventually("the environment", || {
         let seen = door.home().read("seen");
@@ -131,8 +134,7 @@ fn signals_are_the_commands() {
         heard(&door, name);
     }
     assert_eq!(door.health()["status"], "ready");
-    door.signal(Signal::TERM);
-    assert_eq!(door.ended().code(), Some(3));
+    assert_eq!(door.ends_by(Signal::TERM), Some(3));
     heard(&door, "SIGTERM");
 }
 
@@ -143,8 +145,7 @@ fn what_a_command_started_is_told_with_it() {
     home.write("serve", &format!("python3 {peer} &\nwait\nwait\nexit 5\n"));
     let mut door = run(home, &["x", "--", "sh", "serve"]);
     url(&door);
-    door.signal(Signal::TERM);
-    assert_eq!(door.ended().code(), Some(143));
+    assert_eq!(door.ends_by(Signal::TERM), Some(143));
     heard(&door, "SIGTERM");
 }
 
@@ -291,8 +292,7 @@ fn sites_of_a_file_are_served_too_and_until_the_end() {
     door.signal(Signal::INT);
     heard(&door, "SIGINT");
     assert_eq!(get(&door, "a.test", "/"), "from the file");
-    door.signal(Signal::TERM);
-    assert_eq!(door.ended().code(), Some(3));
+    assert_eq!(door.ends_by(Signal::TERM), Some(3));
 }
 
 #[test]
@@ -356,11 +356,44 @@ fn home() -> Home {
     Home::new(SETTINGS)
 }
 
+/// A door with a command behind it, which is gone when this is dropped: killing the door alone would leave it behind.
+struct Running(Door);
+
+impl Deref for Running {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.0
+    }
+}
+
+impl Running {
+    #[track_caller]
+    fn ends_by(&mut self, signal: Signal) -> Option<i32> {
+        self.0.signal(signal);
+        self.0.ended().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let stat = format!("/proc/{}/stat", self.0.pid());
+        let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        if runs() {
+            self.0.signal(Signal::TERM);
+        }
+        let begun = Instant::now();
+        while runs() && begun.elapsed() < PATIENCE {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
 /// `onedoor run` with the settings of the folder.
 #[track_caller]
-fn run(home: Home, arguments: &[&str]) -> Door {
+fn run(home: Home, arguments: &[&str]) -> Running {
     let all = [&["run", "-c", "proxy.toml"], arguments].concat();
-    Door::up_in(home, &all)
+    Running(Door::up_in(home, &all))
 }
 
 /// What it says once the command accepts, or is waited for no longer.

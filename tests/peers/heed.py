@@ -19,10 +19,13 @@ def heard(number, _frame):
 
 
 def answer():
-    for _line in sys.stdin:
-        os.write(1, f"interrupted {interrupts} times\n".encode())
-    if os.isatty(0):
-        os._exit(6)
+    at_terminal = os.isatty(0)
+    try:
+        for _line in sys.stdin:
+            os.write(1, f"interrupted {interrupts} times\n".encode())
+    finally:
+        if at_terminal:
+            os._exit(6)
 
 
 for name in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"]:
