@@ -19,7 +19,7 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 
 /// Variables of ours that are not for the command.
-const NOT_HANDED_ON: [&str; 1] = ["NOTIFY_SOCKET"];
+const NOT_HANDED_ON: [&str; 2] = ["NOTIFY_SOCKET", "ONEDOOR_SUCCEED"];
 
 /// A running command. It goes on when this is dropped.
 #[derive(Debug)]
