@@ -5,11 +5,14 @@ pub mod attend;
 pub mod banner;
 mod change;
 mod commands;
+mod crew;
 pub mod explain;
+mod ground;
 pub mod guest;
 mod guests;
 pub mod handover;
 mod issuing;
+mod joining;
 mod listeners;
 mod luggage;
 pub mod prepare;
@@ -52,6 +55,7 @@ use crate::observe::taps::Taps;
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
 use commands::Next;
+pub use crew::LogProblem;
 use guests::Guests;
 use handover::{Successor, successor_ends};
 pub use issuing::held;
@@ -59,15 +63,14 @@ use listeners::Listeners;
 use public::Keeping;
 use selfprobe::SelfProbe;
 use source::Source;
-pub use start::{
-    Beginning, LOOPBACK, LogProblem, Setup, StartError, connections_max, wall_clock,
-};
+pub use start::{Beginning, LOOPBACK, Setup, StartError, connections_max, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.
 #[derive(Debug)]
 pub struct App {
     source: Source,
+    heed: Heed,
     /// Of a door before ours, whose sockets are our defaults.
     doorway: Option<Doorway>,
     /// Read from the source.
@@ -90,6 +93,8 @@ pub struct App {
     /// Connections that the descriptor limit allows.
     connections_max: usize,
     access: Option<Arc<AccessLog>>,
+    /// Of the access log, as far as it was told.
+    lost_lines: u64,
     taps: Arc<Taps>,
     health: Sender<Health>,
     files: FileWatch,
@@ -157,12 +162,6 @@ impl Farewell {
     }
 }
 
-impl From<()> for Next {
-    fn from((): ()) -> Self {
-        Self::GoOn
-    }
-}
-
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -172,6 +171,14 @@ async fn at(time: Option<Instant>) {
 
 /// How often counters are looked at that nobody waits for.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Whose signals they are while we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heed {
+    Ours,
+    /// What ends a door is said by its `until` alone, until the drain.
+    Callers,
+}
 
 /// What wakes a running onedoor.
 enum Wake {
@@ -198,24 +205,9 @@ impl App {
         let mut probes = tokio::time::interval(selfprobe::EVERY);
         // After the bind itself `ports` has looked.
         probes.reset();
-        let mut lost = 0;
         loop {
-            let next = match self.wake(until.as_mut(), &mut rounds, &mut probes).await {
-                Wake::Reload => self.reload(reload::Why::Asked).await.into(),
-                Wake::Look => self.reload(reload::Why::FilesChanged).await.into(),
-                Wake::Reopen => self.reopen_log().into(),
-                Wake::Restart => self.restart(None).into(),
-                Wake::Round => {
-                    lost = self.tell_lost_lines(lost);
-                    Next::GoOn
-                }
-                Wake::Probe => self.look_for_shadows().into(),
-                Wake::Asked(Some(command)) => Box::pin(self.obey(command)).await,
-                Wake::Asked(None) => Next::GoOn,
-                Wake::Overdue => Box::pin(self.end_overdue()).await.into(),
-                Wake::SuccessorEnded(ended) => self.give_up_successor(ended).into(),
-                Wake::Stop => Next::Stop(Extent::Holder),
-            };
+            let wake = self.wake(until.as_mut(), &mut rounds, &mut probes).await;
+            let next = Box::pin(self.react(wake)).await;
             match next {
                 Next::GoOn => {}
                 Next::PassedOn => break,
@@ -232,8 +224,29 @@ impl App {
             }
         }
         let attended = self.attended.take();
+        if self.heed == Heed::Callers {
+            // Those that came so far were not for us.
+            self.signals = Signals::new().unwrap_or(self.signals);
+        }
         self.stop().await;
         attended.map_or(Ending::Stopped, Ending::PassedOn)
+    }
+
+    async fn react(&mut self, wake: Wake) -> Next {
+        match wake {
+            Wake::Reload => self.reload(reload::Why::Asked).await,
+            Wake::Look => self.reload(reload::Why::FilesChanged).await,
+            Wake::Reopen => self.reopen_log(),
+            Wake::Restart => self.restart(None),
+            Wake::Probe => self.look_for_shadows(),
+            Wake::Asked(Some(command)) => return self.obey(command).await,
+            Wake::Overdue => self.end_overdue().await,
+            Wake::SuccessorEnded(ended) => self.give_up_successor(ended),
+            Wake::Stop => return Next::Stop(Extent::Holder),
+            Wake::Round => self.tell_lost_lines(),
+            Wake::Asked(None) => {}
+        }
+        Next::GoOn
     }
 
     async fn wake(
@@ -252,12 +265,13 @@ impl App {
             farewell,
         } = &mut self.signals;
         let overdue = self.guests.next_end();
+        let ours = self.heed == Heed::Ours;
         tokio::select! {
-            _some = reload.recv() => Wake::Reload,
-            _some = reopen.recv() => Wake::Reopen,
-            _some = restart.recv() => Wake::Restart,
+            _some = reload.recv(), if ours => Wake::Reload,
+            _some = reopen.recv(), if ours => Wake::Reopen,
+            _some = restart.recv(), if ours => Wake::Restart,
             () = self.files.changed() => Wake::Look,
-            () = farewell.said() => Wake::Stop,
+            () = farewell.said(), if ours => Wake::Stop,
             () = until => Wake::Stop,
             asked = self.commands.recv() => Wake::Asked(asked),
             () = at(overdue) => Wake::Overdue,
@@ -284,23 +298,29 @@ impl App {
         self.listeners.addresses()
     }
 
+    /// Where everything lies that outlives this process.
+    #[must_use]
+    pub fn storage(&self) -> std::path::PathBuf {
+        self.storage.path("")
+    }
+
     /// The local CA's root certificate as a file, if a site needs it.
     #[must_use]
     pub fn local_ca_path(&self) -> Option<&std::path::Path> {
         self.resolver.local_ca_path()
     }
 
-    /// Says that the access log lost lines since it was last looked at; returns how many it has lost in all.
-    fn tell_lost_lines(&self, known: u64) -> u64 {
+    /// Says that the access log lost lines since it was last looked at.
+    fn tell_lost_lines(&mut self) {
         let Some(access) = &self.access else {
-            return known;
+            return;
         };
         let lost = access.dropped();
-        if lost > known {
+        let lines = lost - std::mem::replace(&mut self.lost_lines, lost);
+        if lines > 0 {
             let error = access.take_error().map(tracing::field::display);
-            tracing::warn!(lines = lost - known, error, "the access log lost lines");
+            tracing::warn!(lines, error, "the access log lost lines");
         }
-        lost
     }
 
     fn reopen_log(&self) {

@@ -9,10 +9,11 @@ mod hosts;
 mod place;
 mod placed;
 mod quota;
+mod run;
 mod say;
 mod scratch;
-mod serving;
 mod service;
+mod serving;
 mod table;
 mod up;
 
@@ -71,6 +72,8 @@ struct Arguments {
 enum Verb {
     /// Serve the sites of a file, of the command line, or of both
     Up(UpArguments),
+    /// Run a command on a port of its own and serve it under a name while it runs
+    Run(run::RunArguments),
     /// Say everything that is wrong with a configuration, and change nothing
     Check(CheckArguments),
     /// Look at certificates, renew them, remove what nobody wants
@@ -168,6 +171,7 @@ pub fn run() -> ExitCode {
     let exit = match arguments.verb {
         None => up::run(arguments.up, passed),
         Some(Verb::Up(up)) => up::run(up, passed),
+        Some(Verb::Run(arguments)) => return run::run(arguments, passed),
         Some(Verb::Check(check)) => check::run(&check),
         Some(Verb::Certs(verb)) => return certs::run(&verb),
         Some(Verb::Quota(quota)) => quota::run(&quota),

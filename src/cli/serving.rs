@@ -1,6 +1,6 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Ending, Setup, StartError, attend, wall_clock};
+use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend, wall_clock};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::control::session::guest::{self as session, NotJoined, Session};
+use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
 
@@ -37,10 +37,31 @@ pub(super) enum Joining {
     Refused,
 }
 
+impl Joining {
+    pub(super) fn of(no_join: bool) -> Self {
+        if no_join {
+            Self::Refused
+        } else {
+            Self::Allowed
+        }
+    }
+}
+
+/// What is wished where somebody else has a name.
+pub(super) fn insistence(replace: bool) -> Insistence {
+    if replace {
+        Insistence::Replaces
+    } else {
+        Insistence::Asks
+    }
+}
+
 /// What is to be served.
 #[derive(Debug)]
 pub(super) struct Wish {
     pub(super) source: Source,
+    /// Whose the signals are.
+    pub(super) heed: Heed,
     pub(super) place: Place,
     pub(super) storage: PathBuf,
     pub(super) joining: Joining,
@@ -59,11 +80,28 @@ pub(super) enum Greeting {
     Silent,
 }
 
-/// Who serves the sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Server {
-    Ourselves,
-    Holder { pid: u32 },
+/// That the sites are served, and by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    /// The process that has the door.
+    pub(super) holder: u32,
+    /// Where the exact names are reached.
+    pub(super) urls: Vec<String>,
+    /// The door's.
+    pub(super) storage: PathBuf,
+    /// The local CA's root certificate, if a site needs it.
+    pub(super) local_ca: Option<PathBuf>,
+}
+
+impl Served {
+    fn by(welcome: &Welcome) -> Self {
+        Self {
+            holder: welcome.pid,
+            urls: welcome.accepted.urls.clone(),
+            storage: welcome.storage.clone(),
+            local_ca: welcome.local_ca.clone(),
+        }
+    }
 }
 
 /// Serves the sites until we are told to stop or `until` ends. `served` is called once they are, and whenever somebody else serves them.
@@ -71,13 +109,14 @@ pub(super) async fn serve(
     wish: Wish,
     loaded: Loaded,
     until: impl Future<Output = ()>,
-    served: &mut dyn FnMut(Server),
+    served: &mut dyn FnMut(Served),
 ) -> Exit {
     let mut until = std::pin::pin!(until);
     let owner = owner();
     let mut passed = Some(wish.passed);
     let mut begun = Begun {
         source: wish.source,
+        heed: wish.heed,
         loaded,
         place: wish.place,
         storage: wish.storage,
@@ -93,7 +132,14 @@ pub(super) async fn serve(
     if std::env::var_os(SUCCEED).is_some() {
         return match begun.succeed().await {
             Ok((heritage, session)) => {
-                begun.hold(Beginning::Inherited(Box::new(heritage)), Some(session), until, served).await
+                begun
+                    .hold(
+                        Beginning::Inherited(Box::new(heritage)),
+                        Some(session),
+                        until,
+                        served,
+                    )
+                    .await
             }
             Err(problem) => {
                 say::err(&format!("error[not-restarted]: {problem}\n"));
@@ -105,11 +151,13 @@ pub(super) async fn serve(
         match begun.look().await {
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
-                return begun.hold(Beginning::Fresh { claim, passed }, None, until, served).await;
+                return begun
+                    .hold(Beginning::Fresh { claim, passed }, None, until, served)
+                    .await;
             }
             Ok(Found::Holder(joined)) => {
                 let (welcome, session) = *joined;
-                served(Server::Holder { pid: welcome.pid });
+                served(Served::by(&welcome));
                 match begun.be_guest(&welcome, session, until.as_mut()).await {
                     Ok(Parting::Left) => return Exit::Fine,
                     Ok(Parting::Ended { reason }) => {
@@ -132,6 +180,7 @@ pub(super) async fn serve(
 /// What is known of our sites, whoever serves them.
 struct Begun {
     source: Source,
+    heed: Heed,
     loaded: Loaded,
     place: Place,
     storage: PathBuf,
@@ -193,8 +242,11 @@ impl Begun {
                         return Err(Exit::Configuration);
                     }
                 };
-                let offered = Offered { offer: offer.clone(), loaded };
-                let guest = Guest::new(self.source.clone(), offered, self.place.clone());
+                let offered = Offered {
+                    offer: offer.clone(),
+                    loaded,
+                };
+                let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
                 let guest = guest.map_err(|error| up::not_started(&StartError::System(error)))?;
                 let log = guest.log();
                 self.guest = Some(guest);
@@ -296,7 +348,7 @@ impl Begun {
         origin: Beginning,
         former: Option<Session>,
         until: impl Future<Output = ()>,
-        served: &mut dyn FnMut(Server),
+        served: &mut dyn FnMut(Served),
     ) -> Exit {
         let (storage, doorway) = match &origin {
             Beginning::Fresh { .. } => (self.storage, self.doorway),
@@ -316,6 +368,7 @@ impl Begun {
         }
         let app = App::start(Setup {
             source,
+            heed: self.heed,
             doorway,
             loaded,
             storage: Storage::at(storage),
@@ -327,7 +380,12 @@ impl Begun {
             Ok(app) => app,
             Err(error) => return not_held(&error, former).await,
         };
-        served(Server::Ourselves);
+        served(Served {
+            holder: process::id(),
+            urls: app.own_urls(),
+            storage: app.storage(),
+            local_ca: app.local_ca_path().map(Path::to_owned),
+        });
         let is_heir = former.is_some();
         if let Some(mut former) = former {
             // A holder that is gone already needs no word.
@@ -365,7 +423,7 @@ fn greet_as_holder(app: &App, was_guest: bool) {
     }
 }
 
-fn trust(root: &std::path::Path) -> String {
+fn trust(root: &Path) -> String {
     format!("clients must trust the local CA: {}\n", root.display())
 }
 

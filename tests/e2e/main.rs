@@ -36,6 +36,7 @@ mod log;
 mod ports;
 mod reload;
 mod replies;
+mod run;
 mod scan;
 mod service;
 mod support;
