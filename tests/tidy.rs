@@ -16,11 +16,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("deadline", &[]),
     ("framing", &[]),
-    ("ports", &[]),
+    ("system", &[]),
+    ("ports", &["system"]),
     ("relay", &["deadline"]),
     ("config", &["hostname"]),
-    ("routing", &["hostname", "config"]),
-    ("storage", &["shutdown", "clock"]),
+    ("routing", &["hostname", "config", "system"]),
+    ("storage", &["shutdown", "clock", "system"]),
     (
         "certs",
         &[
@@ -41,7 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "hostname", "config", "routing", "upstream", "shutdown", "observe", "deadline",
-            "framing", "relay",
+            "framing", "relay", "system",
         ],
     ),
     (
@@ -73,10 +74,13 @@ const EVERYTHING: &[&str] = &[""];
 const PURE: &[&str] = &[
     "hostname.rs",
     "framing.rs",
+    "system.rs",
     "config/",
+    "ports/strict.rs",
     "routing/",
     "door/hello",
     "proxy/headers",
+    "proxy/local_network",
     "proxy/path",
     "upstream/balance",
     "upstream/retry",

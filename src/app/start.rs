@@ -34,6 +34,7 @@ use crate::proxy::context::{Answers, Table};
 use crate::routing::{Kind, Loopback, Routes, sockets_of};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
+use crate::system::System;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
 const DESCRIPTORS_KEPT: u64 = 64;
@@ -97,11 +98,7 @@ impl std::error::Error for LogProblem {
 }
 
 /// How `localhost:` is bound on this system.
-pub(super) const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
-    Loopback::Guarded
-} else {
-    Loopback::Direct
-};
+pub(super) const LOOPBACK: Loopback = Loopback::on(System::HERE);
 
 impl App {
     /// Reads, binds and starts everything; on return every listener is bound and every certificate loaded.
@@ -141,6 +138,7 @@ impl App {
             current: current.clone(),
             policies,
             access: access.clone(),
+            turned_away: Arc::default(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use rustls::sign::CertifiedKey;
@@ -22,7 +22,7 @@ use crate::hostname::{HostName, HostPattern};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::Counters;
 use crate::proxy::context::{Context, Held, Stage, Table};
-use crate::routing::SocketSpec;
+use crate::routing::{Socket, SocketSpec};
 
 /// Orders that wait for a worker; an acceptor waits when there are more.
 const ORDERS_MAX: usize = 1024;
@@ -65,6 +65,8 @@ pub struct Options {
     pub current: Arc<Current>,
     pub policies: Arc<Policies>,
     pub access: Option<Arc<AccessLog>>,
+    /// Whether somebody from the network was turned away already, by any worker.
+    pub turned_away: Arc<AtomicBool>,
 }
 
 /// A worker from inside.
@@ -73,6 +75,7 @@ pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
     current: RefCell<Held<Current>>,
+    turned_away: Arc<AtomicBool>,
 }
 
 /// Starts the worker with this number. Its thread ends after the order to cut, or when its handle is gone.
@@ -112,6 +115,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         current,
         policies,
         access,
+        turned_away,
     } = options;
     let wheel = Wheel::new();
     let access = access.map(|log| log.writer());
@@ -125,6 +129,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         context: context.clone(),
         policies,
         current: RefCell::new(Held::new(current)),
+        turned_away,
     });
     let ticking = context.clone();
     tokio::task::spawn_local(async move {
@@ -228,6 +233,14 @@ impl Worker {
         }
     }
 
+    /// Once: whoever wants to be reached from the network sees it at the first try, and a scan fills no log.
+    fn tell_of_stranger(&self, peer: SocketAddr, local: SocketAddr) {
+        if !self.turned_away.swap(true, Ordering::Relaxed) {
+            let port = local.port();
+            tracing::warn!(%peer, %local, "closed a connection from the network, and will not tell of more: `listen = [\"localhost:{port}\"]` is for this machine alone, `listen = [{port}]` lets others in");
+        }
+    }
+
     fn arrival(
         &self,
         stream: TcpStream,
@@ -244,10 +257,11 @@ impl Worker {
         let current = self.current();
         let routes = &current.table.routes;
         let socket = routes.narrowest(socket, local.ip());
-        let admits = routes
-            .socket(socket)
-            .is_some_and(|socket| socket.admits(local.ip()));
-        if !admits {
+        let served = routes.socket(socket);
+        if !served.is_some_and(|socket| socket.admits(local.ip())) {
+            if served.is_some_and(Socket::guards) {
+                self.tell_of_stranger(peer, local);
+            }
             return Ok(None);
         }
         let stream = tokio::net::TcpStream::from_std(stream)?;
