@@ -17,11 +17,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("deadline", &[]),
     ("framing", &[]),
-    ("ports", &[]),
+    ("system", &[]),
+    ("ports", &["system"]),
     ("relay", &["deadline"]),
     ("config", &["hostname"]),
-    ("routing", &["hostname", "config"]),
-    ("storage", &["shutdown", "clock"]),
+    ("routing", &["hostname", "config", "system"]),
+    ("storage", &["shutdown", "clock", "system"]),
     (
         "certs",
         &[
@@ -43,7 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "proxy",
         &[
             "hostname", "config", "routing", "upstream", "shutdown", "observe", "deadline",
-            "framing", "relay",
+            "framing", "relay", "system",
         ],
     ),
     (
@@ -76,10 +77,13 @@ const PURE: &[&str] = &[
     "hostname.rs",
     "causes.rs",
     "framing.rs",
+    "system.rs",
     "config/",
+    "ports/strict.rs",
     "routing/",
     "door/hello",
     "proxy/headers",
+    "proxy/local_network",
     "proxy/path",
     "upstream/balance",
     "upstream/retry",

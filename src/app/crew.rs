@@ -36,6 +36,7 @@ impl Crew {
             access: access.clone(),
             taps: taps.clone(),
             awaited: awaited.clone(),
+            turned_away: Arc::default(),
         };
         let (workers, threads) = workers(config, &options).map_err(StartError::System)?;
         Ok(Self {

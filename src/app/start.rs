@@ -39,6 +39,7 @@ use crate::proxy::context::{Answers, Table};
 use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
+use crate::system::System;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
 const DESCRIPTORS_KEPT: u64 = 64;
@@ -92,11 +93,7 @@ pub enum StartError {
 }
 
 /// How `localhost:` is bound on this system.
-pub const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
-    Loopback::Guarded
-} else {
-    Loopback::Direct
-};
+pub const LOOPBACK: Loopback = Loopback::on(System::HERE);
 
 impl App {
     /// Reads, binds and starts everything; on return every listener is bound and every certificate loaded.

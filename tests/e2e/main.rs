@@ -17,6 +17,8 @@ mod certificates;
 mod certs_verbs;
 mod cli;
 mod corpus;
+#[cfg(target_os = "macos")]
+mod darwin;
 mod demo;
 mod dns;
 mod doctor;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::certs::acme::reach::Reached;
 use crate::cli::doctor::finding::{Finding, Status};
-use crate::ports::strict::System;
+use crate::system::System;
 
 /// Less is the way of the packets.
 const CLOCK_SLACK: Duration = Duration::from_secs(30);

@@ -6,8 +6,8 @@ use crate::cli::doctor::finding::{Finding, Status};
 use crate::ports::entry::Entry;
 use crate::ports::holder::{Fact, Holder, Process};
 use crate::ports::permission::{self, Machine, ReservedPorts};
-use crate::ports::strict::System;
 use crate::ports::ways;
+use crate::system::System;
 
 /// One address, and who has it.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::cli::doctor::finding::{Finding, Status};
-use crate::ports::strict::System;
+use crate::system::System;
 
 /// A connection that was made to an address of the door, with a name in the hello that nobody has.
 #[derive(Debug, Clone)]

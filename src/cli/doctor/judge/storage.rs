@@ -1,8 +1,8 @@
 //! Whether the storage keeps what is put there, and whether there are descriptors enough.
 
 use crate::cli::doctor::finding::{Finding, Status};
-use crate::ports::strict::System;
 use crate::storage::ephemeral::Ephemeral;
+use crate::system::System;
 
 /// What becomes of a file in the storage.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Whether clients on this machine trust the local CA, store by store. The system's trust is never said to be a browser's.
 
 use crate::cli::doctor::finding::{Finding, Status};
-use crate::ports::strict::System;
+use crate::system::System;
 
 /// What our root is called in stores that want a name.
 pub(in crate::cli::doctor) const NICKNAME: &str = "onedoor local CA";

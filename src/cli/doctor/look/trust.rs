@@ -12,7 +12,7 @@ use crate::certs::pem::Contents;
 use crate::cli::doctor::judge::trust::{Anchors, Holds, NICKNAME, Store};
 use crate::cli::place::program;
 use crate::ports::permission::quoted;
-use crate::ports::strict::System;
+use crate::system::System;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More data bases are not opened.
