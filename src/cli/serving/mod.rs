@@ -1,5 +1,7 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
+mod wish;
+
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend, wall_clock};
+use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
@@ -21,6 +23,7 @@ use crate::control::session::guest::{self as session, NotJoined, Session};
 use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
+pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
 const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
@@ -29,83 +32,8 @@ const JOIN_TIME: Duration = Duration::from_secs(30);
 /// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
 const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
 
-/// Whether another process may serve our sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Joining {
-    Allowed,
-    /// `--no-join`
-    Refused,
-}
-
-impl Joining {
-    pub(super) fn of(no_join: bool) -> Self {
-        if no_join {
-            Self::Refused
-        } else {
-            Self::Allowed
-        }
-    }
-}
-
-/// What is wished where somebody else has a name.
-pub(super) fn insistence(replace: bool) -> Insistence {
-    if replace {
-        Insistence::Replaces
-    } else {
-        Insistence::Asks
-    }
-}
-
-/// What is to be served.
-#[derive(Debug)]
-pub(super) struct Wish {
-    pub(super) source: Source,
-    /// Whose the signals are.
-    pub(super) heed: Heed,
-    pub(super) place: Place,
-    pub(super) storage: PathBuf,
-    pub(super) joining: Joining,
-    pub(super) insistence: Insistence,
-    pub(super) passed: Passed,
-    /// What is said once the sites are served, by us or by somebody else.
-    pub(super) greeting: Greeting,
-}
-
-/// What a person sees once the sites are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Greeting {
-    /// The table of sites.
-    Table,
-    /// Whoever asked says it.
-    Silent,
-}
-
-/// That the sites are served, and by whom.
-#[derive(Debug, Clone)]
-pub(super) struct Served {
-    /// The process that has the door.
-    pub(super) holder: u32,
-    /// Where the exact names are reached.
-    pub(super) urls: Vec<String>,
-    /// The door's.
-    pub(super) storage: PathBuf,
-    /// The local CA's root certificate, if a site needs it.
-    pub(super) local_ca: Option<PathBuf>,
-}
-
-impl Served {
-    fn by(welcome: &Welcome) -> Self {
-        Self {
-            holder: welcome.pid,
-            urls: welcome.accepted.urls.clone(),
-            storage: welcome.storage.clone(),
-            local_ca: welcome.local_ca.clone(),
-        }
-    }
-}
-
 /// Serves the sites until we are told to stop or `until` ends. `served` is called once they are, and whenever somebody else serves them.
-pub(super) async fn serve(
+pub(in crate::cli) async fn serve(
     wish: Wish,
     loaded: Loaded,
     until: impl Future<Output = ()>,
@@ -439,17 +367,5 @@ async fn attended(child: tokio::process::Child) -> Exit {
             say::error("system", &error);
             Exit::Failed
         }
-    }
-}
-
-/// Who we are, for those who are told.
-pub(super) fn owner() -> Owner {
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    Owner {
-        pid: process::id(),
-        uid: rustix::process::geteuid().as_raw(),
-        command: arguments.collect::<Vec<_>>().join(" "),
-        folder: std::env::current_dir().unwrap_or_default(),
-        since: jiff::Timestamp::try_from(wall_clock()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
     }
 }
