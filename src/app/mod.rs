@@ -2,6 +2,7 @@
 
 mod alerts;
 pub mod banner;
+pub mod kept;
 mod listeners;
 pub mod prepare;
 mod public;

@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod demo;
+mod door;
 mod health;
 mod place;
 mod quota;
@@ -66,6 +67,8 @@ enum Verb {
     Demo(DemoArguments),
     /// Ask the running onedoor whether it is ready
     Health(HealthArguments),
+    #[command(flatten)]
+    Door(door::Verb),
     /// Say the version
     Version,
 }
@@ -145,6 +148,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
         Some(Verb::Health(health)) => health::run(&health),
+        Some(Verb::Door(verb)) => door::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
             Exit::Fine

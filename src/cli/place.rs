@@ -8,6 +8,9 @@ use crate::storage;
 use crate::storage::files::Storage;
 use crate::storage::place::NoPlace;
 
+/// Octets of an instance's name: it is part of a socket's path, which is short.
+const INSTANCE_BYTES_MAX: usize = 32;
+
 /// The storage folder: the configuration's, else the environment's choice.
 pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
     match &config.storage.folder {
@@ -20,6 +23,41 @@ pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
 pub(super) fn with_local_ca(folder: &Path) -> Option<Storage> {
     let there = folder.join("local-ca").exists();
     there.then(|| Storage::at(folder.to_owned()))
+}
+
+/// Which door is meant.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct ControlArguments {
+    /// The folder of the control socket
+    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
+    pub(super) control: Option<PathBuf>,
+    /// Another door beside the usual one, which listens elsewhere
+    #[arg(long, value_name = "NAME", env = "ONEDOOR_INSTANCE", value_parser = instance)]
+    pub(super) instance: Option<String>,
+}
+
+impl ControlArguments {
+    /// Where that door is controlled. `fallback` is for a machine without a place for state; verbs that read no file look where the
+    /// others do.
+    pub(super) fn place(&self, fallback: &Path) -> Place {
+        let state = storage::default_place().unwrap_or_else(|_none| fallback.to_owned());
+        let usual = control(self.control.as_deref(), &state);
+        match &self.instance {
+            Some(name) => usual.instance(name),
+            None => usual,
+        }
+    }
+}
+
+/// A name that is safe as the name of a folder.
+fn instance(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > INSTANCE_BYTES_MAX || !text.chars().all(allowed) {
+        return Err(format!(
+            "at most {INSTANCE_BYTES_MAX} lower-case letters, digits and hyphens"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// The control socket's folder.

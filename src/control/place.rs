@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
 const SOCKET: &str = "control.sock";
 const LOCK: &str = "lock";
+/// Under it other doors have their folders, by name.
+const INSTANCES: &str = "instances";
 /// The permission bits that let anyone but the owner in.
 const STRANGERS: u32 = 0o077;
 
@@ -55,6 +57,15 @@ impl Place {
                 ..wishes
             },
             uid,
+        )
+    }
+
+    /// The folder of another door beside this one.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> Self {
+        fitting(
+            self.folder.join(INSTANCES).join(name),
+            rustix::process::geteuid().as_raw(),
         )
     }
 
@@ -160,6 +171,11 @@ fn choose(wishes: Wishes<'_>, uid: u32) -> Place {
         (None, Some(runtime)) => runtime.join("onedoor"),
         (None, None) => wishes.state.join("control"),
     };
+    fitting(folder, uid)
+}
+
+/// A path that is too long for a socket is replaced by a short one.
+fn fitting(folder: PathBuf, uid: u32) -> Place {
     let wished = Place { folder };
     let octets = wished.socket().as_os_str().len();
     if octets < SOCKET_PATH_BYTES_MAX {
