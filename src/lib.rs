@@ -1,6 +1,7 @@
 //! onedoor: one process owns the ports, picks the certificate by SNI, and routes every host name to its own upstream.
 
 pub mod app;
+pub mod causes;
 pub mod certs;
 pub mod cli;
 pub mod clock;

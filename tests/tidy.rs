@@ -13,6 +13,7 @@ use paths::{blank, paths_from, paths_from_super, without_tests};
 const IMPORTS: &[(&str, &[&str])] = &[
     ("hostname", &[]),
     ("clock", &[]),
+    ("causes", &[]),
     ("shutdown", &[]),
     ("deadline", &[]),
     ("framing", &[]),
@@ -26,6 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "hostname",
             "clock",
+            "causes",
             "storage",
             "shutdown",
             "observe::events",
@@ -61,7 +63,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("control", &["hostname", "config", "shutdown"]),
-    ("observe", &["hostname"]),
+    ("observe", &["hostname", "causes"]),
     ("app", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", EVERYTHING),
@@ -72,6 +74,7 @@ const EVERYTHING: &[&str] = &[""];
 /// Pure files, as prefixes of their paths in `src/`, and what is excepted among them.
 const PURE: &[&str] = &[
     "hostname.rs",
+    "causes.rs",
     "framing.rs",
     "config/",
     "routing/",
@@ -88,6 +91,8 @@ const PURE: &[&str] = &[
     "certs/alerts/notices",
     "certs/alerts/told",
     "certs/retry",
+    "certs/utc.rs",
+    "control/leases",
     "observe/record.rs",
     "observe/text.rs",
     "observe/json.rs",
@@ -95,6 +100,7 @@ const PURE: &[&str] = &[
     "observe/escape.rs",
     "observe/decimal.rs",
     "observe/stamp.rs",
+    "observe/taps/filter.rs",
 ];
 const NOT_PURE: &[&str] = &["config/load"];
 const NAMED_BY_NO_PURE_FILE: &[&str] = &["fs", "env"];

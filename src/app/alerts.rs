@@ -9,7 +9,7 @@ use crate::certs::alerts::event::Event;
 use crate::certs::alerts::exec::Program;
 use crate::certs::alerts::notices::Notices;
 use crate::certs::alerts::outbox::{Outbox, Posted, Taker};
-use crate::certs::alerts::webhook::{NoWebhook, Webhook};
+use crate::certs::alerts::webhook::{BadUrl, Webhook};
 use crate::certs::keeper::listener::Listener;
 use crate::clock::Clock;
 use crate::config::alerts::Alerts;
@@ -46,7 +46,7 @@ impl Post {
     ///
     /// # Errors
     /// A URL that cannot be used; then the others are told as before.
-    pub(super) fn adopt(&self, alerts: &Alerts) -> Result<(), NoWebhook> {
+    pub(super) fn adopt(&self, alerts: &Alerts) -> Result<(), BadUrl> {
         let mut takers = Vec::new();
         if let Some(command) = &alerts.exec {
             takers.push(Taker::Exec(Program {

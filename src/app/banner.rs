@@ -14,14 +14,23 @@ use crate::routing::{Kind, kind_of, specs_of};
 /// Sites that are listed; of more only the number is told.
 const SITES_TOLD_MAX: usize = 50;
 
-/// The table, with a line for the listeners under it.
+/// The table of the sites that `listed` names by their index, with a line for the listeners under it.
 #[must_use]
-pub(super) fn banner(config: &Config, plan: &Plan, listeners: &Listeners) -> String {
+pub(super) fn banner(
+    config: &Config,
+    plan: &Plan,
+    listeners: &Listeners,
+    listed: &dyn Fn(usize) -> bool,
+) -> String {
     let mut rows = vec![["SITE", "TARGET", "CERTIFICATE", "LISTENS ON"].map(str::to_owned)];
     let mut slot = 0;
+    let mut sites = 0;
     for (index, site) in config.sites.iter().enumerate() {
-        if index < SITES_TOLD_MAX {
-            rows.push(row(site, plan, slot, listeners));
+        if listed(index) {
+            sites += 1;
+            if sites <= SITES_TOLD_MAX {
+                rows.push(row(site, plan, slot, listeners));
+            }
         }
         slot += site.names.len();
     }
@@ -39,8 +48,8 @@ pub(super) fn banner(config: &Config, plan: &Plan, listeners: &Listeners) -> Str
         // Writing into a string cannot fail.
         let _written = writeln!(text, "{site:a$}  {target:b$}  {certificate:c$}  {listen}");
     }
-    if config.sites.len() > SITES_TOLD_MAX {
-        let more = config.sites.len() - SITES_TOLD_MAX;
+    if sites > SITES_TOLD_MAX {
+        let more = sites - SITES_TOLD_MAX;
         let _written = writeln!(text, "and {more} more");
     }
     let listening: Vec<String> = listeners
@@ -66,7 +75,12 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn row(site: &Site, plan: &Plan, slot: usize, listeners: &Listeners) -> [String; 4] {
+/// What is spoken at the door for a site.
+pub(super) fn kind(site: &Site) -> Kind {
+    kind_of(&site.service)
+}
+
+pub(super) fn row(site: &Site, plan: &Plan, slot: usize, listeners: &Listeners) -> [String; 4] {
     let names: Vec<String> = site.names.iter().map(ToString::to_string).collect();
     let kind = kind_of(&site.service);
     let entries = site.listen.iter();

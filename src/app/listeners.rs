@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::start::LOOPBACK;
@@ -31,7 +32,45 @@ struct Listening {
     acceptor: Option<Acceptor>,
 }
 
+impl Listening {
+    fn new(bound: Bound) -> Self {
+        let Bound {
+            listener,
+            address,
+            origin,
+        } = bound;
+        Self {
+            address,
+            origin,
+            listener: Arc::new(listener),
+            acceptor: None,
+        }
+    }
+}
+
 impl Listeners {
+    /// Goes on with sockets that another process passed on.
+    #[must_use]
+    pub(super) fn inherit(sockets: Vec<(SocketSpec, Bound)>) -> Self {
+        let mut listeners = Self::default();
+        for (spec, bound) in sockets {
+            listeners.put(spec, bound);
+        }
+        listeners
+    }
+
+    /// Every socket once more, for an heir, with the words it stands for and whether a service manager keeps it.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(super) fn duplicates(&self) -> io::Result<Vec<(SocketSpec, Origin, OwnedFd)>> {
+        let again = |(spec, listening): (&SocketSpec, &Listening)| {
+            let socket = listening.listener.try_clone()?;
+            Ok((*spec, listening.origin.clone(), socket.into()))
+        };
+        self.open.iter().map(again).collect()
+    }
+
     /// Binds what is wanted by the configuration and not there yet; nothing is accepted on the new ones until [`Listeners::accept`].
     ///
     /// # Errors
@@ -55,20 +94,7 @@ impl Listeners {
                 .iter()
                 .find(|spec| !open.contains_key(*spec) && stands_for(&bound, spec))
             {
-                let Bound {
-                    listener,
-                    address,
-                    origin,
-                } = bound;
-                open.insert(
-                    *spec,
-                    Listening {
-                        address,
-                        origin,
-                        listener: Arc::new(listener),
-                        acceptor: None,
-                    },
-                );
+                open.insert(*spec, Listening::new(bound));
             }
         }
         Ok((Self { open }, opened.notes))
@@ -89,7 +115,10 @@ impl Listeners {
             .inspect_err(|_problem| {
                 for (spec, address) in closed {
                     match bind::bind(&[address]) {
-                        Ok(opened) => self.put_back(spec, opened.sockets),
+                        Ok(opened) => opened
+                            .sockets
+                            .into_iter()
+                            .for_each(|bound| self.put(spec, bound)),
                         Err(lost) => tracing::error!(%lost, "the old socket is gone"),
                     }
                 }
@@ -116,16 +145,8 @@ impl Listeners {
             .collect()
     }
 
-    fn put_back(&mut self, spec: SocketSpec, sockets: Vec<Bound>) {
-        for bound in sockets {
-            let listening = Listening {
-                address: bound.address,
-                origin: bound.origin,
-                listener: Arc::new(bound.listener),
-                acceptor: None,
-            };
-            self.open.insert(spec, listening);
-        }
+    fn put(&mut self, spec: SocketSpec, bound: Bound) {
+        self.open.insert(spec, Listening::new(bound));
     }
 
     /// Takes over what another set bound.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::causes::one_line;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
-use crate::config::site::{Action, Certificate, Http, Service, Site};
+use crate::config::site::{Action, Certificate, Http, PairFolder, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
 use crate::config::{Config, Loaded, Refused};
 use crate::proxy::path;
@@ -16,19 +17,19 @@ use crate::upstream::tls::TlsClients;
 /// A configuration with its certificates and clients. Whoever holds one can serve it.
 #[derive(Debug)]
 pub struct Prepared {
-    pub loaded: Loaded,
+    pub loaded: Arc<Loaded>,
     pub plan: Plan,
     pub clients: TlsClients,
     /// What is odd about the certificates and hinders nobody.
     pub remarks: Vec<String>,
 }
 
-/// Reads the certificates and keys that a configuration names.
+/// Reads the certificates and keys that a configuration names, whose paths are [`sorted`].
 ///
 /// # Errors
 /// All problems at once, at the places of the sites they concern.
 pub fn prepare(
-    mut loaded: Loaded,
+    loaded: Arc<Loaded>,
     resolver: &Resolver,
     now: SystemTime,
 ) -> Result<Prepared, Refused> {
@@ -50,13 +51,8 @@ pub fn prepare(
     if !problems.is_empty() {
         return Err(Refused {
             problems,
-            sources: loaded.sources,
+            sources: loaded.sources.clone(),
         });
-    }
-    for site in &mut loaded.config.sites {
-        if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
-            path::sort(&mut http.paths);
-        }
     }
     let remarks = warnings.iter().map(ToString::to_string).collect();
     Ok(Prepared {
@@ -65,6 +61,17 @@ pub fn prepare(
         clients,
         remarks,
     })
+}
+
+/// Puts the paths of every site into the order in which they are tried.
+#[must_use]
+pub fn sorted(mut loaded: Loaded) -> Arc<Loaded> {
+    for site in &mut loaded.config.sites {
+        if let Service::Plain(http) | Service::Secure(_, http) = &mut site.service {
+            path::sort(&mut http.paths);
+        }
+    }
+    Arc::new(loaded)
 }
 
 /// The certificates of a configuration, and those that it would have and has not.
@@ -82,7 +89,6 @@ pub struct Planned {
 pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
     let wanted = wanted(config);
     let options = Options {
-        cert_dir: config.cert_dir.as_ref().map(|folder| folder.value.clone()),
         local_suffixes: config.local_suffixes.clone(),
         public: super::public::meanwhile(config),
     };
@@ -98,6 +104,8 @@ pub fn plan(config: &Config, resolver: &Resolver, now: SystemTime) -> Planned {
 /// One entry a name of a site, in the order in which routes count their certificate slots.
 fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
+    let general = config.cert_dir.as_ref();
+    let general = general.map(|folder| Arc::new(folder.value.clone()));
     for site in &config.sites {
         let source = match &site.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => match &tls.certificate {
@@ -106,7 +114,13 @@ fn wanted(config: &Config) -> Vec<Wanted> {
                     key: key.value.clone(),
                 },
                 Certificate::LocalCa => resolver::Source::LocalCa,
-                Certificate::Auto => resolver::Source::Auto,
+                Certificate::Auto => resolver::Source::Auto {
+                    folder: match &tls.folder {
+                        PairFolder::OfConfig => general.clone(),
+                        PairFolder::Nowhere => None,
+                        PairFolder::Own(own) => Some(Arc::clone(own)),
+                    },
+                },
             },
             Service::Plain(_) | Service::Passthrough(_) => resolver::Source::Nothing,
         };
@@ -131,10 +145,10 @@ fn site_of(sites: &[Site], slot: usize) -> Option<&Site> {
 fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {
     let name = &wanted.name;
     match error {
-        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", chain(&**fault))
+        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", one_line(&**fault))
             .at(place_of_pair(site), format!("for `{name}`"))
             .help("`onedoor check` reads the files again once they are mended"),
-        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", chain(&**fault)),
+        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", one_line(&**fault)),
         resolver::Refused::NoSource => {
             Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
                 .at(site.at, "no pair in `tls.cert_dir` names it")
@@ -175,7 +189,7 @@ fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
         match TlsClients::build([options]) {
             Ok(_client) => usable.push(options),
             Err(error) => problems.push(
-                Problem::error("bad-upstream-tls", chain(&error))
+                Problem::error("bad-upstream-tls", one_line(&error))
                     .at(*at, "a target of this site needs it"),
             ),
         }
@@ -183,7 +197,7 @@ fn clients(sites: &[Site], problems: &mut Vec<Problem>) -> TlsClients {
     match TlsClients::build(usable) {
         Ok(clients) => clients,
         Err(error) => {
-            problems.push(Problem::error("bad-upstream-tls", chain(&error)));
+            problems.push(Problem::error("bad-upstream-tls", one_line(&error)));
             TlsClients::default()
         }
     }
@@ -207,16 +221,4 @@ fn upstream_options(service: &Service) -> Vec<&Arc<UpstreamTls>> {
             Scheme::Http | Scheme::H2c => None,
         })
         .collect()
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -1,16 +1,14 @@
 //! Reloading: the new whole is read, checked and bound; only then does anything change.
 
 use super::App;
-use super::prepare::{Prepared, prepare};
-use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
+use super::change::{Change, NotReloaded};
+use super::prepare::sorted;
+use super::start::wall_clock;
 use crate::config::Config;
 use crate::config::problem::{Color, render};
 use crate::config::problem::{Problem, Sources};
 use crate::config::{Loaded, Refused};
 use crate::control::readiness;
-use crate::door::Order;
-use crate::ports::problem::PortProblem;
-use crate::routing::sockets_of;
 
 /// Why a reload is considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +19,6 @@ pub(super) enum Why {
     FilesChanged,
 }
 
-enum NotReloaded {
-    Config(Refused),
-    Ports(PortProblem),
-    System(std::io::Error),
-}
 
 impl App {
     /// Reads everything again. A refused configuration changes nothing and is told with the same snippets as at the start.
@@ -38,8 +31,10 @@ impl App {
         }
         match self.read_again(why).await {
             Ok(None) => {}
-            Ok(Some(prepared)) => match self.adopt(*prepared).await {
+            Ok(Some(change)) => match self.adopt(change).await {
                 Ok(()) => {
+                    self.last_refusal = None;
+                    tell_problems(&self.own);
                     self.tell_acceptance();
                     let revision = self.current.table.routes.revision;
                     tracing::info!(
@@ -62,108 +57,56 @@ impl App {
         }
     }
 
-    async fn read_again(&self, why: Why) -> Result<Option<Box<Prepared>>, NotReloaded> {
-        let (source, previous, resolver) = (
-            self.source.clone(),
-            self.loaded.clone(),
-            self.resolver.clone(),
-        );
+    /// Reads the own configuration anew; none if it is the same, whole.
+    async fn read_again(&self, why: Why) -> Result<Option<Change>, NotReloaded> {
+        let (source, previous) = (self.source.clone(), self.own.clone());
+        let doorway = self.doorway.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let loaded = source.load(Some(&previous))?;
+            let own = source.load_at(doorway.as_ref(), Some(&previous))?;
             let unchanged = why == Why::FilesChanged
-                && same_texts(&loaded.sources, &previous.sources)
-                && same_secrets(&loaded.config, &previous.config)
-                && loaded.config.cert_dir.is_none();
-            if unchanged {
-                Ok(None)
-            } else {
-                prepare(loaded, &resolver, wall_clock())
-                    .map(Box::new)
-                    .map(Some)
-            }
+                && same_texts(&own.sources, &previous.sources)
+                && same_secrets(&own.config, &previous.config)
+                && own.config.cert_dir.is_none();
+            Ok((!unchanged).then_some(own))
         });
-        match reading.await {
-            Ok(read) => read.map_err(NotReloaded::Config),
-            Err(stopped) => Err(NotReloaded::System(std::io::Error::other(stopped))),
+        let read = reading.await.map_err(NotReloaded::stopped)?;
+        let Some(own) = read.map_err(NotReloaded::Config)? else {
+            return Ok(None);
+        };
+        let mut guests = self.guests.clone();
+        if !guests.is_empty() {
+            guests.claim_for_file(&own);
         }
+        self.consider(sorted(own), guests).await.map(Some)
     }
 
-    async fn adopt(&mut self, prepared: Prepared) -> Result<(), NotReloaded> {
-        let wanted = sockets_of(&prepared.loaded.config, LOOPBACK);
-        let bound = self
-            .listeners
-            .bind_instead(&wanted, &prepared.loaded.config);
-        if bound.is_err() {
-            self.listeners
-                .accept(&self.workers, &self.capacity)
-                .map_err(NotReloaded::System)?;
-        }
-        let (fresh, notes) = bound.map_err(NotReloaded::Ports)?;
-        for note in notes {
-            tracing::info!("{note}");
-        }
-        tell_remarks(&prepared.remarks);
-        tell_problems(&prepared.loaded);
-        for key in needs_restart(&self.loaded.config, &prepared.loaded.config) {
-            tracing::warn!("`{key}` changed: it takes effect at the next start");
-        }
-        let revision = self.current.table.routes.revision + 1;
-        let port_of = |port| self.listeners.port_of(&fresh, port);
-        let (loaded, current) = assemble(prepared, &self.resolver, revision, &port_of);
-        self.listeners.retain(&wanted);
-        self.listeners.take_in(fresh);
-        for worker in self.workers.iter() {
-            // A worker that is gone has told why.
-            let _gone = worker.orders.send(Order::Adopt(current.clone())).await;
-        }
-        self.capacity
-            .set_max(loaded.config.limits.connections.min(self.connections_max));
-        self.files.follow(&loaded);
-        (self.loaded, self.current) = (loaded, current);
-        // The new configuration is in service by now, whatever becomes of a socket that it added.
-        if let Err(error) = self.listeners.accept(&self.workers, &self.capacity) {
-            tracing::error!(%error, "a new socket is bound, but nothing is accepted on it: SIGHUP tries again");
-        }
-        if let Err(error) = self.keep().await {
-            tracing::error!(%error, "`acme.dns` cannot be used: certificates are kept as before");
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, refused: NotReloaded) {
+    fn refuse(&mut self, refused: NotReloaded) {
         match refused {
             NotReloaded::Config(Refused { problems, sources }) => {
                 let first = problems
                     .first()
                     .map_or("", |problem| problem.message.as_ref());
+                self.last_refusal = Some(first.to_owned());
                 self.tell_refusal(first);
                 tell(&problems, &sources);
                 tracing::error!("configuration refused: the old one stays in service");
             }
             NotReloaded::Ports(problem) => {
+                self.last_refusal = Some(problem.to_string());
                 self.tell_refusal(&problem.to_string());
                 tell_text(&problem.render());
                 tracing::error!("configuration refused: the old one stays in service");
+            }
+            NotReloaded::Clash(clash) => {
+                self.last_refusal = Some(clash.clone());
+                self.tell_refusal(&clash);
+                tracing::error!(clash, "configuration refused: the old one stays in service");
             }
             NotReloaded::System(error) => {
                 tracing::error!(%error, "reload failed: the old configuration stays in service");
             }
         }
     }
-}
-
-/// The keys whose change a running process cannot follow.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changes = [
-        ("workers", old.workers != new.workers),
-        ("storage", old.storage != new.storage),
-        ("log", old.log != new.log),
-    ];
-    changes
-        .into_iter()
-        .filter(|(_key, changed)| *changed)
-        .map(|(key, _changed)| key)
-        .collect()
 }
 
 /// Texts do not show their secrets, and secrets may stand in files of their own.
@@ -196,7 +139,7 @@ pub(super) fn tell_problems(loaded: &Loaded) {
     }
 }
 
-fn tell(problems: &[Problem], sources: &Sources) {
+pub(super) fn tell(problems: &[Problem], sources: &Sources) {
     if problems.is_empty() {
         return;
     }
@@ -208,6 +151,6 @@ fn tell(problems: &[Problem], sources: &Sources) {
     clippy::print_stderr,
     reason = "a snippet is no event, and the terminal is where it is read"
 )]
-fn tell_text(text: &str) {
+pub(super) fn tell_text(text: &str) {
     eprintln!("{}", text.trim_end());
 }

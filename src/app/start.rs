@@ -1,7 +1,9 @@
 //! Starting: everything is read and bound before anything is promised.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,28 +11,31 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
+use super::guests::Guests;
+use super::handover::Heritage;
 use super::listeners::Listeners;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{App, Signals};
+use super::{App, Signals, luggage, probing, saved};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
+use crate::config::doorway::Doorway;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::config::{Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::command::COMMANDS_MAX;
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
-use crate::control::place::Place;
-use crate::control::probe::Probe;
+use crate::control::leases::Insistence;
+use crate::control::owner::Owner;
 use crate::control::readiness;
-use crate::control::renewal::Renewer;
 use crate::control::server::{self, Sources};
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
 use crate::observe::record::Format;
+use crate::observe::taps::Taps;
 use crate::ports::descriptors::raise_descriptor_limit;
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
@@ -51,12 +56,25 @@ const CONNECTIONS_FEW: usize = 1000;
 #[derive(Debug)]
 pub struct Setup {
     pub source: Source,
-    /// Read from the source.
+    /// Of a door before ours, whose sockets are our defaults.
+    pub doorway: Option<Doorway>,
+    /// Read from the source, at that doorway.
     pub loaded: Loaded,
     pub storage: Storage,
-    pub control: Place,
-    /// Sockets from a service manager.
-    pub passed: Passed,
+    /// Who we are, for those who are told.
+    pub owner: Owner,
+    /// What the own sites do where a guest of an earlier holder has a name.
+    pub insistence: Insistence,
+    pub origin: Beginning,
+}
+
+/// With what a door begins.
+#[derive(Debug)]
+pub enum Beginning {
+    /// The lock, and sockets from a service manager.
+    Fresh { claim: Claim, passed: Passed },
+    /// What another process hands over.
+    Inherited(Box<Heritage>),
 }
 
 /// Why onedoor does not start.
@@ -115,48 +133,84 @@ impl App {
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let Setup {
             source,
+            doorway,
             loaded,
             storage,
-            control,
-            passed,
+            owner,
+            insistence,
+            origin,
         } = setup;
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
         let folder = storage.path("");
-        let resolver = Resolver::new(storage);
-        let prepared = prepare(loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
-        tell_remarks(&prepared.remarks);
-        let claim = Claim::take(&control).await.map_err(StartError::Control)?;
-        let config = &prepared.loaded.config;
-        let (listeners, notes) = Listeners::default()
-            .bind(&sockets_of(config, LOOPBACK), config, passed)
-            .map_err(StartError::Ports)?;
-        notes.iter().for_each(|note| tracing::info!("{note}"));
-        let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
-        let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) = assemble(prepared, &resolver, 1, &port_of);
-        warn_of_few(connections_max, &loaded.config);
+        let resolver = Resolver::new(storage.clone());
         let shutdown = Shutdown::new();
         let keeping = Keeping::start(folder, &resolver, &shutdown);
+        let own = sorted(loaded);
+        let mut guests = Guests::new(owner, insistence);
+        let begun = Begun::of(origin, &mut guests, &storage, &own);
+        saved::restore(keeping.store(), &storage, &own, &mut guests).await;
+        let composed = guests.compose(&own);
+        let prepared =
+            prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
+        tell_remarks(&prepared.remarks);
+        let config = &prepared.loaded.config;
+        let Begun {
+            claim,
+            control,
+            mut listeners,
+            passed,
+            revision,
+        } = begun;
+        let wanted = sockets_of(config, LOOPBACK);
+        let (fresh, notes) = listeners
+            .bind(&wanted, config, passed)
+            .map_err(StartError::Ports)?;
+        notes.iter().for_each(|note| tracing::info!("{note}"));
+        listeners.take_in(fresh);
+        listeners.retain(&wanted);
+        let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
+        let port_of = |port| listeners.port_of(&Listeners::default(), port);
+        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of);
+        warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
         let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
+        let taps = Arc::new(Taps::default());
         let options = Options {
             current: current.clone(),
             policies,
             access: access.clone(),
+            taps: taps.clone(),
         };
         let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let signals = Signals::new().map_err(StartError::System)?;
-        let socket = claim.listen().map_err(StartError::Control)?;
-        let sources = sources(seen, keeping.renewer());
-        server::start(socket, sources, &shutdown).map_err(StartError::System)?;
+        let socket = match control {
+            Some(inherited) => inherited,
+            None => claim.listen().map_err(StartError::Control)?,
+        };
+        let (asked, commands) = mpsc::channel(COMMANDS_MAX);
+        let sources = Sources {
+            health: seen,
+            renewer: keeping.renewer(),
+            commands: asked,
+            probe: probing::probe(),
+        };
+        let control = socket.try_clone().map_err(StartError::System)?;
+        let answering =
+            server::start(socket, sources, &shutdown).map_err(StartError::System)?;
         let mut files = FileWatch::new();
-        files.follow(&loaded);
+        files.follow(&own);
         let mut app = Self {
             source,
+            doorway,
+            own,
+            guests,
+            origin: composed.origin,
+            overrides: composed.overrides,
             loaded,
+            storage,
             resolver,
             keeping,
             current,
@@ -166,11 +220,20 @@ impl App {
             capacity,
             connections_max,
             access,
+            taps,
             health,
             files,
             signals,
             shutdown,
             claim,
+            control,
+            answering,
+            commands,
+            postponed: VecDeque::new(),
+            successor: None,
+            attended: None,
+            last_refusal: None,
+            shadowed: Vec::new(),
         };
         app.listeners
             .accept(&app.workers, &app.capacity)
@@ -206,13 +269,60 @@ impl App {
     }
 }
 
+/// What a door begins with, by whichever way.
+struct Begun {
+    claim: Claim,
+    control: Option<UnixListener>,
+    listeners: Listeners,
+    passed: Passed,
+    revision: u64,
+}
+
+impl Begun {
+    fn of(
+        origin: Beginning,
+        guests: &mut Guests,
+        storage: &Storage,
+        own: &Arc<Loaded>,
+    ) -> Self {
+        match origin {
+            Beginning::Fresh { claim, passed } => {
+                luggage::discard_all(storage);
+                Self {
+                    claim,
+                    control: None,
+                    listeners: Listeners::default(),
+                    passed,
+                    revision: 1,
+                }
+            }
+            Beginning::Inherited(heritage) => {
+                let Heritage {
+                    estate,
+                    claim,
+                    control,
+                    sockets,
+                } = *heritage;
+                guests.take_over(&estate, storage, own);
+                Self {
+                    claim,
+                    control: Some(control),
+                    listeners: Listeners::inherit(sockets),
+                    passed: Passed::none(),
+                    revision: estate.revision + 1,
+                }
+            }
+        }
+    }
+}
+
 /// Makes the generation that workers serve by.
 pub(super) fn assemble(
     prepared: Prepared,
     resolver: &Resolver,
     revision: u64,
     port_of: &dyn Fn(u16) -> u16,
-) -> (Loaded, Arc<Current>) {
+) -> (Arc<Loaded>, Arc<Current>) {
     let Prepared {
         loaded,
         plan,
@@ -246,7 +356,7 @@ pub(super) fn tell_remarks(remarks: &[String]) {
     }
 }
 
-fn spoken(kind: Kind) -> Spoken {
+pub(super) fn spoken(kind: Kind) -> Spoken {
     match kind {
         Kind::Tls => Spoken::Tls,
         Kind::Plain => Spoken::Plain,
@@ -262,21 +372,7 @@ pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-fn sources(health: watch::Receiver<Health>, renewer: Renewer) -> Sources {
-    // Nobody takes them yet: what is asked of `app` is answered with `busy`.
-    let (commands, _unserved) = mpsc::channel(COMMANDS_MAX);
-    Sources {
-        health,
-        renewer,
-        commands,
-        probe: Probe::new(|probed| {
-            let problem = format!("`{}` cannot be looked at yet", probed.target);
-            Box::pin(async { Err(problem) })
-        }),
-    }
-}
-
-fn timestamp() -> Timestamp {
+pub(super) fn timestamp() -> Timestamp {
     Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -33,7 +33,9 @@ impl App {
         } = self;
         let drain = current.table.drain;
         health.send_modify(|health| health.status = Status::Draining);
-        if let Err(error) = readiness::stopping() {
+        if claim.is_passed_on() {
+            tracing::debug!("another process has the door");
+        } else if let Err(error) = readiness::stopping() {
             tracing::debug!(%error, "the service manager was not told");
         }
         listeners.retain(&[]);

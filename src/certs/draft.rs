@@ -1,7 +1,7 @@
 //! A plan in the making: every wanted name finds its source, every pair is read once.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -22,8 +22,8 @@ const LOCAL_SUFFIXES: [&str; 4] = ["localhost", "test", "internal", "home.arpa"]
 pub(super) struct Draft<'a> {
     resolver: &'a Resolver,
     local_suffixes: &'a [HostName],
-    cert_dir: Option<&'a Path>,
-    listed: Option<CertDir>,
+    /// The folders that were asked for so far, listed.
+    listed: Vec<(Arc<PathBuf>, CertDir)>,
     now: SystemTime,
     pairs: Vec<Drafted>,
     /// Indices into the pairs, or why there is none.
@@ -48,8 +48,7 @@ impl<'a> Draft<'a> {
         Self {
             resolver,
             local_suffixes: &options.local_suffixes,
-            cert_dir: options.cert_dir.as_deref(),
-            listed: None,
+            listed: Vec::new(),
             now,
             pairs: Vec::new(),
             read: HashMap::new(),
@@ -73,7 +72,7 @@ impl<'a> Draft<'a> {
             }
             Source::LocalCa => self.local_ca(),
             Source::Nothing => Ok(Slot::Refused),
-            Source::Auto => self.auto(&wanted.name),
+            Source::Auto { folder } => self.auto(&wanted.name, folder.as_ref()),
         }
     }
 
@@ -88,7 +87,7 @@ impl<'a> Draft<'a> {
         };
         let plan = Plan {
             slots: slots.into(),
-            cert_dir: self.cert_dir.map(Path::to_owned),
+            cert_dirs: self.listed.into_iter().map(|(folder, _)| folder).collect(),
             pairs: self.pairs.into_iter().map(install).collect(),
             kept: self.kept.into(),
             meanwhile: self.public.unwrap_or_default(),
@@ -96,8 +95,9 @@ impl<'a> Draft<'a> {
         (plan, self.warnings)
     }
 
-    fn auto(&mut self, name: &HostPattern) -> Result<Slot, Refused> {
-        for files in self.candidates(name) {
+    fn auto(&mut self, name: &HostPattern, folder: Option<&Arc<PathBuf>>) -> Result<Slot, Refused> {
+        let candidates = folder.map_or_else(Vec::new, |folder| self.candidates(name, folder));
+        for files in candidates {
             // A fault has been told as a warning when the pair was read; the next one may do.
             if let Ok(slot) = self.pair(files, Origin::CertDir, name) {
                 return Ok(slot);
@@ -122,17 +122,18 @@ impl<'a> Draft<'a> {
         Slot::Kept(index)
     }
 
-    fn candidates(&mut self, name: &HostPattern) -> Vec<Files> {
-        let Some(folder) = self.cert_dir else {
-            return Vec::new();
-        };
-        let listed = self.listed.get_or_insert_with(|| {
-            let (listed, problems) = CertDir::scan(folder);
-            self.warnings
-                .extend(problems.into_iter().map(Warning::CertDir));
-            listed
-        });
-        listed.candidates(name).cloned().collect()
+    /// Lists a folder when it is first asked for.
+    fn candidates(&mut self, name: &HostPattern, folder: &Arc<PathBuf>) -> Vec<Files> {
+        let known = self.listed.iter().find(|(listed, _)| listed == folder);
+        if let Some((_, listed)) = known {
+            return listed.candidates(name).cloned().collect();
+        }
+        let (listed, problems) = CertDir::scan(folder);
+        let candidates = listed.candidates(name).cloned().collect();
+        self.warnings
+            .extend(problems.into_iter().map(Warning::CertDir));
+        self.listed.push((Arc::clone(folder), listed));
+        candidates
     }
 
     fn is_local(&self, pattern: &HostPattern) -> bool {

@@ -9,6 +9,7 @@ pub mod challenges;
 pub mod dns;
 mod draft;
 pub mod facts;
+pub mod http;
 pub mod keeper;
 pub mod ledger;
 pub mod local_ca;
@@ -20,6 +21,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod utc;
 pub mod vault;
 
 #[cfg(test)]

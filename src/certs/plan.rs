@@ -19,7 +19,8 @@ use crate::hostname::{HostName, HostPattern};
 pub struct Plan {
     pub(super) slots: Box<[Slot]>,
     pub(super) pairs: Box<[Installed]>,
-    pub(super) cert_dir: Option<PathBuf>,
+    /// The folders that pairs were looked for in.
+    pub(super) cert_dirs: Box<[Arc<PathBuf>]>,
     pub(super) kept: Box<[Kept]>,
     pub(super) meanwhile: Meanwhile,
 }
@@ -149,8 +150,8 @@ impl Plan {
         match installed.origin {
             Origin::Named => Described::OwnPair(cert),
             Origin::CertDir => {
-                let folder = self.cert_dir.as_deref();
-                let within = folder.and_then(|folder| cert.strip_prefix(folder).ok());
+                let mut folders = self.cert_dirs.iter();
+                let within = folders.find_map(|folder| cert.strip_prefix(folder.as_path()).ok());
                 Described::CertDir(within.unwrap_or(cert))
             }
         }

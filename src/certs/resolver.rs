@@ -37,14 +37,15 @@ pub enum Source {
     /// The name needs none: its TLS, if any, does not end here.
     Nothing,
     /// A pair of the folder that names it, else the local CA for a local name, else a public CA if there is one.
-    Auto,
+    Auto {
+        /// Whose pairs are matched by their names.
+        folder: Option<Arc<PathBuf>>,
+    },
 }
 
 /// What holds for all names.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// A folder whose pairs are matched by their names.
-    pub cert_dir: Option<PathBuf>,
     /// Suffixes the local CA signs besides the built-in ones.
     pub local_suffixes: Vec<HostName>,
     /// Whether a public CA signs for all other names, and what they show until it has; none without one.

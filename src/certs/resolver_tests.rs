@@ -46,6 +46,13 @@ impl Place {
         }
     }
 
+    /// Any name, by a pair in the folder.
+    fn folder_of_pairs(&self) -> Source {
+        Source::Auto {
+            folder: Some(Arc::new(self.folder.path().to_owned())),
+        }
+    }
+
     fn plan(&self, wanted: &[Wanted]) -> (Plan, Vec<Refusal>, Vec<Warning>) {
         self.resolver.plan(wanted, &Options::default(), noon())
     }
@@ -60,6 +67,8 @@ impl Place {
         CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
     }
 }
+
+const AUTO: Source = Source::Auto { folder: None };
 
 fn wanted(name: &str, source: Source) -> Wanted {
     Wanted {
@@ -187,7 +196,7 @@ fn local_names_are_signed_by_the_local_ca() {
         "x.lan.example.com",
         "*.dev.test",
     ];
-    let wanted: Vec<_> = local.map(|name| wanted(name, Source::Auto)).to_vec();
+    let wanted: Vec<_> = local.map(|name| wanted(name, AUTO)).to_vec();
     let (plan, refusals, _) = place.resolver.plan(&wanted, &options, noon());
     assert!(refusals.is_empty(), "{refusals:?}");
     assert_eq!(plan.describe(0).to_string(), "local CA");
@@ -213,8 +222,7 @@ fn a_catch_all_of_the_local_ca_signs_each_name() {
 #[test]
 fn a_public_name_without_a_pair_is_refused_with_the_ways_out() {
     let place = Place::new();
-    let wanted =
-        ["example.com", "nottest", "*", "192.0.2.1"].map(|name| wanted(name, Source::Auto));
+    let wanted = ["example.com", "nottest", "*", "192.0.2.1"].map(|name| wanted(name, AUTO));
     let (_, refusals, _) = place.plan(&wanted);
     assert_eq!(refusals.len(), 4);
     let message = refusals[0].error.to_string();
@@ -226,12 +234,9 @@ fn a_public_name_without_a_pair_is_refused_with_the_ways_out() {
 fn a_pair_of_the_folder_comes_before_the_local_ca() {
     let place = Place::new();
     let leaf = place.pair(&["a.test", "*.example.com"]);
-    let options = Options {
-        cert_dir: Some(place.folder.path().to_owned()),
-        ..Options::default()
-    };
-    let wanted = ["a.test", "x.example.com", "b.test"].map(|name| wanted(name, Source::Auto));
-    let (plan, refusals, _) = place.resolver.plan(&wanted, &options, noon());
+    let within = |name| wanted(name, place.folder_of_pairs());
+    let wanted = ["a.test", "x.example.com", "b.test"].map(within);
+    let (plan, refusals, _) = place.plan(&wanted);
     assert!(refusals.is_empty());
     for slot in [0, 1] {
         let certified = place.shown(&plan, slot, "ignored.test").unwrap();
@@ -242,16 +247,35 @@ fn a_pair_of_the_folder_comes_before_the_local_ca() {
 }
 
 #[test]
+fn each_folder_of_pairs_serves_its_own_names_alone() {
+    let (one, other) = (Place::new(), Place::new());
+    one.pair(&["a.test", "b.test"]);
+    let leaf = other.pair(&["a.test"]);
+    let wanted = [
+        wanted("a.test", other.folder_of_pairs()),
+        wanted("b.test", other.folder_of_pairs()),
+        wanted("b.test", one.folder_of_pairs()),
+        wanted("a.test", AUTO),
+    ];
+    let (plan, refusals, _) = one.plan(&wanted);
+    assert!(refusals.is_empty());
+    let words: Vec<_> = (0..4).map(|slot| plan.describe(slot).to_string()).collect();
+    assert_eq!(
+        words,
+        ["cert_dir a.pem", "local CA", "cert_dir a.pem", "local CA"]
+    );
+    let certified = one.shown(&plan, 0, "a.test").unwrap();
+    assert_eq!(certified.cert[0], leaf.der);
+}
+
+#[test]
 fn a_damaged_pair_of_the_folder_is_stepped_over() {
     let place = Place::new();
     place.pair(&["a.test"]);
     replace(&place.path("a.key"), "nonsense");
-    let options = Options {
-        cert_dir: Some(place.folder.path().to_owned()),
-        ..Options::default()
-    };
-    let wanted = ["a.test", "*.a.test"].map(|name| wanted(name, Source::Auto));
-    let (plan, refusals, warnings) = place.resolver.plan(&wanted, &options, noon());
+    let within = |name| wanted(name, place.folder_of_pairs());
+    let wanted = ["a.test", "*.a.test"].map(within);
+    let (plan, refusals, warnings) = place.plan(&wanted);
     assert!(refusals.is_empty());
     assert!(
         matches!(warnings[..], [Warning::SteppedOver(_)]),
@@ -263,10 +287,7 @@ fn a_damaged_pair_of_the_folder_is_stepped_over() {
 #[test]
 fn a_broken_local_ca_refuses_its_names_until_it_is_mended() {
     let place = Place::new();
-    let names = [
-        wanted("a.test", Source::Auto),
-        wanted("b.test", Source::Auto),
-    ];
+    let names = [wanted("a.test", AUTO), wanted("b.test", AUTO)];
     fs::create_dir_all(place.path("storage/local-ca")).unwrap();
     let (_, refusals, _) = place.plan(&names);
     assert_eq!(refusals.len(), 2);
@@ -282,7 +303,7 @@ fn a_broken_local_ca_refuses_its_names_until_it_is_mended() {
 fn a_hundred_thousand_local_names_cost_a_slot_each() {
     let place = Place::new();
     let names: Vec<_> = (0..100_000)
-        .map(|number| wanted(&format!("n{number}.test"), Source::Auto))
+        .map(|number| wanted(&format!("n{number}.test"), AUTO))
         .collect();
     let (plan, refusals, _) = place.plan(&names);
     assert!(refusals.is_empty() && plan.pairs.is_empty());

@@ -13,6 +13,8 @@ use crate::hostname::{HostName, HostPattern};
 
 /// Certificates that lie ready, some 5 KiB each.
 pub const READY_MAX: usize = 20_000;
+/// Fewer places than this are never looked through for idle ones.
+const PLACES_MIN: usize = 1_000;
 
 /// The places of all names that are kept. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Places {
     by_name: HashMap<HostPattern, Arc<Place>>,
+    /// How many of them there may be before those that nobody needs are looked for.
+    looked_for_at: usize,
     /// Those with something in them, in the order in which they are thought of when room is needed.
     round: VecDeque<Weak<Place>>,
 }
@@ -73,9 +77,33 @@ impl Shelf {
         if let Some(place) = places.by_name.get(name) {
             return place.clone();
         }
+        places.forget_idle();
         let place = Arc::<Place>::default();
         places.by_name.insert(name.clone(), place.clone());
         place
+    }
+
+    /// Whether a certificate of this name lies ready.
+    #[must_use]
+    pub fn has(&self, name: &HostPattern) -> bool {
+        let places = self.lock();
+        let place = places.by_name.get(name);
+        place.is_some_and(|place| place.generation().is_some())
+    }
+
+    /// Takes away what nobody sees to any more: shown on, it would be shown until long after its end.
+    pub fn clear(&self, names: &[HostPattern]) {
+        let mut places = self.lock();
+        for name in names {
+            if let Some(place) = places.by_name.get(name) {
+                place.shown.store(None);
+                place.is_nowhere();
+            }
+        }
+        places.round.retain(|place| {
+            let place = place.upgrade();
+            place.is_some_and(|place| place.generation().is_some())
+        });
     }
 
     /// Puts a certificate into the place of a name. One that finds no room is remembered as being in the store.
@@ -122,6 +150,16 @@ impl Shelf {
 }
 
 impl Places {
+    /// Places that no plan points to and in which nothing lies are made again when they are asked for.
+    fn forget_idle(&mut self) {
+        if self.by_name.len() < self.looked_for_at.max(PLACES_MIN) {
+            return;
+        }
+        self.by_name
+            .retain(|_name, place| Arc::strong_count(place) > 1 || place.generation().is_some());
+        self.looked_for_at = 2 * self.by_name.len();
+    }
+
     /// Takes away what nobody used for a whole round: the second chance of an old operating system's pages.
     fn make_room(&mut self, limit: usize, wish: Wish) {
         let mut looks = 2 * self.round.len();
@@ -226,6 +264,33 @@ mod tests {
         assert!(shelf.place(&name(1)).is_away());
         shelf.put(&name(0), &younger, Wish::Passing);
         assert_eq!(shelf.place(&name(0)).generation(), Some(2));
+    }
+
+    #[test]
+    fn what_is_cleared_is_shown_no_more_and_makes_room() {
+        let (shelf, ready) = (Shelf::with_room_for(2), ready(1));
+        let place = shelf.place(&name(0));
+        for number in 0..2 {
+            shelf.put(&name(number), &ready, Wish::Needed);
+        }
+        shelf.clear(&[name(0), name(7)]);
+        assert!(!shelf.has(&name(0)) && shelf.has(&name(1)) && !shelf.is_full());
+        assert!(place.certified().is_none() && !place.is_away());
+        shelf.put(&name(0), &ready, Wish::Passing);
+        assert!(place.certified().is_some());
+    }
+
+    #[test]
+    fn places_that_nobody_needs_are_forgotten() {
+        let (shelf, ready) = (Shelf::default(), ready(1));
+        let needed = shelf.place(&name(0));
+        shelf.put(&name(1), &ready, Wish::Needed);
+        for number in 2..10 * PLACES_MIN {
+            let _idle = shelf.place(&name(number));
+        }
+        assert!(shelf.lock().by_name.len() <= PLACES_MIN);
+        assert!(Arc::ptr_eq(&needed, &shelf.place(&name(0))));
+        assert!(shelf.has(&name(1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::scratch::Scratch;
 use super::{CheckArguments, CheckFormat, Exit, place, say};
 use crate::app::banner::counted;
 use crate::app::held;
-use crate::app::prepare::{Prepared, prepare};
+use crate::app::prepare::{Prepared, prepare, sorted};
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
 use crate::config::problem::{Problem, Severity, Sources, to_json};
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     let checked = config::load(&path, None).and_then(|loaded| {
         let scratch = Scratch::choose("check");
         let storage = storage(&loaded.config).unwrap_or_else(|| scratch.storage());
-        prepare(loaded, &Resolver::new(storage), wall_clock())
+        prepare(sorted(loaded), &Resolver::new(storage), wall_clock())
     });
     match checked {
         Ok(Prepared {

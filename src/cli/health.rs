@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, HealthArguments, place, say};
+use super::{Exit, HealthArguments, say};
 use crate::app::banner::counted;
 use crate::control::client::{self, Unhealthy};
 use crate::storage;
@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &HealthArguments) -> Exit {
             return Exit::Failed;
         }
     };
-    let control = place::control(arguments.control.as_deref(), &state);
+    let control = arguments.control.place(&state);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

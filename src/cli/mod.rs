@@ -9,6 +9,7 @@ mod place;
 mod quota;
 mod say;
 mod scratch;
+mod serving;
 mod table;
 mod up;
 
@@ -16,24 +17,35 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use place::ControlArguments;
 
 use crate::ports::passed::Passed;
 
 /// What a verb ends with; scripts rely on the numbers. `certs check` has its own, as monitoring plugins do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    Fine = 0,
+    Fine,
     /// Whatever has no number of its own.
-    Failed = 1,
-    Configuration = 2,
-    NameConflict = 3,
-    PortInUse = 4,
-    Permission = 5,
+    Failed,
+    Configuration,
+    NameConflict,
+    PortInUse,
+    Permission,
+    /// As another process ended, or as a holder wants it.
+    As(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            Exit::Configuration => 2,
+            Exit::NameConflict => 3,
+            Exit::PortInUse => 4,
+            Exit::Permission => 5,
+            Exit::As(code) => code,
+        })
     }
 }
 
@@ -78,9 +90,14 @@ struct UpArguments {
     /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
+    /// Do not let another onedoor serve these sites
+    #[arg(long)]
+    no_join: bool,
+    /// Serve names that somebody else has until this ends
+    #[arg(long)]
+    replace: bool,
     /// Sites, as in `app.localhost=3000`
     #[arg(value_name = "HOST=TARGET")]
     sites: Vec<String>,
@@ -113,9 +130,8 @@ struct DemoArguments {
 
 #[derive(Debug, clap::Args)]
 struct HealthArguments {
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Print what it says, as JSON
     #[arg(long)]
     json: bool,

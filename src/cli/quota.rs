@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::certs::known::Scene;
 use super::certs::{block_on, json, runtime};
-use super::{Exit, QuotaArguments, place, say};
-use crate::app::wall_clock;
+use super::{Exit, QuotaArguments, say};
 use crate::certs::keeper::ledgers::{Ledgers, ca_id};
 use crate::certs::ledger::limits::Limits;
 use crate::certs::ledger::report::Report;
 use crate::certs::vault::{Vault, VaultError};
 use crate::clock::Clock;
 use crate::config::acme::directory::Directory;
-use crate::config::{self, Config};
-use crate::storage::store::Store;
 
 /// The ledger of one CA.
 #[derive(Debug, Serialize)]
@@ -25,39 +23,21 @@ struct Told {
 }
 
 pub(super) fn run(arguments: &QuotaArguments) -> Exit {
-    let found = arguments.config.clone().or_else(config::find);
-    let loaded = match found.map(|path| config::load(&path, None)).transpose() {
-        Ok(loaded) => loaded,
-        Err(refused) => {
-            say::refused(&refused);
-            return Exit::Configuration;
-        }
+    let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
+        return Exit::Configuration;
     };
-    let config = loaded.as_ref().map(|loaded| &loaded.config);
-    let folder = match config {
-        Some(config) => place::storage(config),
-        None => crate::storage::default_place(),
-    };
-    let folder = match folder {
-        Ok(folder) => folder,
-        Err(no_place) => {
-            say::error("storage", &no_place);
-            return Exit::Configuration;
-        }
-    };
-    let store = Store::files(folder.clone(), Clock::system());
-    let directories = match block_on(directories(&store, config)) {
+    let directories = match block_on(directories(&scene)) {
         Ok(directories) => directories,
         Err(exit) => return exit,
     };
-    let (reports, exit) = match reports(&store, &directories) {
+    let (reports, exit) = match reports(&scene, &directories) {
         Ok(told) => told,
         Err(exit) => return exit,
     };
     if arguments.json {
         say::out(&json(&reports));
     } else if reports.is_empty() && exit == Exit::Fine {
-        let folder = folder.display();
+        let folder = scene.folder.display();
         say::out(&format!(
             "no CA was asked for anything yet: {folder} has no ledger\n"
         ));
@@ -72,15 +52,16 @@ pub(super) fn run(arguments: &QuotaArguments) -> Exit {
 }
 
 /// The directories of the configuration, and of every ledger that is stored.
-async fn directories(store: &Store, config: Option<&Config>) -> Result<Vec<String>, VaultError> {
-    let acme = config.and_then(|config| config.acme.as_ref());
+async fn directories(scene: &Scene) -> Result<Vec<String>, VaultError> {
+    let loaded = scene.loaded.as_ref();
+    let acme = loaded.and_then(|loaded| loaded.config.acme.as_ref());
     let mut wanted: Vec<String> = acme
         .into_iter()
         .flat_map(|acme| acme.cas())
         .map(|ca| ca.directory.url.to_string())
         .collect();
     let mut stored: Vec<String> = Vec::new();
-    for key in store.list("acme/").await? {
+    for key in scene.vault.store().list("acme/").await? {
         let parts: Vec<&str> = key.as_str().split('/').collect();
         if let ["acme", id, "ledger"] = parts.as_slice() {
             stored.push((*id).to_owned());
@@ -90,7 +71,7 @@ async fn directories(store: &Store, config: Option<&Config>) -> Result<Vec<Strin
     if stored.is_empty() {
         return Ok(wanted);
     }
-    let known = known(store).await?;
+    let known = known(&scene.vault).await?;
     wanted.extend(
         stored
             .into_iter()
@@ -100,9 +81,8 @@ async fn directories(store: &Store, config: Option<&Config>) -> Result<Vec<Strin
 }
 
 /// URLs by what stands for them in keys: the well-known ones, and those that certificates came from.
-async fn known(store: &Store) -> Result<BTreeMap<String, String>, VaultError> {
+async fn known(vault: &Vault) -> Result<BTreeMap<String, String>, VaultError> {
     let mut urls: Vec<String> = Directory::known().map(str::to_owned).collect();
-    let vault = Vault::new(store.clone());
     for id in vault.ids().await? {
         let ready = vault.bundle(&id).await?.ready;
         urls.extend(ready.map(|ready| ready.bundle.directory.clone()));
@@ -111,15 +91,15 @@ async fn known(store: &Store) -> Result<BTreeMap<String, String>, VaultError> {
 }
 
 /// A ledger that cannot be read is told of, and hides no other.
-fn reports(store: &Store, directories: &[String]) -> Result<(Vec<Told>, Exit), Exit> {
-    let ledgers = Ledgers::new(store.clone(), Clock::system());
-    let (runtime, now) = (runtime()?, wall_clock());
+fn reports(scene: &Scene, directories: &[String]) -> Result<(Vec<Told>, Exit), Exit> {
+    let ledgers = Ledgers::new(scene.vault.store().clone(), Clock::system());
+    let runtime = runtime()?;
     let (mut reports, mut exit) = (Vec::new(), Exit::Fine);
     for directory in directories {
         match runtime.block_on(ledgers.read(directory)) {
             Ok(ledger) => reports.push(Told {
                 directory: directory.clone(),
-                report: ledger.report(Limits::of(directory), now),
+                report: ledger.report(Limits::of(directory), scene.now),
             }),
             Err(error) => {
                 say::error("ledger", &error);

@@ -1,9 +1,6 @@
-//! Columns of text, and times in them.
+//! Columns of text, and how long it is until a time.
 
 use std::time::{Duration, SystemTime};
-
-use jiff::Timestamp;
-use serde::Serializer;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -28,15 +25,6 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// `2027-01-31 12:00 UTC`
-#[must_use]
-pub(super) fn minute(time: SystemTime) -> String {
-    Timestamp::try_from(time).map_or_else(
-        |_far| "never".to_owned(),
-        |time| time.strftime("%F %H:%M UTC").to_string(),
-    )
-}
-
 /// How long it is until then: `12 days`, `5 hours`, `3 minutes`, or that it is past.
 #[must_use]
 pub(super) fn left(until: SystemTime, now: SystemTime) -> String {
@@ -56,25 +44,6 @@ fn length(time: Duration) -> String {
         counted(whole(HOUR), "hour")
     } else {
         counted(whole(MINUTE), "minute")
-    }
-}
-
-/// RFC 3339, whole seconds.
-pub(super) fn stamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let seconds = Timestamp::try_from(*time).map_or(i64::MAX, Timestamp::as_second);
-    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-    serializer.collect_str(&time)
-}
-
-/// The same, or null.
-#[expect(clippy::ref_option, reason = "serde hands out the field as it is")]
-pub(super) fn stamp_or_null<S: Serializer>(
-    time: &Option<SystemTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => stamp(time, serializer),
-        None => serializer.serialize_none(),
     }
 }
 
@@ -102,6 +71,5 @@ mod tests {
         check(MINUTE, "1 minute");
         let past = SystemTime::UNIX_EPOCH + Duration::from_secs(3 * DAY);
         assert_eq!(left(SystemTime::UNIX_EPOCH, past), "3 days ago");
-        assert_eq!(minute(past), "1970-01-04 00:00 UTC");
     }
 }

@@ -1,20 +1,25 @@
 //! `onedoor up`: serve until told to stop.
 
-use std::path::{Path, PathBuf};
+use std::future::pending;
+use std::path::PathBuf;
 
+use super::place::ControlArguments;
+use super::serving::{self, Greeting, Joining, Wish};
 use super::{Exit, UpArguments, place, say};
+use crate::app::StartError;
 use crate::app::source::Source;
-use crate::app::{App, Setup, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
 use crate::control::claim::ClaimProblem;
+use crate::control::leases::Insistence;
 use crate::observe::events::{self, Style};
 use crate::ports::passed::Passed;
-use crate::storage::files::Storage;
 
 pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
     let UpArguments {
         config,
         control,
+        no_join,
+        replace,
         sites,
     } = arguments;
     let Some(source) = source(config, sites) else {
@@ -36,11 +41,24 @@ pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
     say::problems(&loaded.isolated, &loaded.sources);
     say::problems(&loaded.warnings, &loaded.sources);
     listen_to_events(&loaded.config);
-    let setup = match setup(source, loaded, control.as_deref(), passed) {
-        Ok(setup) => setup,
+    let wish = match wish(source, &loaded, &control, passed) {
+        Ok(wish) => wish,
         Err(exit) => return exit,
     };
-    serve(setup)
+    let wish = Wish {
+        joining: if no_join {
+            Joining::Refused
+        } else {
+            Joining::Allowed
+        },
+        insistence: if replace {
+            Insistence::Replaces
+        } else {
+            Insistence::Asks
+        },
+        ..wish
+    };
+    on_a_runtime(serving::serve(wish, loaded, pending(), &mut |_server| {}))
 }
 
 fn source(config: Option<PathBuf>, sites: Vec<String>) -> Option<Source> {
@@ -78,54 +96,40 @@ pub(super) fn listen_to_events(config: &Config) {
     }
 }
 
-fn setup(
+/// Serving a source wherever that may be.
+pub(super) fn wish(
     source: Source,
-    loaded: Loaded,
-    control: Option<&Path>,
+    loaded: &Loaded,
+    control: &ControlArguments,
     passed: Passed,
-) -> Result<Setup, Exit> {
-    let folder = place::storage(&loaded.config).map_err(|no_place| {
+) -> Result<Wish, Exit> {
+    let storage = place::storage(&loaded.config).map_err(|no_place| {
         say::error("storage", &no_place);
         Exit::Configuration
     })?;
-    // `health` does not read the file: both look where they would without one.
-    let state = crate::storage::default_place().unwrap_or_else(|_none| folder.clone());
-    let control = place::control(control, &state);
-    Ok(Setup {
+    Ok(Wish {
         source,
-        loaded,
-        storage: Storage::at(folder),
-        control,
+        place: control.place(&storage),
+        storage,
+        joining: Joining::Allowed,
+        insistence: Insistence::Asks,
         passed,
+        greeting: Greeting::Table,
     })
 }
 
-fn serve(setup: Setup) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+/// Runs to the end on this thread.
+pub(super) fn on_a_runtime(serving: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serving),
         Err(error) => {
             say::error("system", &error);
-            return Exit::Failed;
+            Exit::Failed
         }
-    };
-    runtime.block_on(async {
-        let app = match App::start(setup).await {
-            Ok(app) => app,
-            Err(error) => return not_started(&error),
-        };
-        say::out(&app.banner());
-        if let Some(root) = app.local_ca_path() {
-            say::out(&format!(
-                "clients must trust the local CA: {}\n",
-                root.display()
-            ));
-        }
-        app.run(std::future::pending()).await;
-        Exit::Fine
-    })
+    }
 }
 
 /// Says why, and which number a script sees.
@@ -144,13 +148,7 @@ pub(super) fn not_started(error: &StartError) -> Exit {
                 _ => Exit::Failed,
             }
         }
-        StartError::Control(problem) => {
-            say::error("control", problem);
-            if let ClaimProblem::Held { pid, .. } = problem {
-                say::err(&ways_beside(*pid));
-            }
-            Exit::Failed
-        }
+        StartError::Control(problem) => not_claimed(problem),
         StartError::Log(error) => {
             say::error("access-log", error);
             Exit::Configuration
@@ -170,21 +168,27 @@ pub(super) fn not_started(error: &StartError) -> Exit {
     }
 }
 
+/// Says why we cannot be the holder.
+pub(super) fn not_claimed(problem: &ClaimProblem) -> Exit {
+    say::error("control", problem);
+    if let ClaimProblem::Held { pid, .. } = problem {
+        say::err(&ways_beside(*pid));
+    }
+    Exit::Failed
+}
+
 /// What to do about a onedoor that is there already.
 fn ways_beside(pid: Option<u32>) -> String {
-    let mut text =
-        "  note: to serve these sites too, put them into its file: it reads it again by itself\n"
-            .to_owned();
-    let beside = "onedoor up --control DIR";
-    let mut label = "try:";
+    let beside = "onedoor up --instance NAME";
+    let width = beside.len();
+    let join = "onedoor up";
+    let mut text = format!("  try:  {join:width$}   joins it: both serve, from one door\n");
     if let Some(pid) = pid {
         let stop = format!("kill {pid}");
-        let width = beside.len();
-        text.push_str(&format!("  try:  {stop:width$}   stops it\n"));
-        label = "";
+        text.push_str(&format!("        {stop:width$}   stops it\n"));
     }
     text.push_str(&format!(
-        "  {label:5} {beside}   serves beside it, on other ports\n"
+        "        {beside}   serves beside it, on other ports\n"
     ));
     text
 }

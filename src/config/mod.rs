@@ -8,16 +8,20 @@ mod answers;
 mod arguments;
 pub mod command;
 mod document;
+pub mod doorway;
 mod grammar;
 mod headers;
 mod keys;
 pub mod listen;
 mod load;
 mod loops;
+pub mod merge;
+pub mod named;
 mod names;
 pub mod offer;
 mod outcome;
 mod paths;
+pub mod places;
 pub mod problem;
 mod problems;
 mod read;
@@ -43,6 +47,7 @@ mod walk;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use load::{find, load, load_with_arguments};
@@ -62,6 +67,8 @@ use storage::Storage;
 /// Everything that a file, or a command line, asks for. Checked: whoever holds one need not doubt it.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where TLS is spoken for a site that says nothing else.
+    pub listen: Arc<[Listen]>,
     /// Where plain HTTP is spoken; empty when `http = false`.
     pub http: Vec<Listen>,
     /// Where certificates live.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::ARGUMENTS_NAME;
 use super::document::{Document, Origin};
+use super::doorway::Doorway;
 use super::keys;
 use super::names::Key;
 use super::outcome::{Loaded, Read, Refused};
@@ -90,6 +91,17 @@ pub(super) fn assemble(
     files: &mut dyn Files,
     previous: Option<&Loaded>,
 ) -> Result<Loaded, Refused> {
+    assemble_at(None, main, arguments, files, previous)
+}
+
+/// The same for a door that is there already, and whose sockets are the defaults.
+pub(super) fn assemble_at(
+    doorway: Option<&Doorway>,
+    main: Option<Source>,
+    arguments: &[String],
+    files: &mut dyn Files,
+    previous: Option<&Loaded>,
+) -> Result<Loaded, Refused> {
     let mut own: Vec<Source> = main.into_iter().collect();
     let has_main = !own.is_empty();
     if !arguments.is_empty() {
@@ -103,7 +115,7 @@ pub(super) fn assemble(
     let (read, included, earlier) = {
         let main = main.map(|index| document(index, &own[index]));
         let arguments = arguments.map(|index| origin(index, &own[index]));
-        let mut reading = Reading::begin(main.as_ref(), arguments.as_ref(), files);
+        let mut reading = Reading::begin(doorway, main.as_ref(), arguments.as_ref(), files);
         let included = reading.find(main.as_ref(), files);
         let documents: Vec<_> = included
             .iter()
@@ -144,6 +156,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn begin(
+        doorway: Option<&Doorway>,
         main: Option<&'a Document<'a>>,
         arguments: Option<&Origin<'_>>,
         files: &mut dyn Files,
@@ -153,13 +166,11 @@ impl<'a> Reading<'a> {
         if let Some(main) = main {
             main.report_syntax(&mut problems);
         }
-        let settings = match &top {
-            Some(top) => {
-                check_top(top, &mut problems);
-                Settings::read(top, files, &mut problems)
-            }
-            None => Settings::default(),
-        };
+        let mut settings = Settings::at(doorway);
+        if let Some(top) = &top {
+            check_top(top, &mut problems);
+            settings = settings.read(top, files, &mut problems);
+        }
         let defaults = top
             .and_then(|top| top.get("defaults"))
             .and_then(|item| item.table("a table", &mut problems));
@@ -273,6 +284,7 @@ impl<'a> Reading<'a> {
         let settings = self.walk.settings;
         Read {
             config: Config {
+                listen: settings.listen.list,
                 http: settings.http.list.to_vec(),
                 storage: settings.storage,
                 acme: settings.acme.map(|(acme, _places)| acme),

@@ -6,7 +6,7 @@ use super::problem::{At, Problem};
 use super::problems::Problems;
 use super::reader::{Item, Layers, Table};
 use super::settings::{Settings, VERSIONS};
-use super::site::{Certificate, Tls};
+use super::site::{Certificate, PairFolder, Tls};
 use crate::hostname::{HostName, HostPattern};
 
 /// The suffixes that the local CA signs without being asked.
@@ -124,6 +124,7 @@ pub(super) fn tls(
         .and_then(|item| item.choice(VERSIONS, problems));
     Tls {
         certificate,
+        folder: PairFolder::OfConfig,
         min: min.unwrap_or(settings.min_tls),
         alpn,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::acme::{self, Acme, Places};
 use super::alerts::Alerts;
+use super::doorway::Doorway;
 use super::keys;
 use super::problem::{Located, Problem};
 use super::problems::Problems;
@@ -83,9 +84,24 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads every key of the top level but `include`, `defaults` and `sites`.
-    pub(super) fn read(top: &Table<'_>, files: &mut dyn Files, problems: &mut Problems) -> Self {
+    /// Nothing is said; `doorway` is where there is a door already.
+    pub(super) fn at(doorway: Option<&Doorway>) -> Self {
         let mut settings = Self::default();
+        if let Some(Doorway { listen, http }) = doorway {
+            settings.listen = Sockets::of(listen);
+            settings.http = Sockets::of(http);
+        }
+        settings
+    }
+
+    /// Reads every key of the top level but `include`, `defaults` and `sites`.
+    pub(super) fn read(
+        self,
+        top: &Table<'_>,
+        files: &mut dyn Files,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut settings = self;
         if let Some(listen) = top
             .get("listen")
             .and_then(|item| Sockets::read(&item, problems))

@@ -36,10 +36,31 @@ pub enum Service {
     Tcp(Tls, Tunnel),
 }
 
+impl Service {
+    /// What is logged of a connection or request for which no rule was chosen: as the rule for every path says, and where there is none,
+    /// to a guest if all paths are that guest's.
+    #[must_use]
+    pub fn logging(&self) -> AccessLogging {
+        let http = match self {
+            Self::Plain(http) | Self::Secure(_, http) => http,
+            Self::Passthrough(tunnel) | Self::Tcp(_, tunnel) => return tunnel.log,
+        };
+        if let Some(root) = &http.root {
+            return root.log;
+        }
+        let mut paths = http.paths.iter().map(|path| path.rule.log);
+        match paths.next() {
+            Some(first @ AccessLogging::Guest(_)) if paths.all(|log| log == first) => first,
+            Some(_) | None => AccessLogging::Kept,
+        }
+    }
+}
+
 /// How TLS ends at the door for a site.
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub certificate: Certificate,
+    pub folder: PairFolder,
     pub min: TlsVersion,
     /// Application protocols offered; empty for a `tcp` site without `alpn`.
     pub alpn: Arc<[Box<[u8]>]>,
@@ -58,6 +79,18 @@ pub enum Certificate {
     /// `tls = "auto"`: a pair that covers the name, else the local CA for local suffixes, else what `acme` orders, else an error at loading.
     /// [`super::Config::ordered`] says which names are ordered.
     Auto,
+}
+
+/// Where [`Certificate::Auto`] looks for a pair that covers the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PairFolder {
+    /// In [`super::Config::cert_dir`], if there is one.
+    #[default]
+    OfConfig,
+    /// The site came from another configuration, which has no folder.
+    Nowhere,
+    /// The site came from another configuration: in that one's folder.
+    Own(Arc<PathBuf>),
 }
 
 /// The oldest TLS version accepted.
@@ -126,6 +159,8 @@ pub enum AccessLogging {
     Kept,
     /// `log = false`.
     Omitted,
+    /// Shown to the guest whose lease has this number, whose rule it is.
+    Guest(u32),
 }
 
 /// How a request is answered.
@@ -236,5 +271,47 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             tunnel_idle: Duration::from_secs(3600),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::read;
+
+    /// How a site with these rules logs once its rules log so.
+    fn logging(rules: &str, logs: &[AccessLogging]) -> AccessLogging {
+        let loaded = read(
+            Path::new("proxy.toml"),
+            &format!("[sites.\"a.test\"]\n{rules}"),
+        );
+        let mut site = loaded.unwrap().config.sites.remove(0);
+        match &mut site.service {
+            Service::Plain(http) | Service::Secure(_, http) => {
+                let root = http.root.iter_mut();
+                let rules = root.chain(http.paths.iter_mut().map(|path| &mut path.rule));
+                for (rule, log) in rules.zip(logs) {
+                    Arc::make_mut(rule).log = *log;
+                }
+            }
+            Service::Passthrough(tunnel) | Service::Tcp(_, tunnel) => tunnel.log = logs[0],
+        }
+        site.service.logging()
+    }
+
+    #[test]
+    fn without_a_chosen_rule_the_sites_own_one_says_what_is_logged() {
+        use AccessLogging::{Guest, Kept, Omitted};
+        let root = "to = 1\npaths = { \"/a\" = 2 }";
+        assert_eq!(logging(root, &[Omitted, Kept]), Omitted);
+        assert_eq!(logging(root, &[Guest(3), Kept]), Guest(3));
+        assert_eq!(logging("passthrough = 1", &[Guest(3)]), Guest(3));
+        let paths = "paths = { \"/a\" = 1, \"/b\" = 2 }";
+        assert_eq!(logging(paths, &[Guest(3), Guest(3)]), Guest(3));
+        assert_eq!(logging(paths, &[Guest(3), Guest(4)]), Kept);
+        assert_eq!(logging(paths, &[Guest(3), Kept]), Kept);
+        assert_eq!(logging(paths, &[Omitted, Omitted]), Kept);
     }
 }

@@ -38,6 +38,14 @@ impl Sockets {
         }
     }
 
+    /// Entries that nobody wrote down.
+    pub(super) fn of(list: &[Listen]) -> Self {
+        Self {
+            at: list.iter().map(|_listen| None).collect(),
+            list: list.into(),
+        }
+    }
+
     fn one(listen: Listen, at: Option<At>) -> Self {
         Self {
             list: Arc::new([listen]),

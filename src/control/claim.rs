@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -19,7 +20,16 @@ pub const HOLDER_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Claim {
     place: Place,
-    _lock: File,
+    lock: File,
+    end: End,
+}
+
+/// What becomes of the socket when the claim is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Removed,
+    /// An heir has the lock and answers there.
+    PassedOn,
 }
 
 /// Why this process cannot be the holder.
@@ -47,6 +57,20 @@ impl Claim {
     /// # Errors
     /// [`ClaimProblem::Held`] when another process has it, which is asked for its number; else what is wrong with the folder.
     pub async fn take(place: &Place) -> Result<Self, ClaimProblem> {
+        match Self::attempt(place)? {
+            Some(claim) => Ok(claim),
+            None => Err(ClaimProblem::Held {
+                pid: client::holder(place, HOLDER_WAIT).await,
+                place: place.clone(),
+            }),
+        }
+    }
+
+    /// Takes the lock if nobody has it.
+    ///
+    /// # Errors
+    /// What is wrong with the folder.
+    pub fn attempt(place: &Place) -> Result<Option<Self>, ClaimProblem> {
         place.prepare().map_err(ClaimProblem::Folder)?;
         let path = place.lock();
         let failed = |source| ClaimProblem::Failed {
@@ -57,16 +81,38 @@ impl Claim {
         options.read(true).write(true).create(true).truncate(false);
         let lock = options.mode(0o600).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                place: place.clone(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(ClaimProblem::Held {
-                pid: client::holder(place, HOLDER_WAIT).await,
-                place: place.clone(),
-            }),
+            Ok(()) => Ok(Some(Self::inherit(place.clone(), lock))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
+    }
+
+    /// Goes on with a lock that another process took and passed on: it belongs to the open file, not to who opened it (flock(2)).
+    #[must_use]
+    pub fn inherit(place: Place, lock: File) -> Self {
+        Self {
+            place,
+            lock,
+            end: End::Removed,
+        }
+    }
+
+    /// The lock once more, for an heir.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn lock(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock.try_clone()?.into())
+    }
+
+    /// From now on the heir has the lock and the socket.
+    pub fn pass_on(&mut self) {
+        self.end = End::PassedOn;
+    }
+
+    #[must_use]
+    pub fn is_passed_on(&self) -> bool {
+        self.end == End::PassedOn
     }
 
     #[must_use]
@@ -99,6 +145,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.end == End::PassedOn {
+            return;
+        }
         let path = self.place.socket();
         let ours = fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket());
         if ours {

@@ -21,6 +21,8 @@ use crate::deadline::Wheel;
 use crate::hostname::{HostName, HostPattern};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::Counters;
+use crate::observe::lines::Lines;
+use crate::observe::taps::Taps;
 use crate::proxy::context::{Context, Held, Stage, Table};
 use crate::routing::SocketSpec;
 
@@ -65,6 +67,8 @@ pub struct Options {
     pub current: Arc<Current>,
     pub policies: Arc<Policies>,
     pub access: Option<Arc<AccessLog>>,
+    /// Who reads lines besides.
+    pub taps: Arc<Taps>,
 }
 
 /// A worker from inside.
@@ -112,13 +116,14 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         current,
         policies,
         access,
+        taps,
     } = options;
     let wheel = Wheel::new();
-    let access = access.map(|log| log.writer());
+    let lines = Lines::new(access.map(|log| log.writer()), taps);
     let context = Rc::new(Context::new(
         current.table.clone(),
         wheel.clone(),
-        access,
+        lines,
         counters,
     ));
     let worker = Rc::new(Worker {

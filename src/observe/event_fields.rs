@@ -11,11 +11,10 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, FormattedFields};
 
 use super::escape;
+use crate::causes::one_line;
 
 /// Octets that a value may take in a line.
 const VALUE_BYTES_MAX: usize = 4 << 10;
-/// Causes of an error that are told.
-const CAUSES_MAX: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -90,15 +89,7 @@ impl Visit for Visitor {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        for _ in 0..CAUSES_MAX {
-            let Some(error) = cause else { break };
-            // A string takes whatever is written to it.
-            let _ = write!(chain, ": {error}");
-            cause = error.source();
-        }
-        self.text(field, &chain);
+        self.text(field, &one_line(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -14,7 +14,7 @@ use crate::config::Limits;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
-use crate::observe::writer::AccessWriter;
+use crate::observe::lines::Lines;
 use crate::relay::Scratch;
 use crate::routing::Routes;
 use crate::upstream::Upstreams;
@@ -107,7 +107,8 @@ pub struct Context {
     pub upstreams: Upstreams,
     pub wheel: Wheel,
     pub scratch: Scratch,
-    pub access: Option<AccessWriter>,
+    /// The access log, and who reads along.
+    pub lines: Lines,
     pub counters: Arc<Counters>,
     /// Where a line's parts are written before they are copied.
     pub(super) text: RefCell<String>,
@@ -119,19 +120,14 @@ pub struct Context {
 impl Context {
     /// A worker that serves by `table`.
     #[must_use]
-    pub fn new(
-        table: Arc<Table>,
-        wheel: Wheel,
-        access: Option<AccessWriter>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),
             upstreams: Upstreams::new(wheel.clone()),
             wheel,
             scratch: Scratch::default(),
-            access,
+            lines,
             counters,
             text: RefCell::default(),
             now: Cell::new(UNIX_EPOCH),
@@ -197,9 +193,7 @@ impl Context {
 
     /// Hands over the access-log lines gathered so far.
     pub fn flush_log(&self) {
-        if let Some(access) = &self.access {
-            access.flush();
-        }
+        self.lines.flush();
     }
 
     /// The newest table; whoever holds it keeps its generation.

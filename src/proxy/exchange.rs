@@ -133,7 +133,7 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Ok(Routed::ToHttps(response)) => return answered(own_answer(record, response)),
         Err(fault) => return answered(own_reply(record, fault)),
     };
-    record.logging = rule.log;
+    record.logging = Some(rule.log);
     match &rule.action {
         Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, rule, record))),
         Action::Redirect(redirect) => {
@@ -240,11 +240,9 @@ fn rule_of(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
 }
 
 fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
-    let chosen = path::choose(&http.paths, parts.uri.path()).map_err(Fault::Refused)?;
-    chosen
-        .map(|path| &path.rule)
-        .or(http.root.as_ref())
-        .cloned()
+    path::choose_of(http, parts.uri.path())
+        .map_err(Fault::Refused)?
+        .map(|chosen| chosen.rule().clone())
         .ok_or_else(|| Fault::Reply(replies::no_route()))
 }
 

@@ -189,8 +189,11 @@ fn outgoing(asked: &mut Asked, rule: &Rule, progress: &Rc<Progress>) -> Result<O
     Ok(Outgoing::Streamed(Box::new(upload)))
 }
 
-/// The form for one attempt.
-fn shape(
+/// The form of an edited head for one attempt.
+///
+/// # Errors
+/// When the protocol cannot carry it.
+pub fn shape(
     protocol: Protocol,
     parts: &mut Parts,
     received: &Received,

@@ -5,7 +5,7 @@ mod accept;
 pub mod body;
 pub mod context;
 pub mod exchange;
-mod forward;
+pub mod forward;
 pub mod headers;
 pub mod passage;
 pub mod path;

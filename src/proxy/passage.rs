@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
-use super::record::{outcome, tls_name};
+use super::record::{outcome, reader, tls_name};
 use super::replies;
 use super::visit::Visit;
 use crate::config::site::{AccessLogging, Tunnel};
 use crate::config::target::Target;
-use crate::observe::record::{Format, Record, Version};
+use crate::observe::lines::Wanted;
+use crate::observe::record::{Record, Version};
 use crate::relay::{Carried, Ending};
 use crate::routing::Site;
 use crate::upstream::UpstreamError;
@@ -74,19 +75,22 @@ impl<'a> Passage<'a> {
         let Carried { forth, back } = self.carried;
         context.counters.received(forth);
         context.counters.sent(back);
-        let kept = self.logging == AccessLogging::Kept;
-        let Some(access) = context.access.as_ref().filter(|_log| kept) else {
+        let Some(reader) = reader(self.logging) else {
             return;
         };
+        let wanted = context.lines.wanted(reader);
+        if wanted == Wanted::Nothing {
+            return;
+        }
         let mut target = context.text.borrow_mut();
         target.clear();
-        if let (Some(known), true) = (self.target, access.format() != Format::Combined) {
+        if let (Some(known), Wanted::Everything) = (self.target, wanted) {
             // Writing into a string cannot fail.
             let _written = write!(target, "{known}");
         }
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = self.visit.name.as_ref();
-        access.write(&Record {
+        let line = Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             peer: self.visit.client_ip.to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
@@ -107,7 +111,8 @@ impl<'a> Passage<'a> {
             user_agent: None,
             tls: self.visit.tls.map(tls_name),
             outcome: self.outcome,
-        });
+        };
+        context.lines.write(reader, &line);
     }
 }
 

@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::replies::LastWords;
 use super::reply::Reply;
-use super::visit::{Home, Visit};
-use crate::config::site::{AccessLogging, Service, TlsVersion};
+use super::visit::Visit;
+use crate::config::site::{AccessLogging, TlsVersion};
 use crate::config::target::Target;
+use crate::observe::lines::{Reader, Wanted};
 use crate::observe::record;
 use crate::relay::{Carried, Ending};
 use crate::routing::Site;
@@ -39,7 +40,8 @@ pub struct Record {
     pub(super) progress: Option<Rc<Progress>>,
     /// A stable word for what went wrong.
     pub(super) outcome: Option<&'static str>,
-    pub(super) logging: AccessLogging,
+    /// As the chosen rule says; none until there is one.
+    pub(super) logging: Option<AccessLogging>,
     started: Instant,
     method: Method,
     uri: Uri,
@@ -63,7 +65,7 @@ impl Record {
             sent: 0,
             progress: None,
             outcome: None,
-            logging: AccessLogging::Kept,
+            logging: None,
             started: Instant::now(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -87,7 +89,7 @@ impl Record {
             sent: 0,
             progress: None,
             outcome: None,
-            logging: AccessLogging::Omitted,
+            logging: Some(AccessLogging::Omitted),
             started: Instant::now(),
             method: Method::GET,
             uri: Uri::default(),
@@ -133,21 +135,21 @@ impl Record {
             .map_or(0, |progress| progress.received.get());
         context.counters.received(received);
         context.counters.sent(self.sent);
-        let Some(access) = context
-            .access
-            .as_ref()
-            .filter(|_log| self.logging == AccessLogging::Kept)
-        else {
+        let Some(reader) = reader(self.logging.unwrap_or_else(|| self.unruled())) else {
             return;
         };
+        let wanted = context.lines.wanted(reader);
+        if wanted == Wanted::Nothing {
+            return;
+        }
         let mut target = context.text.borrow_mut();
         target.clear();
-        if let (Some(known), true) = (&self.target, access.format() != record::Format::Combined) {
+        if let (Some(known), Wanted::Everything) = (&self.target, wanted) {
             // Writing into a string cannot fail.
             let _written = write!(target, "{known}");
         }
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        access.write(&record::Record {
+        let line = record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             peer: self.visit.client_ip.to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
@@ -169,7 +171,15 @@ impl Record {
             user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
             tls: self.visit.tls.map(tls_name),
             outcome: self.outcome,
-        });
+        };
+        context.lines.write(reader, &line);
+    }
+
+    /// How a request is logged that was answered before a rule was chosen.
+    fn unruled(&self) -> AccessLogging {
+        self.site
+            .as_ref()
+            .map_or_else(|| at_home(&self.visit), |site| site.service.logging())
     }
 
     fn host(&self) -> &[u8] {
@@ -201,11 +211,14 @@ pub fn unreadable(visit: &Visit, reply: &Reply, words: &LastWords) {
     let home = visit.home(&context.table());
     let sent = words.body as u64;
     context.counters.sent(sent);
-    let Some(access) = context.access.as_ref().filter(|_log| is_logged(&home)) else {
+    let Some(reader) = reader(at_home(visit)) else {
         return;
     };
+    if context.lines.wanted(reader) == Wanted::Nothing {
+        return;
+    }
     let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    access.write(&record::Record {
+    let line = record::Record {
         unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         peer: visit.client_ip.to_str().unwrap_or_default(),
         site: home.as_ref().map_or("", |home| &home.site.name),
@@ -223,21 +236,24 @@ pub fn unreadable(visit: &Visit, reply: &Reply, words: &LastWords) {
         user_agent: None,
         tls: visit.tls.map(tls_name),
         outcome: Some(reply.code),
-    });
+    };
+    context.lines.write(reader, &line);
 }
 
-/// Without a path to choose a rule by, the site's own one says.
-fn is_logged(home: &Option<Home>) -> bool {
-    let Some(home) = home else {
-        return true;
-    };
-    match &home.site.service {
-        Service::Plain(http) | Service::Secure(_, http) => http
-            .root
-            .as_ref()
-            .is_none_or(|rule| rule.log == AccessLogging::Kept),
-        Service::Passthrough(_) | Service::Tcp(..) => true,
+/// Whom a line is for; none: it is not written.
+pub(super) fn reader(logging: AccessLogging) -> Option<Reader> {
+    match logging {
+        AccessLogging::Kept => Some(Reader::Log),
+        AccessLogging::Guest(lease) => Some(Reader::Guest(lease)),
+        AccessLogging::Omitted => None,
     }
+}
+
+/// As the site says that the connection was opened for; kept where none is known.
+fn at_home(visit: &Visit) -> AccessLogging {
+    visit
+        .home(&visit.context.table())
+        .map_or(AccessLogging::Kept, |home| home.site.service.logging())
 }
 
 fn version(version: Version) -> record::Version {

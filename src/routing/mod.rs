@@ -4,6 +4,8 @@
 
 mod names;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

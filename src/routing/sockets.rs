@@ -159,30 +159,33 @@ fn listens(config: &Config) -> Vec<(Listen, Kind)> {
     all
 }
 
-/// The names of every `listen` entry. Plain sockets also know the names of TLS sites, to send their clients to `https`.
+/// The names of every `listen` entry. Plain sockets also know the names of TLS sites, to send their clients to `https`, unless a plain
+/// site has the name there.
 fn tables(config: &Config, sites: &[Arc<Site>]) -> BTreeMap<(Listen, Kind), Arc<NameTable>> {
     let mut tables: BTreeMap<(Listen, Kind), NameTable> = config
         .http
         .iter()
         .map(|listen| ((*listen, Kind::Plain), NameTable::default()))
         .collect();
-    for ((number, site), compiled) in (0_u32..).zip(&config.sites).zip(sites) {
-        let entries = || {
-            let slots = compiled.first_slot..;
-            slots
-                .zip(&site.names)
-                .map(|(slot, pattern)| (pattern, Entry { site: number, slot }))
+    let mut insert = |number: u32, listens: &[Listen], kind: Kind| {
+        let numbered = usize::try_from(number).ok();
+        let found = numbered.and_then(|index| Some((config.sites.get(index)?, sites.get(index)?)));
+        let Some((site, compiled)) = found else {
+            return;
         };
-        let kind = kind_of(&site.service);
-        for listen in site.listen.iter() {
+        for listen in listens {
             let table = tables.entry((*listen, kind)).or_default();
-            entries().for_each(|(pattern, entry)| table.insert(pattern, entry));
-        }
-        if kind == Kind::Tls {
-            for listen in &config.http {
-                let table = tables.entry((*listen, Kind::Plain)).or_default();
-                entries().for_each(|(pattern, entry)| table.insert(pattern, entry));
+            for (slot, pattern) in (compiled.first_slot..).zip(&site.names) {
+                table.insert(pattern, Entry { site: number, slot });
             }
+        }
+    };
+    for (number, site) in (0_u32..).zip(&config.sites) {
+        insert(number, &site.listen, kind_of(&site.service));
+    }
+    for (number, site) in (0_u32..).zip(&config.sites) {
+        if kind_of(&site.service) == Kind::Tls {
+            insert(number, &config.http, Kind::Plain);
         }
     }
     tables

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{self, FOLDER_MODE, Staged};
 
-/// The largest file that is read back, in octets.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The largest file that is read back, in octets. The ledger of a CA is the only one to come near it.
+pub const FILE_BYTES_MAX: u64 = 1 << 24;
 
 /// A folder and what is kept in it. Names are paths relative to the folder. Nothing is created before the first write.
 #[derive(Debug, Clone)]
@@ -164,7 +164,7 @@ impl fmt::Display for Error {
             Self::Full(path) => write!(f, "no space left for {}: free some", path.display()),
             Self::TooLarge(path) => write!(
                 f,
-                "{} is larger than {FILE_BYTES_MAX} octets: onedoor did not write it",
+                "{} is larger than {FILE_BYTES_MAX} octets, so onedoor did not write it: move it away",
                 path.display()
             ),
             Self::Failed { path, .. } => write!(f, "cannot use {}", path.display()),

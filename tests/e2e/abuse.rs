@@ -43,18 +43,8 @@ fn attacked() -> Attacked {
             }
         }
     });
-    let door = Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 1
-        [limits]
-        idle = "1s"
-        [sites]
-        "a.test" = "{}"
-        "#,
-        backend.address
-    ));
+    let site = format!("\"a.test\" = \"{}\"", backend.address);
+    let door = Door::serving("workers = 1\n[limits]\nidle = \"1s\"", &site);
     assert_eq!(get(&door, "a.test", "/"), "fine");
     reached.store(0, Ordering::Relaxed);
     Attacked { door, reached }

@@ -9,38 +9,15 @@ use super::support::authority::Authority;
 use super::support::backend::Backend;
 use super::support::door::{Door, Home};
 use super::support::eventually;
+use super::support::ordering::{config, site};
 use super::support::pebble::{Pebble, Wanted};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn config(ca: &Pebble, sites: &str) -> String {
-    format!(
-        r#"
-        listen = ["{tls}"]
-        http = ["{plain}"]
-        storage = "storage"
-        [acme]
-        directory = "{directory}"
-        roots = "{roots}"
-        email = "ada@example.com"
-        [sites]
-        {sites}
-        "#,
-        tls = ca.tls(),
-        plain = ca.plain(),
-        directory = ca.directory(),
-        roots = ca.roots_file(),
-    )
-}
-
-fn site(name: &str) -> String {
-    format!("\"{name}\" = {{ respond = {{ body = \"{name}\" }} }}\n")
-}
-
 /// A door that has its certificate.
 #[track_caller]
 fn served(ca: &Pebble, name: &str) -> Door {
-    let door = Door::up(&config(ca, &site(name)));
+    let door = Door::up(&config(ca, "", &site(name)));
     eventually("a certificate", || {
         (door.home().run(&["certs", "check", name]).0 == 0).then_some(())
     });
@@ -133,7 +110,7 @@ fn a_renewal_that_is_asked_for_is_one_more_issuance_and_the_ledger_knows() {
 #[test]
 fn a_renewal_that_fails_says_why_in_the_words_of_the_ca() {
     let ca = Pebble::start();
-    let door = Door::up(&config(&ca, &site("blocked.example.com")));
+    let door = Door::up(&config(&ca, "", &site("blocked.example.com")));
     let (code, _out, err) = door.home().run(&["certs", "renew", "blocked.example.com"]);
     assert_eq!(code, 1);
     assert!(err.contains("was not renewed: "), "{err}");
@@ -158,7 +135,7 @@ fn what_is_overdue_is_a_warning_before_it_is_short() {
         validity: 10,
         ..Wanted::default()
     });
-    let door = Door::up(&config(&ca, &site("a.example.com")));
+    let door = Door::up(&config(&ca, "", &site("a.example.com")));
     eventually("a certificate", || {
         (door.home().run(&["certs", "check"]).0 == 0).then_some(())
     });
@@ -193,11 +170,11 @@ fn prune_removes_what_no_site_wants_and_nothing_else() {
 
     home.write(
         "proxy.toml",
-        &config(&ca, "\"b.test\" = { upstream = \"1\" }"),
+        &config(&ca, "", "\"b.test\" = { upstream = \"1\" }"),
     );
     let (code, _out, err) = home.run(&["certs", "prune", "--yes"]);
     assert_eq!(code, 2, "{err}");
-    home.write("proxy.toml", &config(&ca, &site("b.test")));
+    home.write("proxy.toml", &config(&ca, "", &site("b.test")));
     let listed = json(&home, &["certs", "list", "--json"]);
     let states = listed.as_array().unwrap().iter();
     let states: Vec<&str> = states
@@ -275,13 +252,24 @@ fn check_judges_own_pairs_by_the_share_of_their_life() {
 #[test]
 fn check_that_cannot_look_says_unknown() {
     let home = Home::new("[sites]\n\"a.test\" = { upstream = \"1\" }\n");
-    assert_eq!(home.run(&["certs", "check"]).0, 3);
+    let (code, out, err) = home.run(&["certs", "check"]);
+    assert_eq!(code, 3);
+    assert!(out.starts_with("UNKNOWN: nothing could be"), "{out}");
+    assert!(err.contains("error[unknown-key]"), "{err}");
     assert_eq!(home.run(&["certs", "check", "--bogus"]).0, 3);
     assert_eq!(home.run(&["certs", "list", "--bogus"]).0, 2);
     std::fs::remove_file(home.path().join("proxy.toml")).unwrap();
-    let (code, _out, err) = home.run(&["certs", "check"]);
+    let (code, out, _err) = home.run(&["certs", "check"]);
     assert_eq!(code, 3);
-    assert!(err.contains("no configuration here"), "{err}");
+    assert!(
+        out.starts_with("UNKNOWN: there is no configuration here"),
+        "{out}"
+    );
+    let (_code, out, _err) = home.run(&["certs", "check", "--connect", "a..b:443"]);
+    assert!(out.starts_with("UNKNOWN: `a..b` is no name"), "{out}");
+    let report = json(&home, &["certs", "check", "--json"]);
+    assert_eq!(report["level"], "unknown");
+    assert!(report["reason"].as_str().unwrap().contains("-c"));
 }
 
 #[test]

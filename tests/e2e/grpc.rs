@@ -10,44 +10,23 @@ use crate::support::peer::{Peer, run, way_to};
 /// A gRPC server, and a door in front of it.
 fn served() -> (Peer, Door) {
     let (server, address) = Peer::listen("grpc_server.py", &[]);
-    let door = Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 1
-        [sites]
-        "grpc.test" = "h2c://{address}"
-        "#
-    ));
+    let site = format!("\"grpc.test\" = \"h2c://{address}\"");
+    let door = Door::serving("workers = 1", &site);
     (server, door)
 }
 
 fn call(door: &Door, scenario: &str) -> Value {
-    let [port, ca] = way_to(door);
-    let arguments = [
-        scenario,
-        "--port",
-        &port,
-        "--ca",
-        &ca,
-        "--name",
-        "grpc.test",
-    ];
-    run("grpc_client.py", &arguments)
+    client(door, scenario, run)
 }
 
 fn calling(door: &Door, scenario: &str) -> Peer {
+    client(door, scenario, Peer::start)
+}
+
+fn client<T>(door: &Door, scenario: &str, begin: fn(&str, &[&str]) -> T) -> T {
     let [port, ca] = way_to(door);
-    let arguments = [
-        scenario,
-        "--port",
-        &port,
-        "--ca",
-        &ca,
-        "--name",
-        "grpc.test",
-    ];
-    Peer::start("grpc_client.py", &arguments)
+    let way = ["--port", &port, "--ca", &ca, "--name", "grpc.test"];
+    begin("grpc_client.py", &[&[scenario], way.as_slice()].concat())
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod grpc;
 mod handshake;
 mod hellos;
 mod http2;
+mod joining;
 mod lifecycle;
 mod limits;
 mod links;

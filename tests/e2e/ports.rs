@@ -11,6 +11,7 @@ use crate::support::authority::Authority;
 use crate::support::backend::Backend;
 use crate::support::client::{get, roots, tls, try_tls};
 use crate::support::door::{Door, Home};
+use crate::support::free_port;
 
 const HOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/hold_port.py");
 const ACTIVATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/activate.py");
@@ -191,17 +192,6 @@ fn a_port_held_by_another_onedoor_says_so() {
 }
 
 #[test]
-fn a_second_onedoor_in_the_same_control_folder_is_refused() {
-    let first = Door::up(&alone("127.0.0.1:0"));
-    let (code, out, err) = first.home().run(&["up"]);
-    assert_eq!((code, out.as_str()), (1, ""), "{err}");
-    let sentence = format!("error[control]: another onedoor (pid {}) ", first.pid());
-    assert!(err.contains(&sentence), "{err}");
-    assert!(err.contains("onedoor up --control DIR"), "{err}");
-    assert_eq!(first.health()["status"], "ready");
-}
-
-#[test]
 fn a_reserved_port_is_told_with_recipes() {
     let home = Home::new(&alone("0.0.0.0:1"));
     let mut command = as_nobody(&home);
@@ -324,12 +314,6 @@ impl Drop for Holder {
 /// One site whose target nobody asks.
 fn alone(listen: &str) -> String {
     format!("listen = [\"{listen}\"]\nhttp = false\n[sites]\n\"a.test\" = \"1\"\n")
-}
-
-/// A port that was free a moment ago, on every address.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// onedoor without the right to low ports. Containers often lift the reservation; a network of its own has it again.

@@ -18,15 +18,8 @@ use crate::support::wire::Wire;
 
 /// `a.test` in clear text, to these targets.
 fn door(to: &str, rest: &str) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 1
-        [sites]
-        "a.test" = {{ to = {to}, tls = "off", {rest} }}
-        "#
-    ))
+    let site = format!("\"a.test\" = {{ to = {to}, tls = \"off\", {rest} }}");
+    Door::serving("workers = 1", &site)
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";

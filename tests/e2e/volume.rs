@@ -29,18 +29,8 @@ fn door_to(backend: &Backend) -> Door {
         maximum: more,
     };
     setrlimit(Resource::Nofile, limit).unwrap();
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 2
-        [log]
-        access = false
-        [sites]
-        "a.test" = "{}"
-        "#,
-        backend.address
-    ))
+    let site = format!("\"a.test\" = \"{}\"", backend.address);
+    Door::serving("workers = 2\n[log]\naccess = false", &site)
 }
 
 /// Swallows uploads and says their length; to a GET of `/N`, gives N octets.

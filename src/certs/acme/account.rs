@@ -9,13 +9,14 @@ use http::{HeaderName, Request};
 use instant_acme::{BodyWrapper, Error, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::causes::one_line;
 use crate::certs::acme::answer::Answer;
 use crate::certs::acme::directory::Directory;
-use crate::certs::acme::fault::{OrderError, Side, chain};
-use crate::certs::acme::http::Transport;
+use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::jws::AccountKey;
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::seams::{AccountKeeper, Class};
+use crate::certs::acme::transport::Transport;
 use crate::certs::acme::tries::Tries;
 use crate::certs::acme::wire;
 use crate::clock::Clock;
@@ -76,7 +77,7 @@ impl Stored {
 
 pub(super) async fn save(keeper: &dyn AccountKeeper, account: &Stored) -> Result<(), OrderError> {
     let bytes = serde_json::to_vec(account)
-        .map_err(|error| OrderError::new(Class::Human, Side::Storage, chain(&error)))?;
+        .map_err(|error| OrderError::new(Class::Human, Side::Storage, one_line(&error)))?;
     let saved = keeper.save(&bytes).await;
     saved.map_err(|error| OrderError::not_kept(&error))
 }

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
+use crate::causes::one_line;
 use crate::certs::acme::answer::Answer;
 use crate::certs::acme::ca::Ca;
-use crate::certs::acme::fault::{OrderError, chain};
+use crate::certs::acme::fault::OrderError;
 use crate::certs::acme::seams::Window;
 use crate::certs::acme::wire;
 
@@ -82,7 +83,7 @@ impl Ca {
         let base = base.ok_or(AriError::Unsupported)?.trim_end_matches('/');
         let answer = wire::fetch(self.transport.as_ref(), &format!("{base}/{id}")).await;
         let answer = answer.map_err(|error| AriError::Temporary {
-            problem: chain(&error),
+            problem: one_line(&error),
             retry_after: None,
         })?;
         parse(&answer, self.clock.now())

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
+use crate::causes::one_line;
 use crate::certs::acme::account::{self, Stored};
 use crate::certs::acme::directory::Directory;
-use crate::certs::acme::fault::{OrderError, Side, chain};
-use crate::certs::acme::http::Transport;
+use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::options::{CaOptions, KeyKind};
 use crate::certs::acme::seams::{AccountKeeper, Class};
 use crate::certs::acme::session::Session;
+use crate::certs::acme::transport::Transport;
 use crate::certs::acme::tries::Tries;
 use crate::certs::acme::wire::Wire;
 use crate::clock::Clock;
@@ -167,7 +168,7 @@ impl Ca {
         if let Err(error) = session.account.update_contacts(&contacts).await {
             tracing::warn!(
                 ca = self.directory_url(),
-                error = chain(&error),
+                error = one_line(&error),
                 "the CA does not take the new e-mail address"
             );
             return Ok(());

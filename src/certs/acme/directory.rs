@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::certs::acme::fault::{OrderError, Side, chain};
-use crate::certs::acme::http::Transport;
+use crate::causes::one_line;
+use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::seams::Class;
+use crate::certs::acme::transport::Transport;
 use crate::certs::acme::wire;
 
 /// As it was fetched; unknown keys are stepped over.
@@ -60,7 +61,7 @@ impl Directory {
     ) -> Result<Self, OrderError> {
         let fault = |problem: String| OrderError::new(Class::Transient, Side::Network, problem);
         let answer = wire::fetch(transport, url).await;
-        let answer = answer.map_err(|error| fault(chain(&error)))?;
+        let answer = answer.map_err(|error| fault(one_line(&error)))?;
         if !answer.status.is_success() {
             let retry_after = answer.retry_after(now);
             let problem = format!("the directory {url} answers {}", answer.status);

@@ -8,6 +8,7 @@ use instant_acme::Problem;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::causes::one_line;
 use crate::certs::acme::answer::{Answer, RETRY_AFTER_MAX};
 use crate::certs::acme::seams::{Class, KeepError};
 
@@ -64,7 +65,7 @@ impl OrderError {
     }
 
     pub(super) fn not_kept(error: &KeepError) -> Self {
-        Self::new(Class::Transient, Side::Storage, chain(error))
+        Self::new(Class::Transient, Side::Storage, one_line(error))
     }
 
     /// A request that failed, with the answer if there was one.
@@ -77,7 +78,7 @@ impl OrderError {
         let instant_acme::Error::Api(problem) = error else {
             return Self {
                 retry_after: wait,
-                ..Self::new(unread(answer), Side::Network, chain(error))
+                ..Self::new(unread(answer), Side::Network, one_line(error))
             };
         };
         let status = answer.map(|answer| answer.status.as_u16());
@@ -204,21 +205,6 @@ fn said_wait(detail: &str, now: SystemTime) -> Option<Duration> {
     let at = SystemTime::from(at.to_zoned(TimeZone::UTC).ok()?.timestamp());
     let wait = at.duration_since(now).unwrap_or_default();
     Some(wait.min(RETRY_AFTER_MAX))
-}
-
-/// An error and its causes on one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl fmt::Display for OrderError {

@@ -1,8 +1,9 @@
 //! Orders: a new one, and one that an earlier process began.
 
+use crate::causes::one_line;
 use crate::certs::acme::ca::Ca;
 use crate::certs::acme::chain;
-use crate::certs::acme::fault::{self, OrderError, Side};
+use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::journal::{Journal, Placed, Plan};
 use crate::certs::acme::profile;
 use crate::certs::acme::request::{Issued, OrderRequest};
@@ -33,9 +34,9 @@ impl Ca {
         let session = self.session().await?;
         let profile = request.profile.clone().or_else(|| self.profile.clone());
         profile::offered(&session.directory, profile.as_deref())?;
-        let key_pem = chain::new_key(self.key).await.map_err(|error| {
-            OrderError::new(Class::Transient, Side::Options, fault::chain(&error))
-        })?;
+        let key_pem = chain::new_key(self.key)
+            .await
+            .map_err(|error| OrderError::new(Class::Transient, Side::Options, one_line(&error)))?;
         let plan = Plan {
             ca: self.directory_url().to_owned(),
             key_pem,

@@ -30,7 +30,7 @@ pub enum ChallengeKind {
     Dns01,
 }
 
-/// A certificate that was checked: the key fits, and the leaf names what was ordered and nothing else.
+/// A certificate that was checked: the key fits, and the leaf covers what was ordered.
 #[derive(Clone)]
 pub struct Issued {
     /// The leaf first.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use instant_acme::{AuthorizationStatus, ChallengeStatus, Order, OrderStatus};
 use tokio::time::{Instant, sleep};
 
+use crate::causes::one_line;
 use crate::certs::acme::chain::{self, BadChain};
-use crate::certs::acme::fault::{Asked, OrderError, Side, chain};
+use crate::certs::acme::fault::{Asked, OrderError, Side};
 use crate::certs::acme::journal::{Downloaded, Journal, Placed};
 use crate::certs::acme::profile;
 use crate::certs::acme::request::{ChallengeKind, Issued};
@@ -148,7 +149,7 @@ impl Walk<'_> {
         for choice in chosen {
             let challenge = &choice.challenge;
             if let Err(error) = self.solver.present(challenge).await {
-                let words = chain(&error);
+                let words = one_line(&error);
                 let problem = format!("the {} challenge cannot be shown", challenge.kind);
                 let mut fault = OrderError::new(Class::Validation, Side::Solver, problem);
                 fault.names.push((challenge.name.clone(), words));
@@ -192,7 +193,7 @@ impl Walk<'_> {
         let csr = match chain::csr(&self.placed.plan) {
             Ok(csr) => csr,
             Err(error) => {
-                let fault = OrderError::new(Class::Human, Side::Storage, chain(&error));
+                let fault = OrderError::new(Class::Human, Side::Storage, one_line(&error));
                 return Err(self.abandon(order, fault).await);
             }
         };

@@ -9,8 +9,10 @@ use instant_acme::{BodyWrapper, BytesResponse, Error};
 
 use crate::certs::acme::answer::Answer;
 use crate::certs::acme::directory::Directory;
-use crate::certs::acme::http::{ANSWER_BYTES_MAX, ClientError, Transport};
 use crate::certs::acme::seams::BoxFuture;
+use crate::certs::acme::transport::Transport;
+use crate::certs::http::error::HttpError;
+use crate::certs::http::{self as client, ANSWER_BYTES_MAX};
 
 /// The last answer of one wire; none while a request is under way, and after one that failed.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +87,8 @@ pub(super) async fn read(
 ) -> Result<(http::response::Parts, Answer), Error> {
     let body = response.body.into_bytes().await.map_err(Error::Other)?;
     if body.len() > ANSWER_BYTES_MAX {
-        return Err(Error::Other(Box::new(ClientError::TooLong)));
+        let peer = url.parse().as_ref().map(client::peer).unwrap_or_default();
+        return Err(Error::Other(Box::new(HttpError::TooLong { peer })));
     }
     let answer = Answer {
         url,

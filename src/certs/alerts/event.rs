@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use crate::certs::utc::{stamp, stamp_or_null};
 
 /// Something that happened to a certificate or to the storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -152,31 +153,5 @@ impl std::fmt::Display for Bucket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { ca, limit, subject } = self;
         write!(f, "{limit} of {subject} at {ca}")
-    }
-}
-
-/// RFC 3339, whole seconds, UTC.
-pub(super) fn utc(time: SystemTime) -> String {
-    let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |s| -s),
-    };
-    let clamped = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
-    Timestamp::from_second(clamped)
-        .unwrap_or_default()
-        .to_string()
-}
-
-pub(super) fn stamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&utc(*time))
-}
-
-fn stamp_or_null<S: Serializer>(
-    time: &Option<SystemTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => stamp(time, serializer),
-        None => serializer.serialize_none(),
     }
 }

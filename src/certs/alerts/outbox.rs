@@ -1,6 +1,5 @@
 //! Where events wait until a program or a URL has taken them. Whoever tells one never waits, and a slow taker holds up no other.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +8,7 @@ use tokio::sync::mpsc;
 use super::exec::Program;
 use super::told::Told;
 use super::webhook::Webhook;
+use crate::causes::one_line;
 use crate::shutdown::Shutdown;
 
 /// Events that wait for one taker. What comes then is dropped and counted.
@@ -111,8 +111,14 @@ impl Outbox {
 async fn deliver(taker: Taker, mut letters: mpsc::Receiver<Arc<Letter>>, counts: Arc<Counts>) {
     while let Some(letter) = letters.recv().await {
         let delivered = match &taker {
-            Taker::Exec(program) => program.tell(&letter).await.map_err(|error| chain(&error)),
-            Taker::Webhook(webhook) => webhook.tell(&letter).await.map_err(|error| chain(&error)),
+            Taker::Exec(program) => program
+                .tell(&letter)
+                .await
+                .map_err(|error| one_line(&error)),
+            Taker::Webhook(webhook) => webhook
+                .tell(&letter)
+                .await
+                .map_err(|error| one_line(&error)),
         };
         match delivered {
             Ok(()) => counts.delivered.fetch_add(1, Ordering::Relaxed),
@@ -122,18 +128,6 @@ async fn deliver(taker: Taker, mut letters: mpsc::Receiver<Arc<Letter>>, counts:
             }
         };
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,76 +1,48 @@
 //! Tells an event to a URL: the JSON by POST, tried again where that may help.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::outbox::Letter;
+use crate::certs::http::error::HttpError;
+use crate::certs::http::{Client, with_json};
 
 /// From the connection's begin to the answer's head, for each try.
 pub const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long is waited before the second try and the third.
 pub const DELAYS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
 
-const AGENT: &str = concat!("onedoor/", env!("CARGO_PKG_VERSION"));
-
 /// A URL and a client for it. Shows neither: such URLs carry tokens.
 #[derive(Clone)]
 pub struct Webhook {
     url: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     delays: [Duration; 2],
 }
 
 /// Why a URL did not take an event.
 #[derive(Debug)]
 pub enum WebhookError {
-    /// Nothing was answered in time.
-    TimedOut,
-    /// No connection, or one that broke.
-    Broken(hyper_util::client::legacy::Error),
+    Unanswered(HttpError),
     /// Anything but success; redirects are not followed.
     Refused(StatusCode),
-    /// The URL cannot be asked for.
-    BadRequest(http::Error),
 }
+
+/// The webhook is no URL.
+#[derive(Debug)]
+pub struct BadUrl(http::uri::InvalidUri);
 
 impl Webhook {
     /// A client that trusts the system's roots, which are read now.
     ///
     /// # Errors
-    /// When this is no URL, or TLS cannot be set up.
-    pub fn new(url: &str) -> Result<Self, NoWebhook> {
-        let url: Uri = url.parse().map_err(NoWebhook::BadUrl)?;
-        let mut roots = RootCertStore::empty();
-        // What cannot be read is not trusted; a server that needs it is told of when it is met.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(NoWebhook::Tls)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
+    /// When this is no URL.
+    pub fn new(url: &str) -> Result<Self, BadUrl> {
         Ok(Self {
-            url,
-            client,
+            url: url.parse().map_err(BadUrl)?,
+            client: Client::single(TRY_TIMEOUT),
             delays: DELAYS,
         })
     }
@@ -93,19 +65,16 @@ impl Webhook {
     async fn post(&self, letter: &Letter) -> Result<(), WebhookError> {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, AGENT)
-            .body(Full::new(Bytes::copy_from_slice(letter.json.as_bytes())))
-            .map_err(WebhookError::BadRequest)?;
-        let answer = tokio::time::timeout(TRY_TIMEOUT, self.client.request(request))
-            .await
-            .map_err(|_elapsed| WebhookError::TimedOut)?
-            .map_err(WebhookError::Broken)?;
-        if answer.status().is_success() {
+            .uri(self.url.clone());
+        let asked = async {
+            let request = with_json(request, letter.json.clone())?;
+            self.client.status(request).await
+        };
+        let status = asked.await.map_err(WebhookError::Unanswered)?;
+        if status.is_success() {
             Ok(())
         } else {
-            Err(WebhookError::Refused(answer.status()))
+            Err(WebhookError::Refused(status))
         }
     }
 }
@@ -113,22 +82,20 @@ impl Webhook {
 impl WebhookError {
     fn may_pass(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Broken(_) => true,
+            Self::Unanswered(HttpError::Unwritable(_)) => false,
+            Self::Unanswered(
+                HttpError::Unreachable { .. }
+                | HttpError::Broken { .. }
+                | HttpError::TimedOut { .. }
+                | HttpError::TooLong { .. },
+            ) => true,
             Self::Refused(status) => {
                 status.is_server_error()
                     || *status == StatusCode::TOO_MANY_REQUESTS
                     || *status == StatusCode::REQUEST_TIMEOUT
             }
-            Self::BadRequest(_) => false,
         }
     }
-}
-
-/// Why there is no client.
-#[derive(Debug)]
-pub enum NoWebhook {
-    BadUrl(http::uri::InvalidUri),
-    Tls(rustls::Error),
 }
 
 impl fmt::Debug for Webhook {
@@ -137,31 +104,23 @@ impl fmt::Debug for Webhook {
     }
 }
 
-impl fmt::Display for NoWebhook {
+impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadUrl(_) => f.write_str("the webhook is no URL"),
-            Self::Tls(_) => f.write_str("TLS cannot be set up for the webhook"),
-        }
+        f.write_str("the webhook is no URL")
     }
 }
 
-impl std::error::Error for NoWebhook {
+impl std::error::Error for BadUrl {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::BadUrl(error) => Some(error),
-            Self::Tls(error) => Some(error),
-        }
+        Some(&self.0)
     }
 }
 
 impl fmt::Display for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut => f.write_str("the webhook did not answer in time"),
-            Self::Broken(_) => f.write_str("the webhook could not be reached"),
+            Self::Unanswered(_) => f.write_str("the webhook gave no answer"),
             Self::Refused(status) => write!(f, "the webhook answered {status}"),
-            Self::BadRequest(_) => f.write_str("the webhook cannot be asked for"),
         }
     }
 }
@@ -169,9 +128,8 @@ impl fmt::Display for WebhookError {
 impl std::error::Error for WebhookError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Broken(error) => Some(error),
-            Self::BadRequest(error) => Some(error),
-            Self::TimedOut | Self::Refused(_) => None,
+            Self::Unanswered(error) => Some(error),
+            Self::Refused(_) => None,
         }
     }
 }
@@ -182,6 +140,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::causes::one_line;
 
     /// Answers one connection after another, each with the next of `answers`, or breaks it off at an empty one; returns what was asked.
     async fn serve(listener: TcpListener, answers: Vec<&'static str>) -> Vec<String> {
@@ -224,7 +183,6 @@ mod tests {
             "{request}"
         );
         assert!(request.contains("\r\ncontent-type: application/json\r\n"));
-        assert!(request.contains(&format!("\r\nuser-agent: {AGENT}\r\n")));
         assert!(request.ends_with("\r\n\r\n{\"event\":\"quota.low\"}"));
     }
 
@@ -259,6 +217,7 @@ mod tests {
             json: "{}".into(),
         };
         let error = webhook.tell(&letter).await.unwrap_err();
-        assert!(matches!(error, WebhookError::Broken(_)), "{error:?}");
+        assert!(matches!(error, WebhookError::Unanswered(_)), "{error:?}");
+        assert!(!one_line(&error).contains("secret"), "{error:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! acme-dns: a small DNS server that holds nothing but challenges, each account one name, which the real name leads to by CNAME.
 
 use hickory_proto::rr::Name;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use serde_json::json;
 
 use super::error::{DelegationFault, DnsError};
-use super::http::Client;
+use super::provider::Provider;
 use super::secret::Secret;
 
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct AcmeDnsOptions {
 #[derive(Debug)]
 pub struct AcmeDns {
     options: AcmeDnsOptions,
-    client: Client,
+    provider: Provider,
 }
 
 impl AcmeDns {
@@ -30,7 +30,7 @@ impl AcmeDns {
     pub fn new(options: AcmeDnsOptions) -> Self {
         Self {
             options,
-            client: Client::new(),
+            provider: Provider::new(),
         }
     }
 
@@ -57,20 +57,15 @@ impl AcmeDns {
             });
         }
         let url = format!("{}/update", url.trim_end_matches('/'));
-        let request = Request::post(&url)
+        let request = Request::builder()
+            .method(Method::POST)
             .header("X-Api-User", user)
             .header("X-Api-Key", key.reveal());
         let body = json!({ "subdomain": subdomain, "txt": value });
-        let answer = match self.client.send(request, Some(&body)).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Err(DnsError::Http {
-                    url,
-                    record: record.to_ascii(),
-                    error,
-                });
-            }
-        };
+        let answer = self
+            .provider
+            .ask(&url, record, request, Some(&body))
+            .await?;
         if answer.status == StatusCode::OK {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::RECORD_TTL;
 use super::error::DnsError;
-use super::http::Client;
+use super::provider::Provider;
 use super::secret::Secret;
 use super::zone::candidates;
 
@@ -33,7 +33,7 @@ pub struct CloudflareOptions {
 #[derive(Debug)]
 pub struct Cloudflare {
     options: CloudflareOptions,
-    client: Client,
+    provider: Provider,
 }
 
 /// What every answer is wrapped in.
@@ -59,7 +59,7 @@ impl Cloudflare {
     pub fn new(options: CloudflareOptions) -> Self {
         Self {
             options,
-            client: Client::new(),
+            provider: Provider::new(),
         }
     }
 
@@ -140,17 +140,8 @@ impl Cloudflare {
 
     async fn call(&self, call: &Call<'_>, body: Option<&Value>) -> Result<Reply, DnsError> {
         let url = format!("{}{}", self.options.base.trim_end_matches('/'), call.path);
-        let request = self.authorized(&call.method, &url);
-        let answer = match self.client.send(request, body).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Err(DnsError::Http {
-                    url,
-                    record: call.record.to_ascii(),
-                    error,
-                });
-            }
-        };
+        let request = self.authorized(&call.method);
+        let answer = self.provider.ask(&url, call.record, request, body).await?;
         let envelope = serde_json::from_slice::<Envelope>(&answer.body).ok();
         match envelope {
             Some(envelope) if envelope.success && answer.status.is_success() => {
@@ -172,11 +163,10 @@ impl Cloudflare {
         }
     }
 
-    fn authorized(&self, method: &Method, url: &str) -> Builder {
+    fn authorized(&self, method: &Method) -> Builder {
         let bearer = format!("Bearer {}", self.options.token.reveal());
         Request::builder()
             .method(method)
-            .uri(url)
             .header("Authorization", bearer)
     }
 

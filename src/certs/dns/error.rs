@@ -8,9 +8,10 @@ use http::StatusCode;
 
 use super::exchange::ExchangeError;
 use super::exec::{Ending, Failure};
-use super::http::HttpError;
 use super::refusal::Refusal;
 use super::wait::Unseen;
+use crate::causes::one_line;
+use crate::certs::http::error::HttpError;
 
 /// Why a value was not published, not seen, or not taken away.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ pub enum DnsError {
     Http {
         url: String,
         record: String,
-        error: HttpError,
+        error: Box<HttpError>,
     },
     /// The provider said no.
     Provider {
@@ -179,7 +180,8 @@ impl fmt::Display for DnsError {
             Self::Http { url, record, error } => {
                 write!(
                     f,
-                    "{url} was asked to change TXT `{record}`: {error}: check the address, and the way to it"
+                    "{url} was asked to change TXT `{record}`: {}: check the address, and the way to it",
+                    one_line(error.as_ref())
                 )
             }
             Self::Provider {

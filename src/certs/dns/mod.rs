@@ -7,7 +7,7 @@ mod delegation;
 pub mod error;
 pub mod exchange;
 pub mod exec;
-pub mod http;
+mod provider;
 pub mod refusal;
 pub mod resolver;
 pub mod rfc2136;

@@ -7,11 +7,14 @@ use std::time::{Duration, SystemTime};
 use http::Request;
 use tokio::sync::oneshot;
 
-use crate::certs::dns::http::{Client, HttpError};
+use crate::causes::one_line;
+use crate::certs::http::{Client, bare};
 use crate::certs::keeper::turn::Why;
 use crate::certs::keeper::{Desk, Done, Outcome};
 use crate::hostname::{HostName, HostPattern};
 
+/// How long whoever is asked may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Names that are asked for at a time; handshakes for more are refused.
 const ASKED_MAX: usize = 32;
 /// Names that were refused and are remembered; of more, the ones refused first are asked for again.
@@ -41,7 +44,7 @@ impl Ask {
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            client: Client::new(),
+            client: Client::single(ASK_TIMEOUT),
         }
     }
 
@@ -49,15 +52,16 @@ impl Ask {
     async fn allows(&self, name: &HostName) -> bool {
         let mark = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{mark}domain={name}", self.url);
-        let answer: Result<_, HttpError> = self.client.send(Request::get(&url), None).await;
-        match answer {
-            Ok(answer) if answer.status.is_success() => true,
-            Ok(answer) => {
-                tracing::info!(%name, status = answer.status.as_u16(), "no certificate on demand");
+        let asked = async { self.client.status(bare(Request::get(&url))?).await };
+        match asked.await {
+            Ok(status) if status.is_success() => true,
+            Ok(status) => {
+                tracing::info!(%name, status = status.as_u16(), "no certificate on demand");
                 false
             }
             Err(error) => {
-                tracing::warn!(%name, url = self.url, %error, "nobody says whether the name may have a certificate");
+                let error = one_line(&error);
+                tracing::warn!(%name, url = self.url, error, "nobody says whether the name may have a certificate");
                 false
             }
         }
@@ -108,40 +112,38 @@ impl Desk {
             let _left = tell.send(Outcome::Unknown);
             return;
         }
-        self.queue.drop(&pattern);
-        self.tended.insert(pattern.clone(), vec![tell]);
-        let (works, done) = (self.works.clone(), self.done.clone());
-        self.shutdown.spawn_attendant(async move {
-            let allowed = match (&works.options().on_demand, &pattern) {
+        let (works, name) = (self.works.clone(), pattern.clone());
+        let asking = async move {
+            let allowed = match (&works.options().on_demand, &name) {
                 (Some(ask), HostPattern::Exact(name)) => ask.allows(name).await,
                 (Some(_) | None, _) => false,
             };
-            let (outcome, next) = if allowed {
-                works.tend(&pattern, Why::Demanded).await
+            if allowed {
+                works.tend(&name, Why::Demanded).await
             } else {
                 (Outcome::Unknown, works.clock().now())
-            };
-            let ended = Done {
-                name: pattern,
-                outcome,
-                next,
-            };
-            // The desk is gone only when the process is.
-            let _gone = done.send(ended).await;
-        });
+            }
+        };
+        self.undertake(pattern, vec![tell], asking);
     }
 
-    /// Remembers what came of it, for a name that is not written down.
+    /// Remembers what came of it, for a name that is not written down. One that has a certificate is kept from now on, also if
+    /// its renewal failed just now.
     pub(super) fn settle_demand(&mut self, done: &Done) {
         if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
             return;
         }
         match done.outcome {
-            Outcome::Fine { .. } | Outcome::Renewed { .. } => {
-                self.demands.granted.insert(done.name.clone());
-            }
-            Outcome::Failed { .. } | Outcome::Busy | Outcome::Unknown => {
-                self.demands.refuse(done.name.clone(), self.clock.now());
+            Outcome::Unknown => self.demands.refuse(done.name.clone(), self.clock.now()),
+            Outcome::Fine { .. }
+            | Outcome::Renewed { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Busy => {
+                if self.works.shelf.has(&done.name) {
+                    self.demands.granted.insert(done.name.clone());
+                } else {
+                    self.demands.refuse(done.name.clone(), self.clock.now());
+                }
             }
         }
     }

@@ -1,10 +1,8 @@
 //! Getting one certificate: from the CAs in turn, past the ledger, along the journal.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex as SyncMutex;
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::certs::acme::ari::certificate_id;
@@ -20,11 +18,7 @@ use crate::certs::bundle::Ready;
 use crate::certs::keeper::solver::Answers;
 use crate::certs::keeper::turn::Why;
 use crate::certs::keeper::works::Works;
-use crate::certs::ledger::Purpose;
-use crate::certs::ledger::limits::Limits;
-use crate::certs::ledger::told::Told;
 use crate::certs::retry::Class;
-use crate::certs::schedule;
 use crate::certs::vault::{CertId, State, Vault, VaultError};
 use crate::hostname::HostPattern;
 use crate::storage::store::Lease;
@@ -33,12 +27,11 @@ use crate::storage::store::Lease;
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(60);
 /// Between two looks while ordering is held.
 const HELD: Duration = Duration::from_secs(60 * 60);
-
 /// Failures in a row after which another CA is asked, although the first may still send what it was asked for.
 const PATIENCE: u32 = 3;
 
-/// One name's order, under its lease.
-pub(super) struct Turn<'a> {
+/// To get one name's certificate, under its lease.
+pub(super) struct Attempt<'a> {
     pub(super) works: &'a Works,
     pub(super) name: &'a HostPattern,
     pub(super) id: &'a CertId,
@@ -48,7 +41,7 @@ pub(super) struct Turn<'a> {
     pub(super) lease: Mutex<Lease>,
 }
 
-impl Turn<'_> {
+impl Attempt<'_> {
     /// Orders while the lease is kept alive.
     pub(super) async fn issue_alive(&self) -> Result<Issued, OrderError> {
         let alive = async {
@@ -162,41 +155,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Remembers when, and then spends what the order spends: of what was spent for an order that a crash kept from being sent
-    /// nothing is lost.
-    async fn admit(
-        &self,
-        directory: &str,
-        names: &BTreeSet<String>,
-    ) -> Result<SystemTime, OrderError> {
-        let (limits, purpose) = (Limits::of(directory), self.purpose());
-        let refused = |error| self.works.refused_order(directory, error);
-        if let Some(unsent) = self.state.admitted.map(SystemTime::from) {
-            let change = self.works.ledgers.change(directory, |ledger, now| {
-                ledger.not_issued(limits, names, unsent, now);
-                Ok(())
-            });
-            change.await.map_err(refused)?;
-        }
-        let admitted = self.works.clock.now();
-        self.remember((purpose != Purpose::AriRenewal).then_some(admitted))
-            .await?;
-        let change = self.works.ledgers.change(directory, |ledger, _now| {
-            ledger.admit(limits, names, purpose, admitted)
-        });
-        change.await.map_err(refused)?;
-        Ok(admitted)
-    }
-
-    async fn remember(&self, admitted: Option<SystemTime>) -> Result<(), OrderError> {
-        let state = State {
-            admitted: admitted.and_then(|at| Timestamp::try_from(at).ok()),
-            ..self.state.clone()
-        };
-        let saved = self.works.vault.save_state(self.id, &state).await;
-        saved.map_err(|error| storage(&error))
-    }
-
     async fn order(&self, ca: &Ca, journal: Journal) -> Result<Issued, OrderError> {
         let options = self.works.options();
         let answers = self.answers();
@@ -234,8 +192,6 @@ impl Turn<'_> {
         Answers {
             challenges: self.works.challenges.clone(),
             dns: self.works.options().dns.clone(),
-            clock: self.works.clock.clone(),
-            published: SyncMutex::default(),
         }
     }
 
@@ -245,62 +201,6 @@ impl Turn<'_> {
             .old
             .filter(|old| old.bundle.directory == ca.directory_url())?;
         certificate_id(old.leaf()).ok()
-    }
-
-    fn purpose(&self) -> Purpose {
-        let now = self.works.clock.now();
-        let Some(old) = self.old else {
-            return match self.why {
-                Why::Time | Why::Demanded => Purpose::New,
-                Why::Asked => Purpose::Forced,
-            };
-        };
-        let window = self.state.advice.as_ref().and_then(|advice| advice.window);
-        if window.is_some_and(|window| window.contains(now)) {
-            Purpose::AriRenewal
-        } else if self.why == Why::Asked || schedule::is_urgent(&old.validity(), now) {
-            Purpose::Forced
-        } else {
-            Purpose::Renewal
-        }
-    }
-
-    /// The ledger learns what the CA counts, and what it asked us to wait for.
-    async fn note(
-        &self,
-        directory: &str,
-        names: &BTreeSet<String>,
-        error: &OrderError,
-        admitted: Option<SystemTime>,
-    ) -> Result<(), OrderError> {
-        let journal = self.works.vault.journal(self.id).await;
-        let is_over = matches!(journal.map_err(|error| storage(&error))?, Journal::Idle);
-        let limits = Limits::of(directory);
-        let change = self.works.ledgers.change(directory, |ledger, now| {
-            if error.side == Side::Ca {
-                for (name, _words) in &error.names {
-                    ledger.authorization_failed(limits, name, now);
-                }
-            }
-            if error.class == Class::Limited && error.side == Side::Ca {
-                let told = Told::read(&error.problem, names);
-                let until = error.retry_after.map(|wait| now + wait).or(told.until);
-                if let Some(until) = until {
-                    ledger.blocked(limits, &told.scope, until, &error.problem, now);
-                }
-            }
-            if let (true, Some(admitted)) = (is_over, admitted) {
-                ledger.not_issued(limits, names, admitted, now);
-            }
-            Ok(())
-        });
-        if let Err(error) = change.await {
-            tracing::warn!(name = %self.name, %error, "the ledger does not know of a failure");
-        }
-        if is_over {
-            self.remember(None).await?;
-        }
-        Ok(())
     }
 }
 
@@ -355,6 +255,6 @@ fn is_the_cas(error: &OrderError) -> bool {
     }
 }
 
-fn storage(error: &VaultError) -> OrderError {
+pub(super) fn storage(error: &VaultError) -> OrderError {
     OrderError::new(Class::Transient, Side::Storage, error.to_string())
 }

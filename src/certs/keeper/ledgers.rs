@@ -6,10 +6,13 @@ use std::time::SystemTime;
 use crate::certs::ledger::refusal::Refusal;
 use crate::certs::ledger::{Ledger, stored};
 use crate::clock::Clock;
+use crate::storage::files::FILE_BYTES_MAX;
 use crate::storage::store::{BadKey, Key, Store, StoreError, When};
 
 /// How often a change is tried that others keep getting in the way of.
 const TRIES_MAX: u32 = 16;
+/// A ledger that could be read but not be written would order nothing for ever.
+const _: () = assert!(stored::LEDGER_BYTES_MAX as u64 <= FILE_BYTES_MAX);
 
 /// The ledgers of a store.
 #[derive(Debug, Clone)]

@@ -3,15 +3,21 @@
 //! One queue, nearest first; a few names are tended at a time, each by a task that a reload does not touch. What a task needs to
 //! know is read from the store, so a restart changes nothing.
 
+mod account;
 mod advice;
+mod aftermath;
 pub mod demand;
 mod due;
 pub mod figures;
+mod held;
 mod issue;
 pub mod ledgers;
 pub mod listener;
+mod options;
 mod queue;
+mod records;
 mod solver;
+mod spending;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -23,13 +29,19 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::certs::bundle::Ready;
+use crate::certs::retry::Failures;
+use crate::certs::shelf::Shelf;
 use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use demand::Demands;
 pub use due::{due, next_look};
+pub use held::Held;
+pub use options::Options;
 use queue::Queue;
-pub use works::{Connect, Dns, Held, Options, Works, over_the_network};
+pub use records::{Dns, Records};
+pub use works::{Connect, Works, over_the_network};
 
 /// Names that are tended at a time.
 const TENDED_MAX: usize = 8;
@@ -42,6 +54,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub struct Keeper {
     orders: mpsc::Sender<Order>,
+    shelf: Shelf,
 }
 
 #[derive(Debug)]
@@ -64,6 +77,22 @@ pub enum Outcome {
     Busy,
     /// Nobody wants it kept.
     Unknown,
+}
+
+impl Outcome {
+    fn fine(ready: &Ready) -> Self {
+        Self::Fine {
+            generation: ready.bundle.generation,
+            until: ready.facts.not_after,
+        }
+    }
+
+    fn failed(failures: &Failures) -> Self {
+        Self::Failed {
+            problem: failures.detail.clone(),
+            again: failures.retry_at,
+        }
+    }
 }
 
 /// What a task says at its end.
@@ -94,6 +123,7 @@ impl Keeper {
     pub fn start(works: Arc<Works>, shutdown: &Shutdown) -> Self {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (done, ended) = mpsc::channel(TENDED_MAX);
+        let shelf = works.shelf.clone();
         let desk = Desk {
             clock: works.clock().clone(),
             works,
@@ -106,7 +136,7 @@ impl Keeper {
             done,
         };
         shutdown.spawn_attendant(desk.run(inbox, ended));
-        Self { orders }
+        Self { orders, shelf }
     }
 
     /// Keeps exactly these names from now on. What is under way for others goes on to its end.
@@ -119,13 +149,15 @@ impl Keeper {
     pub async fn demand(&self, name: HostPattern) -> bool {
         let (tell, told) = oneshot::channel();
         // A keeper that has too much to do is not waited for: the client comes again.
-        if self.orders.try_send(Order::Demand(name, tell)).is_err() {
+        if self
+            .orders
+            .try_send(Order::Demand(name.clone(), tell))
+            .is_err()
+        {
             return false;
         }
-        matches!(
-            told.await,
-            Ok(Outcome::Fine { .. } | Outcome::Renewed { .. })
-        )
+        // A renewal that failed is no reason to do without what there is.
+        told.await.is_ok() && self.shelf.has(&name)
     }
 
     /// Renews one name now, whatever its time.
@@ -160,11 +192,11 @@ impl Desk {
                 let before = self.works.tried();
                 self.works.adopt(options);
                 let names: HashSet<HostPattern> = names.into_iter().collect();
-                let dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
-                for name in &dropped {
-                    self.works.figures.forget(name);
-                    self.queue.drop(name);
+                let mut dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
+                if self.works.options().on_demand.is_none() {
+                    dropped.extend(self.demands.granted.difference(&names).cloned());
                 }
+                self.forget(&dropped);
                 let known = std::mem::replace(&mut self.wanted, names);
                 if before == self.works.tried() {
                     self.look_soon(|name| !known.contains(name));
@@ -188,6 +220,16 @@ impl Desk {
         }
     }
 
+    /// Sees to these names no more. One that is under way goes on to its end.
+    fn forget(&mut self, names: &[HostPattern]) {
+        for name in names {
+            self.demands.granted.remove(name);
+            self.works.figures.forget(name);
+            self.queue.drop(name);
+        }
+        self.works.shelf.clear(names);
+    }
+
     /// Puts these of the wanted names in front, but for those under way.
     fn look_soon(&mut self, is_meant: impl Fn(&HostPattern) -> bool) {
         let now = self.clock.now();
@@ -208,19 +250,30 @@ impl Desk {
     }
 
     fn tend(&mut self, name: HostPattern, why: turn::Why, waiting: Vec<oneshot::Sender<Outcome>>) {
+        let (works, tended) = (self.works.clone(), name.clone());
+        let tending = async move { works.tend(&tended, why).await };
+        self.undertake(name, waiting, tending);
+    }
+
+    /// Does this for a name, which is under way until it is done.
+    fn undertake(
+        &mut self,
+        name: HostPattern,
+        waiting: Vec<oneshot::Sender<Outcome>>,
+        work: impl Future<Output = (Outcome, SystemTime)> + Send + 'static,
+    ) {
         self.queue.drop(&name);
         self.tended.insert(name.clone(), waiting);
-        let (works, done) = (self.works.clone(), self.done.clone());
+        let done = self.done.clone();
         self.shutdown.spawn_attendant(async move {
-            let (outcome, next) = works.tend(&name, why).await;
+            let (outcome, next) = work.await;
+            let ended = Done {
+                name,
+                outcome,
+                next,
+            };
             // The desk is gone only when the process is.
-            let _gone = done
-                .send(Done {
-                    name,
-                    outcome,
-                    next,
-                })
-                .await;
+            let _gone = done.send(ended).await;
         });
     }
 
@@ -238,6 +291,8 @@ impl Desk {
         if self.wanted.contains(&done.name) || self.demands.granted.contains(&done.name) {
             self.works.figures.stands(&done.name, &done.outcome, next);
             self.queue.put(done.name, next);
+        } else if self.works.shelf.has(&done.name) {
+            self.forget(&[done.name]);
         }
     }
 }

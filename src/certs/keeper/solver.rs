@@ -1,29 +1,18 @@
 //! Shows a CA that names are ours: by the door, by the plain port, or by DNS.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::acme::seams::BoxFuture;
 use crate::certs::acme::solver::{Challenge, SolveError, Solver};
 use crate::certs::challenges::Challenges;
-use crate::certs::dns::Published;
-use crate::certs::dns::wait::until_visible;
-use crate::certs::keeper::works::Dns;
-use crate::clock::Clock;
+use crate::certs::keeper::records::Records;
 use crate::hostname::HostName;
-
-/// How long authoritative servers may take to show a record.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
 
 /// Answers with what this process has.
 pub(super) struct Answers {
     pub(super) challenges: Challenges,
-    pub(super) dns: Option<Dns>,
-    pub(super) clock: Clock,
-    /// What was published, by record and value.
-    pub(super) published: Mutex<HashMap<(String, String), Published>>,
+    pub(super) dns: Option<Arc<dyn Records>>,
 }
 
 impl Solver for Answers {
@@ -74,19 +63,7 @@ impl Answers {
             return Err(SolveError("`acme.dns` is not set".into()));
         };
         let (name, value) = (challenge.dns_name(), challenge.dns_value());
-        let published = dns
-            .publisher
-            .publish(&dns.resolver, &name, &value)
-            .await
-            .map_err(|error| SolveError(error.into()))?;
-        let record = published.record().to_owned();
-        self.published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((name, value.clone()), published);
-        until_visible(&dns.resolver, &self.clock, &record, &value, VISIBLE_WITHIN)
-            .await
-            .map_err(|error| SolveError(error.into()))
+        dns.publish(&name, &value).await
     }
 
     async fn withdraw(&self, challenge: &Challenge) {
@@ -94,20 +71,7 @@ impl Answers {
             return;
         };
         let (name, value) = (challenge.dns_name(), challenge.dns_value());
-        let published = self
-            .published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(name.clone(), value.clone()));
-        let withdrawn = async {
-            let published = match published {
-                Some(published) => published,
-                // By a process before this one.
-                None => dns.publisher.recall(&dns.resolver, &name, &value).await?,
-            };
-            dns.publisher.withdraw(&published).await
-        };
-        if let Err(error) = withdrawn.await {
+        if let Err(error) = dns.withdraw(&name, &value).await {
             tracing::warn!(name = %challenge.name, error = &error as &dyn std::error::Error, "a record was left in the DNS");
         }
     }

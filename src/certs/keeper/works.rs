@@ -1,4 +1,4 @@
-//! What tending a name needs: the store, the CAs, the answers, and the rules of the configuration.
+//! What is shared by those who tend names: the store, the CAs, the answers, and the rules of the configuration.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,57 +8,25 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
 
+use crate::causes::one_line;
 use crate::certs::acme::ca::Ca;
 use crate::certs::acme::fault::{OrderError, Side};
-use crate::certs::acme::http::{Client, Transport};
 use crate::certs::acme::options::CaOptions;
-use crate::certs::acme::request::ChallengeKind;
-use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
+use crate::certs::acme::transport::{self, Transport};
 use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
-use crate::certs::dns::Publisher;
-use crate::certs::dns::resolver::Resolver;
-use crate::certs::keeper::demand::Ask;
+use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
 use crate::certs::keeper::figures::Figures;
-use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
+use crate::certs::keeper::ledgers::{LedgerError, Ledgers};
 use crate::certs::keeper::listener::Listener;
+use crate::certs::keeper::options::Options;
 use crate::certs::ledger::limits::{Limit, Limits};
 use crate::certs::ledger::refusal::Reason;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
 use crate::certs::vault::Vault;
 use crate::clock::Clock;
-use crate::storage::store::{Key, Store, When};
-
-/// How certificates are come by: what the configuration says. A reload brings another.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// In the order in which they are asked; the others when the first cannot.
-    pub cas: Vec<CaOptions>,
-    /// In the order of preference; a wildcard takes DNS-01 alone.
-    pub challenges: Vec<ChallengeKind>,
-    pub dns: Option<Dns>,
-    /// Who is asked before a name that nobody has written down gets a certificate; nobody: none does.
-    pub on_demand: Option<Ask>,
-    /// Why nothing is ordered from a public CA; none: it is.
-    pub held: Option<Held>,
-}
-
-/// The storage would be lost, and every certificate in it.
-#[derive(Debug, Clone)]
-pub struct Held {
-    /// What the storage lies on.
-    pub kind: String,
-    /// What that means and how to mend it.
-    pub why: String,
-}
-
-/// Who publishes DNS-01 records, and whom we ask whether they are there.
-#[derive(Debug, Clone)]
-pub struct Dns {
-    pub publisher: Arc<Publisher>,
-    pub resolver: Arc<Resolver>,
-}
+use crate::storage::store::Store;
 
 /// A CA that is open, or being opened.
 type Opening = Arc<OnceCell<Arc<Ca>>>;
@@ -159,6 +127,9 @@ impl Works {
         let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
         cas.retain(|(known, _cell)| options.cas.contains(known));
         drop(cas);
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|known, _turn| options.cas.iter().any(|ca| ca.directory == *known));
+        drop(turns);
         self.options.store(options);
     }
 
@@ -185,7 +156,10 @@ impl Works {
         let store = self.vault.store();
         let lease = store.lease(&keeper.lease, ACCOUNT_LEASE).await;
         let Some(_lease) = lease.map_err(|error| fault(Side::Storage, error))? else {
-            return Err(fault(Side::Storage, "another process makes the account"));
+            return Err(fault(
+                Side::Storage,
+                "another process is making the account",
+            ));
         };
         if keeper
             .is_new()
@@ -250,58 +224,11 @@ fn fault(side: Side, error: impl fmt::Display) -> OrderError {
     OrderError::new(Class::Transient, side, error.to_string())
 }
 
-/// How long making an account may take.
-const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
-
-/// The account of a CA in the store.
-struct Account<'a> {
-    store: &'a Store,
-    key: Key,
-    lease: Key,
-}
-
-impl<'a> Account<'a> {
-    fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
-        let id = ca_id(directory);
-        let key = |text: String| Key::new(&text).map_err(|error| fault(Side::Options, error));
-        Ok(Self {
-            store,
-            key: key(format!("acme/{id}/account"))?,
-            lease: key(format!("account-{id}"))?,
-        })
-    }
-
-    async fn is_new(&self) -> Result<bool, crate::storage::store::StoreError> {
-        Ok(self.store.get(&self.key).await?.is_none())
-    }
-}
-
-impl AccountKeeper for Account<'_> {
-    fn place(&self) -> String {
-        self.key.to_string()
-    }
-
-    fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>> {
-        Box::pin(async {
-            let object = self.store.get(&self.key).await;
-            let object = object.map_err(|error| KeepError(error.into()))?;
-            Ok(object.map(|object| object.bytes))
-        })
-    }
-
-    fn save<'b>(&'b self, bytes: &'b [u8]) -> BoxFuture<'b, Result<(), KeepError>> {
-        Box::pin(async move {
-            let put = self.store.put(&self.key, bytes, &When::Always, None).await;
-            put.map(drop).map_err(|error| KeepError(error.into()))
-        })
-    }
-}
-
 /// The way to a CA over the network.
 #[must_use]
 pub fn over_the_network() -> Connect {
     Arc::new(|options| {
-        let client = Client::new(options).map_err(|error| error.to_string())?;
+        let client = transport::network(options).map_err(|error| one_line(&error))?;
         Ok(Arc::new(client))
     })
 }

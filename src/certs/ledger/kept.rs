@@ -82,10 +82,10 @@ impl Ledger {
     /// Of what is too much, that goes which says least.
     pub(super) fn bound(&mut self) {
         for subjects in self.buckets.values_mut() {
-            lightest_out(subjects, Bucket::weight);
+            lightest_out(subjects, SUBJECTS_MAX, Bucket::weight);
         }
-        lightest_out(&mut self.blocks, |block| block.until);
-        lightest_out(&mut self.issued, |at| *at);
+        lightest_out(&mut self.blocks, BLOCKS_MAX, |block| block.until);
+        lightest_out(&mut self.issued, SUBJECTS_MAX, |at| *at);
         if self.buckets.len() > LIMITS_MAX {
             self.buckets
                 .retain(|key, _| Limit::ALL.iter().any(|limit| limit.key() == key));
@@ -96,8 +96,12 @@ impl Ledger {
     }
 }
 
-pub(super) fn lightest_out<V>(entries: &mut BTreeMap<String, V>, weight: impl Fn(&V) -> u64) {
-    let Some(excess) = entries.len().checked_sub(SUBJECTS_MAX).filter(|n| *n > 0) else {
+pub(super) fn lightest_out<V>(
+    entries: &mut BTreeMap<String, V>,
+    most: usize,
+    weight: impl Fn(&V) -> u64,
+) {
+    let Some(excess) = entries.len().checked_sub(most).filter(|n| *n > 0) else {
         return;
     };
     let mut by_weight: Vec<_> = entries
@@ -110,8 +114,10 @@ pub(super) fn lightest_out<V>(entries: &mut BTreeMap<String, V>, weight: impl Fn
     }
 }
 
-/// Subjects remembered per limit, blocks, and sets of names. Full buckets are forgotten before it comes to this.
+/// Subjects remembered per limit, and sets of names. Full buckets are forgotten before it comes to this.
 pub const SUBJECTS_MAX: usize = 20_000;
+/// Waits remembered, each with its words.
+pub(super) const BLOCKS_MAX: usize = 1_000;
 /// Limits, with those of later versions.
 const LIMITS_MAX: usize = 32;
 /// Lines of the log.

@@ -2,14 +2,14 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::Ledger;
 use super::block::Place;
 use super::bucket::Judge;
 use super::instant::{millis, minute, time};
 use super::limits::{Limit, Limits, Source};
+use crate::certs::utc::{stamp, stamp_or_null};
 
 impl Ledger {
     /// What is left of every limit that anything was spent of, and of those of the account in any case.
@@ -84,7 +84,7 @@ pub struct BucketReport {
     pub ca_left: u32,
     pub ca_of: u32,
     /// When one more is left. `None`: all are.
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(serialize_with = "stamp_or_null")]
     pub refills_at: Option<SystemTime>,
 }
 
@@ -93,7 +93,7 @@ pub struct BlockReport {
     /// `None`: everything.
     pub limit: Option<Limit>,
     pub subject: String,
-    #[serde(serialize_with = "instant")]
+    #[serde(serialize_with = "stamp")]
     pub until: SystemTime,
     /// The authority's own.
     pub words: String,
@@ -104,10 +104,11 @@ impl Report {
     pub fn table(&self) -> String {
         let mut rows = vec![["LIMIT", "OF", "LEFT", "AT THE CA", "NEXT"].map(str::to_owned)];
         rows.extend(self.buckets.iter().map(BucketReport::row));
-        let mut text = format!("{}\n", self.ca);
-        if !self.published {
-            text.push_str("publishes no limits: the numbers are onedoor's\n");
-        }
+        let mut text = if self.published {
+            format!("{}\n", self.ca)
+        } else {
+            "it publishes no limits, so the numbers are onedoor's\n".to_owned()
+        };
         let widths = [0, 1, 2, 3, 4].map(|column| {
             let lengths = rows.iter().map(|row| row[column].chars().count());
             lengths.max().unwrap_or_default()
@@ -152,21 +153,5 @@ impl BlockReport {
         };
         let until = minute(self.until);
         format!("wait until {until} with {what}, as asked: {}\n", self.words)
-    }
-}
-
-fn instant<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let at = Timestamp::try_from(*at).unwrap_or(Timestamp::MAX);
-    serializer.collect_str(&at)
-}
-
-#[expect(clippy::ref_option, reason = "serde hands out the field as it is")]
-fn optional_instant<S: Serializer>(
-    at: &Option<SystemTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => instant(at, serializer),
-        None => serializer.serialize_none(),
     }
 }

@@ -8,8 +8,8 @@ use super::subject::{SUBJECT_BYTES_MAX, cut};
 
 /// Fields that this version does not know are stepped over; a version above it is refused.
 pub(super) const VERSION: u32 = 1;
-/// Octets of a stored ledger.
-pub const LEDGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Octets of a stored ledger: what the fastest week that Let's Encrypt takes fills, with the longest of names.
+pub const LEDGER_BYTES_MAX: usize = 1 << 24;
 
 #[derive(Debug)]
 pub enum Error {
@@ -25,7 +25,7 @@ impl std::fmt::Display for Error {
         match self {
             Self::TooLong { bytes } => write!(
                 f,
-                "the stored ledger is {bytes} bytes long, and {LEDGER_BYTES_MAX} are the most: it was not written by onedoor"
+                "it has {bytes} octets, and {LEDGER_BYTES_MAX} are the most: onedoor did not write it"
             ),
             Self::Damaged(_) => f.write_str("the stored ledger cannot be read"),
         }
@@ -54,8 +54,7 @@ impl Ledger {
 
     /// For the store.
     pub fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self)
-            .expect("numbers and texts under textual keys are always JSON")
+        serde_json::to_vec(self).expect("numbers and texts under textual keys are always JSON")
     }
 
     fn trim(&mut self) {
@@ -80,4 +79,106 @@ pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32,
         )));
     }
     Ok(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use super::super::block::{Block, Place, Scope, WORDS_BYTES_MAX};
+    use super::super::instant::{DAY, HOUR, millis};
+    use super::super::kept::{BLOCKS_MAX, SUBJECTS_MAX};
+    use super::super::limits::{Limit, Limits};
+    use super::super::order::Purpose;
+    use super::*;
+
+    /// 2026-11-22 01:02:03 UTC.
+    fn start() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_795_309_323)
+    }
+
+    fn production() -> &'static Limits {
+        Limits::of("https://acme-v02.api.letsencrypt.org/directory")
+    }
+
+    fn names(name: &str) -> BTreeSet<String> {
+        BTreeSet::from([name.to_owned()])
+    }
+
+    #[test]
+    fn a_stored_ledger_is_read_back_and_a_damaged_one_is_an_error() {
+        let mut ledger = Ledger::default();
+        let site = names("www.example.com");
+        ledger
+            .admit(production(), &site, Purpose::New, start())
+            .unwrap();
+        ledger.issued(production(), &site, start());
+        ledger.blocked(
+            production(),
+            &Scope::Orders,
+            start() + HOUR,
+            "busy",
+            start(),
+        );
+        let bytes = ledger.bytes();
+        assert_eq!(Ledger::read(&bytes).unwrap(), ledger);
+        let text = String::from_utf8(bytes).unwrap();
+        let richer = text.replacen('{', "{\"mood\": [1], ", 1);
+        assert_eq!(Ledger::read(richer.as_bytes()).unwrap(), ledger);
+        let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+        for damaged in ["", "{}", "null", &text[..text.len() / 2], &newer] {
+            let error = Ledger::read(damaged.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "the stored ledger cannot be read");
+        }
+        Ledger::read(&vec![b' '; LEDGER_BYTES_MAX + 1]).unwrap_err();
+    }
+
+    #[test]
+    fn absurd_numbers_in_a_stored_ledger_are_harmless() {
+        let most = u64::MAX;
+        let text = format!(
+            r#"{{"version": 1, "buckets": {{"certificates_per_names": {{"a.example": {{"tat": {most}, "recent": {{"{most}": 4294967295, "0": 0}}}}}}, "later": {{"x": {{"tat": 1}}}}}},
+            "blocks": {{"ca": {{"until": {most}}}, "strange": {{"until": {most}, "words": "?"}}}}, "issued": {{"a.example": {most}}}}}"#
+        );
+        let ledger = Ledger::read(text.as_bytes()).unwrap();
+        for at in [UNIX_EPOCH - DAY, UNIX_EPOCH, start()] {
+            let mut ledger = ledger.clone();
+            let refusal = ledger
+                .admit(production(), &names("a.example"), Purpose::New, at)
+                .unwrap_err();
+            assert!(at < start() || refusal.free_at <= at + DAY * 8);
+        }
+        assert!(!ledger.report(production(), start()).table().is_empty());
+        assert_eq!(Ledger::read(&ledger.bytes()).unwrap(), ledger);
+    }
+
+    #[test]
+    fn the_fullest_week_of_lets_encrypt_can_be_stored() {
+        let limits = production();
+        let orders = limits.rate(Limit::NewOrders);
+        let week = limits.rate(Limit::CertificatesPerNames).window.as_secs();
+        let most = u64::from(orders.capacity) * (1 + week / orders.window.as_secs());
+        assert!(usize::try_from(most).unwrap() <= SUBJECTS_MAX);
+        let mut ledger = Ledger::default();
+        let now = millis(start());
+        for number in 0..most {
+            let subject = format!("{number:0>SUBJECT_BYTES_MAX$}");
+            for limit in [Limit::CertificatesPerDomain, Limit::CertificatesPerNames] {
+                let subject = subject.clone();
+                let bucket = ledger.bucket(&Place { limit, subject });
+                bucket.spend(limits.rate(limit), now);
+            }
+            ledger.issued.insert(subject, now);
+        }
+        for number in 0..BLOCKS_MAX {
+            let words = "w".repeat(WORDS_BYTES_MAX);
+            let block = Block { until: now, words };
+            let key = format!("{number:0>SUBJECT_BYTES_MAX$}");
+            ledger.blocks.insert(key, block);
+        }
+        let bytes = ledger.bytes();
+        assert!(bytes.len() <= LEDGER_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(Ledger::read(&bytes).unwrap(), ledger);
+    }
 }

@@ -13,7 +13,8 @@ use super::judge::{Level, Verdict, verdict};
 use super::known::{Known, Scene};
 use super::{CheckArguments, json};
 use crate::app::wall_clock;
-use crate::cli::table::{left, minute};
+use crate::certs::utc::minute;
+use crate::cli::table::left;
 use crate::cli::{place, say};
 use crate::config;
 use crate::hostname::HostPattern;
@@ -22,54 +23,82 @@ use crate::storage::files::Storage;
 #[derive(Debug, Serialize)]
 struct Report {
     level: Level,
+    /// Why nothing could be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     checked: Vec<Verdict>,
 }
+
+/// Why nothing could be looked at.
+struct Unknown(String);
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let now = wall_clock();
     let looked = match &arguments.connect {
         Some(address) => connected(arguments, address, now),
-        None => Scene::open(arguments.config.as_deref())
-            .ok()
-            .and_then(|scene| known(&scene, &arguments.hosts)),
+        None => known(arguments),
     };
-    let Some(mut checked) = looked else {
-        return Level::Unknown.exit_code().into();
+    let report = match looked {
+        Ok(checked) => Report::of(checked),
+        Err(Unknown(reason)) => Report {
+            level: Level::Unknown,
+            reason: Some(reason),
+            checked: Vec::new(),
+        },
     };
-    // The first line is what many tools show.
-    checked.sort_by_key(|verdict| Reverse(verdict.level));
-    let level = checked.first().map_or(Level::Fine, |worst| worst.level);
     if arguments.json {
-        say::out(&json(&Report { level, checked }));
-    } else if checked.is_empty() {
-        say::out("OK: no site needs a certificate\n");
+        say::out(&json(&report));
     } else {
-        let lines: Vec<String> = checked.iter().map(|verdict| line(verdict, now)).collect();
-        say::out(&lines.concat());
+        say::out(&report.text(now));
     }
-    level.exit_code().into()
+    report.level.exit_code().into()
 }
 
-fn known(scene: &Scene, hosts: &[HostPattern]) -> Option<Vec<Verdict>> {
-    let known = super::block_on(scene.known()).ok()?;
-    let now = scene.now;
-    if hosts.is_empty() {
-        if scene.loaded.is_none() && known.entries.is_empty() {
-            say::err(&format!(
-                "UNKNOWN: there is no configuration here, and no certificate in {}\n",
-                scene.folder.display()
-            ));
-            return None;
+impl Report {
+    /// The worst first: the first line is what many tools show.
+    fn of(mut checked: Vec<Verdict>) -> Self {
+        checked.sort_by_key(|verdict| Reverse(verdict.level));
+        Self {
+            level: checked.first().map_or(Level::Fine, |worst| worst.level),
+            reason: None,
+            checked,
         }
-        let wanted = known.entries.iter().filter(|entry| entry.is_wanted());
-        return Some(
-            wanted
-                .map(|entry| verdict(entry, &entry.pattern, now))
-                .collect(),
-        );
     }
-    let of = |host: &HostPattern| of_one(scene, &known, host);
-    Some(hosts.iter().flat_map(of).collect())
+
+    fn text(&self, now: SystemTime) -> String {
+        if let Some(reason) = &self.reason {
+            return format!("{}: {reason}\n", self.level.word());
+        }
+        if self.checked.is_empty() {
+            return "OK: no site needs a certificate\n".to_owned();
+        }
+        let lines = self.checked.iter().map(|verdict| line(verdict, now));
+        lines.collect()
+    }
+}
+
+fn known(arguments: &CheckArguments) -> Result<Vec<Verdict>, Unknown> {
+    let hosts = &arguments.hosts;
+    let scene = Scene::open(arguments.config.as_deref()).map_err(|_told| told())?;
+    let known = super::block_on(scene.known()).map_err(|_told| told())?;
+    if !hosts.is_empty() {
+        let of = |host: &HostPattern| of_one(&scene, &known, host);
+        return Ok(hosts.iter().flat_map(of).collect());
+    }
+    if scene.loaded.is_none() && known.entries.is_empty() {
+        return Err(Unknown(format!(
+            "there is no configuration here, and no certificate in {}: name a configuration with -c",
+            scene.folder.display()
+        )));
+    }
+    let wanted = known.entries.iter().filter(|entry| entry.is_wanted());
+    let judged = wanted.map(|entry| verdict(entry, &entry.pattern, scene.now));
+    Ok(judged.collect())
+}
+
+/// For what is told at standard error already.
+fn told() -> Unknown {
+    Unknown("nothing could be looked at: standard error says why".to_owned())
 }
 
 /// What is said of one name. Whoever asks for it wants it, whatever the configuration says.
@@ -98,25 +127,37 @@ fn of_one(scene: &Scene, known: &Known, host: &HostPattern) -> Vec<Verdict> {
 }
 
 /// Without names, the one that is connected to.
-fn connected(arguments: &CheckArguments, address: &str, now: SystemTime) -> Option<Vec<Verdict>> {
+fn connected(
+    arguments: &CheckArguments,
+    address: &str,
+    now: SystemTime,
+) -> Result<Vec<Verdict>, Unknown> {
     let own;
     let hosts = if arguments.hosts.is_empty() {
-        let host = address.rsplit_once(':').map(|(host, _port)| host);
-        own = [host.and_then(|host| HostPattern::parse(host).ok())?];
+        own = [own_name(address)?];
         &own
     } else {
         arguments.hosts.as_slice()
     };
     let storage = storage(arguments.config.as_deref());
     let server = Server::at(address, storage.as_ref(), now);
-    let runtime = super::runtime().ok()?;
-    Some(runtime.block_on(async {
+    let runtime = super::runtime().map_err(|_told| told())?;
+    Ok(runtime.block_on(async {
         let mut verdicts = Vec::with_capacity(hosts.len());
         for host in hosts {
             verdicts.push(server.judge(host).await);
         }
         verdicts
     }))
+}
+
+fn own_name(address: &str) -> Result<HostPattern, Unknown> {
+    let host = address.rsplit_once(':').map_or("", |(host, _port)| host);
+    HostPattern::parse(host).map_err(|error| {
+        Unknown(format!(
+            "`{host}` is no name to ask for: {error}: say one, as in `--connect {address} shop.example.com`"
+        ))
+    })
 }
 
 /// Where a local CA may lie. Other machines than the server's have none, and need no configuration either.
@@ -138,13 +179,20 @@ fn line(verdict: &Verdict, now: SystemTime) -> String {
         reasons,
         certificate,
     } = verdict;
+    let lasts = certificate.as_ref().filter(|_leaf| *level == Level::Fine);
+    let lasts = lasts.map(|leaf| {
+        let ends = left(leaf.not_after, now);
+        format!("until {}, {ends} left", minute(leaf.not_after))
+    });
+    let words: Vec<String> = lasts.into_iter().chain(reasons.iter().cloned()).collect();
+    let words = words.join("; ");
     let word = level.word();
-    let mut words = reasons.join("; ");
-    if words.is_empty() {
-        words = certificate.as_ref().map_or_else(String::new, |leaf| {
-            let ends = left(leaf.not_after, now);
-            format!("until {}, {ends} left", minute(leaf.not_after))
-        });
+    match source {
+        Source::Nowhere => format!("{word}: {name}: {words}\n"),
+        Source::Ca { .. }
+        | Source::OwnPair { .. }
+        | Source::CertDir { .. }
+        | Source::LocalCa
+        | Source::Connection { .. } => format!("{word}: {name}: {words} ({source})\n"),
     }
-    format!("{word}: {name}: {words} ({source})\n")
 }

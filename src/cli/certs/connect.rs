@@ -158,9 +158,13 @@ impl Fault {
 
     fn judged(self, address: &str) -> (Level, String) {
         match self {
+            Self::Refused(AlertDescription::UnrecognisedName) => (
+                Level::Critical,
+                format!("no certificate is shown for it: {address} does not know the name"),
+            ),
             Self::Refused(alert) => (
                 Level::Critical,
-                format!("no certificate is shown for it: {address} answers {alert:?}"),
+                format!("no certificate is shown for it: {address} refuses with {alert:?}"),
             ),
             Self::Unreachable(error) => (
                 Level::Unknown,

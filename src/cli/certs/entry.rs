@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::leaf::Leaf;
 use crate::certs::bundle::Ready;
 use crate::certs::retry::Class;
+use crate::certs::utc::{minute, stamp, stamp_or_null};
 use crate::certs::vault;
-use crate::cli::table::{minute, stamp, stamp_or_null};
 use crate::hostname::HostPattern;
 
 /// A certificate, or a name that should have one.
@@ -105,6 +105,18 @@ impl Entry {
             | State::Expired
             | State::NoCertificate
             | State::Broken { .. } => true,
+        }
+    }
+
+    /// Where its certificate is from, for people.
+    pub(super) fn origin(&self) -> String {
+        match self.source {
+            Source::LocalCa => format!("{} (its root)", self.source),
+            Source::Ca { .. }
+            | Source::OwnPair { .. }
+            | Source::CertDir { .. }
+            | Source::Nowhere
+            | Source::Connection { .. } => self.source.to_string(),
         }
     }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::entry::{Entry, Source, State};
 use super::leaf::Leaf;
 use crate::certs::schedule::Validity;
-use crate::cli::table::{left, minute};
+use crate::certs::utc::minute;
+use crate::cli::table::left;
 use crate::hostname::HostPattern;
 
 /// A warning when less than this part of the life is left.

@@ -26,12 +26,12 @@ use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
-    pub(super) loaded: Option<Loaded>,
-    pub(super) folder: PathBuf,
-    pub(super) vault: Vault,
-    pub(super) now: SystemTime,
+    pub(in crate::cli) loaded: Option<Loaded>,
+    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) vault: Vault,
+    pub(in crate::cli) now: SystemTime,
 }
 
 /// What is found there.
@@ -45,11 +45,11 @@ pub(super) struct Known {
 
 /// Why there is nothing to look at; it has been told.
 #[derive(Debug)]
-pub(super) struct Told;
+pub(in crate::cli) struct Told;
 
 impl Scene {
     /// Reads the configuration and finds the storage. Nothing is created.
-    pub(super) fn open(config: Option<&Path>) -> Result<Self, Told> {
+    pub(in crate::cli) fn open(config: Option<&Path>) -> Result<Self, Told> {
         let found = config.map(Path::to_owned).or_else(config::find);
         let loaded = match found.map(|path| config::load(&path, None)).transpose() {
             Ok(loaded) => loaded,

@@ -8,7 +8,7 @@ use x509_parser::public_key::PublicKey;
 
 use crate::certs::facts::Facts;
 use crate::certs::schedule::Validity;
-use crate::cli::table::stamp;
+use crate::certs::utc::stamp;
 use crate::hostname::HostPattern;
 
 /// The seconds of a day.

@@ -1,11 +1,12 @@
 //! `onedoor certs list`: one line a certificate.
 
-use super::entry::{Entry, Source, State};
+use super::entry::{Entry, State};
 use super::known::{Known, Scene};
 use super::{ListArguments, json};
+use crate::certs::utc::minute;
 use crate::cli::Exit;
 use crate::cli::say;
-use crate::cli::table::{left, minute, table};
+use crate::cli::table::{left, table};
 
 pub(super) fn run(arguments: &ListArguments) -> Exit {
     let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
@@ -65,17 +66,9 @@ fn is_pruned(entry: &Entry) -> bool {
 
 fn row(scene: &Scene, entry: &Entry) -> [String; 5] {
     let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
-    let source = match entry.source {
-        Source::LocalCa => format!("{} (its root)", entry.source),
-        Source::Ca { .. }
-        | Source::OwnPair { .. }
-        | Source::CertDir { .. }
-        | Source::Nowhere
-        | Source::Connection { .. } => entry.source.to_string(),
-    };
     [
         entry.name.clone(),
-        source,
+        entry.origin(),
         until.map(minute).unwrap_or_default(),
         until
             .map(|until| left(until, scene.now))

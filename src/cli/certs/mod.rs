@@ -4,7 +4,7 @@ mod check;
 mod connect;
 mod entry;
 mod judge;
-mod known;
+pub(super) mod known;
 mod leaf;
 mod list;
 mod prune;

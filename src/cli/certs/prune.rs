@@ -9,8 +9,9 @@ use super::entry::Entry;
 use super::known::{Known, Scene};
 use super::{PruneArguments, json};
 use crate::app::banner::counted;
+use crate::certs::utc::minute;
 use crate::certs::vault::{CertId, VaultError};
-use crate::cli::table::{minute, table};
+use crate::cli::table::table;
 use crate::cli::{Exit, say};
 use crate::storage::store::Key;
 
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
         return Exit::Fine;
     }
     if !arguments.yes && !is_confirmed() {
-        say::err("nothing was removed: `--yes` says that it may be\n");
+        say::err("nothing was removed: `--yes` removes without asking\n");
         return Exit::Failed;
     }
     let removed = match super::block_on(remove(&scene, &unwanted)) {

@@ -7,7 +7,8 @@ use tokio::time::{self, Instant};
 
 use super::{RenewArguments, json};
 use crate::app::wall_clock;
-use crate::cli::table::{left, minute};
+use crate::certs::utc::minute;
+use crate::cli::table::left;
 use crate::cli::{Exit, place, say};
 use crate::config;
 use crate::control::client::{self, Unhealthy};

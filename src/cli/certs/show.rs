@@ -1,5 +1,6 @@
 //! `onedoor certs show HOST`: everything that is known of one name. Never its key.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -9,10 +10,11 @@ use super::known::Scene;
 use super::leaf::Leaf;
 use super::{ShowArguments, json};
 use crate::certs::keeper;
+use crate::certs::utc::{minute, stamp, stamp_or_null};
 use crate::certs::vault::VaultError;
 use crate::cli::Exit;
 use crate::cli::say;
-use crate::cli::table::{left, minute, stamp, stamp_or_null};
+use crate::cli::table::left;
 
 /// An entry with what the storage says of it.
 #[derive(Debug, Serialize)]
@@ -124,8 +126,9 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
                 end: window.end,
             }),
         explanation: advice.and_then(|advice| advice.explanation.clone()),
-        // One that is damaged says nothing.
-        order_under_way: journal.is_ok_and(|journal| journal.plan().is_some()),
+        // One that is damaged says nothing, and one that is only planned may never have been sent.
+        order_under_way: journal
+            .is_ok_and(|journal| journal.plan().is_some() && !journal.needs_order()),
         next_look: failures.map_or(look, |failures| Some(failures.due(scene.now))),
     })
 }
@@ -135,7 +138,7 @@ fn text(shown: &Shown<'_>, scene: &Scene) -> String {
     let mut lines = vec![
         ("name", entry.name.clone()),
         ("state", entry.state.to_string()),
-        ("source", entry.source.to_string()),
+        ("source", entry.origin()),
     ];
     if let Some(leaf) = &entry.certificate {
         let ends = left(leaf.not_after, scene.now);
@@ -200,5 +203,7 @@ fn tell_stored(stored: &Stored, lines: &mut Vec<(&'static str, String)>) {
     if let Some(look) = stored.next_look {
         lines.push(("next look", minute(look)));
     }
-    lines.push(("stored in", stored.folder.clone()));
+    if Path::new(&stored.folder).is_dir() {
+        lines.push(("stored in", stored.folder.clone()));
+    }
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use super::upstreams::Upstreams;
 use super::{ECHO, HELLO, TICKS};
 use crate::app::source::Source;
-use crate::app::{App, Setup, StartError};
+use crate::app::{App, Beginning, Setup, StartError};
 use crate::cli::scratch::Scratch;
-use crate::cli::{Exit, say, up};
+use crate::cli::{Exit, say, serving, up};
+use crate::control::claim::Claim;
+use crate::control::leases::Insistence;
 use crate::ports::passed::Passed;
 use crate::routing::Kind;
 
@@ -91,12 +93,20 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
     if is_first {
         up::listen_to_events(&loaded.config);
     }
+    let claim = Claim::take(&scratch.control())
+        .await
+        .map_err(StartError::Control)?;
     App::start(Setup {
         source,
+        doorway: None,
         loaded,
         storage: scratch.storage(),
-        control: scratch.control(),
-        passed: Passed::none(),
+        owner: serving::owner(),
+        insistence: Insistence::Asks,
+        origin: Beginning::Fresh {
+            claim,
+            passed: Passed::none(),
+        },
     })
     .await
 }

@@ -9,20 +9,16 @@ use super::failure::Failure;
 use super::follow::{self, Changed};
 use super::keeping::Keeping;
 use crate::cli::place::ControlArguments;
-use crate::cli::{Exit, say};
+use crate::cli::{Exit, say, serving};
 use crate::config;
 use crate::config::problem::Problem;
 use crate::config::site::{Action, Http, Service};
 use crate::config::units::{self, DURATION_FORM};
 use crate::control::client::{self, NotDone, Waits};
 use crate::control::leases::Insistence;
-use crate::control::owner::Owner;
 use crate::control::saved::{Saved, SavedLease};
 use crate::control::server::WAIT_SECONDS_MAX;
 use crate::hostname::InvalidHostName;
-
-/// Octets of the command that is told as who added it.
-const COMMAND_BYTES_MAX: usize = 1024;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
@@ -53,7 +49,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let place = super::place(&arguments.control);
-    let owner = ourselves();
+    let owner = serving::owner();
     let target = Target::parse(&arguments.target, &owner.folder)?;
     let saved = SavedLease {
         host: arguments.host.to_string(),
@@ -190,20 +186,6 @@ fn path(text: &str) -> Result<String, &'static str> {
 
 fn host(text: &str) -> Result<Asked, InvalidHostName> {
     Asked::parse_authority(text)
-}
-
-/// This process, as the one who adds.
-fn ourselves() -> Owner {
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    let mut command = arguments.collect::<Vec<_>>().join(" ");
-    command.truncate(command.floor_char_boundary(COMMAND_BYTES_MAX));
-    Owner {
-        pid: std::process::id(),
-        uid: rustix::process::geteuid().as_raw(),
-        command,
-        folder: std::env::current_dir().unwrap_or_default(),
-        since: super::now(),
-    }
 }
 
 #[cfg(test)]

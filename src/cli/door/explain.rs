@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::who::{ago, process};
+use super::who::process;
 use crate::cli::place::ControlArguments;
 use crate::cli::say;
 use crate::control::client;
 use crate::control::health::Kind as Spoken;
+use crate::control::leases::ago;
 use crate::control::status::{Explanation, Step};
 
 #[derive(Debug, clap::Args)]

@@ -98,18 +98,12 @@ impl From<ClaimProblem> for Failure {
     }
 }
 
-/// The exit code that a refusal names.
+/// The exit code that a refusal names: never that of a success.
 fn exit_of(code: u8) -> Exit {
-    let known = [
-        Exit::Configuration,
-        Exit::NameConflict,
-        Exit::PortInUse,
-        Exit::Permission,
-    ];
-    known
-        .into_iter()
-        .find(|exit| *exit as u8 == code)
-        .unwrap_or(Exit::Failed)
+    match code {
+        0 => Exit::Failed,
+        code => Exit::As(code),
+    }
 }
 
 #[cfg(test)]
@@ -131,14 +125,14 @@ mod tests {
                 .to_owned(),
             exit: 3,
         };
-        check(conflict.clone(), &conflict.text.clone(), Exit::NameConflict);
+        check(conflict.clone(), &conflict.text.clone(), Exit::As(3));
         check(
             Refusal::busy(),
             "error[busy]: the running onedoor is busy: try again\n",
-            Exit::Failed,
+            Exit::As(1),
         );
         let unknown = Refusal {
-            exit: 77,
+            exit: 0,
             ..conflict
         };
         check(unknown.clone(), &unknown.text.clone(), Exit::Failed);

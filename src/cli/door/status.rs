@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::who::{self, ago, process};
+use super::who::{self, process};
 use crate::app::banner::counted;
 use crate::cli::place::ControlArguments;
 use crate::cli::say;
 use crate::control::health::{Kind as Spoken, Status as Readiness};
-use crate::control::leases::{Kind, Presence};
+use crate::control::leases::{Kind, Presence, ago};
 use crate::control::status::{LeaseStatus, Status};
 
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,8 @@ fn head(text: &mut String, status: &Status, now: Timestamp) {
     let connections = counted(status.connections, "connection");
     let since = format!("{} ({})", ago(health.since, now), health.since);
     let holder = &status.holder;
-    let begun = format!("`{}` in {}", holder.command, holder.folder.display());
+    let command = who::printable(&holder.command);
+    let begun = format!("`{command}` in {}", who::folder(holder));
     for (what, fact) in [
         ("since", since),
         ("started", begun),

@@ -59,8 +59,10 @@ impl Keys {
 
     fn label(&self, key: &str) -> String {
         match self.meant(key) {
-            Some(SITE_KEY) | None => "unknown key".to_owned(),
-            Some(ours) => format!("did you mean `{ours}`?"),
+            Some(ours) if self.known.contains(&ours) || self.unbuilt.contains(&ours) => {
+                format!("did you mean `{ours}`?")
+            }
+            Some(_) | None => "unknown key".to_owned(),
         }
     }
 
@@ -79,7 +81,13 @@ impl Keys {
                     "what others call `{key}` is `{ours}` here, and it is not built yet"
                 );
             }
-            Some(ours) => return format!("what others call `{key}` is `{ours}` here"),
+            Some(ours) => {
+                let belongs = match home(ours).filter(|_home| !self.known.contains(&ours)) {
+                    Some(home) => format!(", a key of {}", home.of),
+                    None => String::new(),
+                };
+                return format!("what others call `{key}` is `{ours}` here{belongs}");
+            }
             None => {}
         }
         match self.near(key) {
@@ -89,14 +97,19 @@ impl Keys {
             Some(near) => return format!("there is a similar key: `{near}`"),
             None => {}
         }
-        let homes = [
-            &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
-        ];
-        match homes.iter().find(|keys| keys.known.contains(&key)) {
+        match home(key) {
             Some(home) => format!("`{key}` is a key of {}", home.of),
             None => format!("the keys of {} are {}", self.of, listed(self.known)),
         }
     }
+}
+
+/// The table that a key most likely belongs to.
+fn home(key: &str) -> Option<&'static Keys> {
+    let homes = [
+        &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
+    ];
+    homes.into_iter().find(|keys| keys.known.contains(&key))
 }
 
 /// The problem with a key, or a form of one, that is documented and does nothing yet.
@@ -123,6 +136,33 @@ pub(super) fn listed(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
+    const TABLES: [&Keys; 24] = [
+        &TOP,
+        &SITE,
+        &DEFAULTS,
+        &PATH,
+        &TARGET,
+        &TLS,
+        &LOG,
+        &LIMITS,
+        &TIMEOUT,
+        &HSTS,
+        &RESPOND,
+        &HEADERS,
+        &REWRITE,
+        &ACME,
+        &FALLBACK,
+        &EAB,
+        &ON_DEMAND,
+        &RFC2136,
+        &ACME_DNS,
+        &CLOUDFLARE,
+        &EXEC,
+        &STORAGE,
+        &ALERTS,
+        &SECRET,
+    ];
+
     fn help(keys: &Keys, key: &str) -> Option<String> {
         keys.problem(key, At::new(0, 0..1))
             .and_then(|problem| problem.help)
@@ -144,31 +184,12 @@ mod tests {
 
     #[test]
     fn every_translation_leads_to_a_key() {
-        for keys in [
-            &TOP,
-            &SITE,
-            &TARGET,
-            &TLS,
-            &LOG,
-            &LIMITS,
-            &TIMEOUT,
-            &HSTS,
-            &RESPOND,
-            &ACME,
-            &FALLBACK,
-            &EAB,
-            &ON_DEMAND,
-            &RFC2136,
-            &ACME_DNS,
-            &CLOUDFLARE,
-            &EXEC,
-            &STORAGE,
-            &ALERTS,
-            &SECRET,
-        ] {
+        for keys in TABLES {
             for (theirs, ours) in keys.foreign {
-                let leads = keys.known.contains(ours) || keys.unbuilt.contains(ours);
-                assert!(leads || *ours == SITE_KEY, "{theirs} leads to {ours}");
+                let has =
+                    |table: &&Keys| table.known.contains(ours) || table.unbuilt.contains(ours);
+                let leads = *ours == SITE_KEY || TABLES.iter().any(has);
+                assert!(leads, "{theirs} leads to {ours}");
                 assert!(!keys.known.contains(theirs), "{theirs} is our own");
             }
         }
@@ -180,38 +201,17 @@ mod tests {
             help(&SITE, "workers").as_deref(),
             Some("`workers` is a key of the top level")
         );
+        assert_eq!(
+            help(&PATH, "ssl_certificate").as_deref(),
+            Some("what others call `ssl_certificate` is `cert` here, a key of a site")
+        );
         assert_eq!(help(&SITE, "to"), None);
     }
 
     #[test]
     fn the_example_shows_every_key() {
         let example = include_str!("../../../proxy.toml.example");
-        let tables = [
-            &TOP,
-            &SITE,
-            &PATH,
-            &TARGET,
-            &TLS,
-            &LOG,
-            &LIMITS,
-            &TIMEOUT,
-            &HSTS,
-            &RESPOND,
-            &HEADERS,
-            &REWRITE,
-            &ACME,
-            &FALLBACK,
-            &EAB,
-            &ON_DEMAND,
-            &RFC2136,
-            &ACME_DNS,
-            &CLOUDFLARE,
-            &EXEC,
-            &STORAGE,
-            &ALERTS,
-            &SECRET,
-        ];
-        for key in tables.iter().flat_map(|keys| keys.known) {
+        for key in TABLES.iter().flat_map(|keys| keys.known) {
             let shown = example.contains(&format!("{key} = "))
                 || example.contains(&format!("[{key}]"))
                 || example.contains(&format!(".{key}]"));

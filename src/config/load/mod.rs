@@ -1,6 +1,7 @@
 //! Loading: the only part of the configuration that looks at the file system.
 
 mod include;
+mod offered;
 
 use std::fs::File;
 use std::io::{self, Read as _};

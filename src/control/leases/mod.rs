@@ -1,8 +1,17 @@
 //! Who may serve which name: leases, what they claim, and which claim is in force. Nothing here touches a socket or a clock.
 
 mod claim;
+mod claims;
+mod conflict;
+mod grant;
+mod standing;
+mod table;
 
 pub use claim::{Claim, ClaimedPath};
+pub use claims::claims_of;
+pub use conflict::{Conflict, ago, render};
+pub use grant::{Displacement, Grant};
+pub use table::{CLAIMS_MAX, Full, LEASES_MAX, Table};
 
 use std::fmt;
 

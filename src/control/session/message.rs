@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
 use crate::control::health::Listening;
 use crate::control::leases::{Insistence, Lease, LeaseId};
@@ -85,8 +86,10 @@ pub struct Welcome {
     /// Takes the lease up again after the connection broke.
     pub token: String,
     pub accepted: Accepted,
-    /// The holder's storage, which a heir goes on with.
+    /// The holder's storage, which an heir goes on with.
     pub storage: PathBuf,
+    /// Where sites are served whose files say nothing of it; an heir goes on with it.
+    pub doorway: Doorway,
     /// The root certificate of the local CA, if a site of the guest needs it.
     pub local_ca: Option<PathBuf>,
 }
@@ -175,6 +178,9 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estate {
     pub revision: u64,
+    /// Where sites are served whose files say nothing of it, if that is not the usual.
+    #[serde(default)]
+    pub doorway: Option<Doorway>,
     pub next_lease: u32,
     pub storage: PathBuf,
     /// The words that each listening socket stands for.

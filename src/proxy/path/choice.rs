@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::ptr;
+use std::sync::Arc;
 
 use super::normal::{canonical, careless, is_settled, normalise, resolve};
-use crate::config::site::{Matching, PathRule};
+use crate::config::site::{Http, Matching, PathRule, Rule};
 use crate::proxy::headers::Refusal;
 
 /// Puts rules into the order and the spelling that [`choose`] relies on. Done once, when routes are compiled.
@@ -44,6 +45,33 @@ pub fn choose<'a>(paths: &'a [PathRule], path: &str) -> Result<Option<&'a PathRu
     Ok(chosen)
 }
 
+/// What a site has for a path.
+#[derive(Debug, Clone, Copy)]
+pub enum Chosen<'a> {
+    Path(&'a PathRule),
+    /// The rule for every path that no entry of `paths` matches.
+    Root(&'a Arc<Rule>),
+}
+
+impl<'a> Chosen<'a> {
+    #[must_use]
+    pub fn rule(self) -> &'a Arc<Rule> {
+        match self {
+            Self::Path(path) => &path.rule,
+            Self::Root(rule) => rule,
+        }
+    }
+}
+
+/// The rule of a site for a request's raw path, as [`choose`] finds it; none when the site has nothing for it.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_of<'a>(http: &'a Http, path: &str) -> Result<Option<Chosen<'a>>, Refusal> {
+    let chosen = choose(&http.paths, path)?.map(Chosen::Path);
+    Ok(chosen.or(http.root.as_ref().map(Chosen::Root)))
+}
+
 /// Whether a path lies under a prefix, on a segment boundary. Both in the same spelling.
 pub(super) fn is_under(path: &str, prefix: &str) -> bool {
     prefix == "/"
@@ -69,8 +97,6 @@ fn is_same(left: Option<&PathRule>, right: Option<&PathRule>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::proxy::testing;
 

@@ -4,6 +4,6 @@ mod choice;
 mod normal;
 mod retarget;
 
-pub use choice::{choose, sort};
+pub use choice::{Chosen, choose, choose_of, sort};
 pub use normal::normalise;
 pub use retarget::retarget;

@@ -13,53 +13,12 @@ mod reload;
 mod renewals;
 mod windows;
 
-use std::path::Path;
-
 use super::support::client::try_tls;
 use super::support::door::{Door, Home};
 use super::support::eventually;
 use super::support::false_clock::FalseClock;
+use super::support::ordering::{config, config_of, config_on, site};
 use super::support::pebble::Pebble;
-
-/// A door on the address that the CA asks, with these lines in `[acme]` and these sites.
-fn config(ca: &Pebble, acme: &str, sites: &str) -> String {
-    config_on("storage".as_ref(), ca, acme, sites)
-}
-
-/// The same with the storage elsewhere.
-fn config_on(storage: &Path, ca: &Pebble, acme: &str, sites: &str) -> String {
-    config_of(
-        storage,
-        ca,
-        &format!("directory = \"{}\"\n{acme}", ca.directory()),
-        sites,
-    )
-}
-
-/// The same with other CAs; this one's roots are trusted.
-fn config_of(storage: &Path, ca: &Pebble, acme: &str, sites: &str) -> String {
-    format!(
-        r#"
-        listen = ["{tls}"]
-        http = ["{plain}"]
-        storage = "{storage}"
-        [acme]
-        roots = "{roots}"
-        email = "ada@example.com"
-        {acme}
-        [sites]
-        {sites}
-        "#,
-        tls = ca.tls(),
-        plain = ca.plain(),
-        storage = storage.display(),
-        roots = ca.roots_file(),
-    )
-}
-
-fn site(name: &str) -> String {
-    format!("\"{name}\" = {{ respond = {{ body = \"{name}\" }} }}\n")
-}
 
 /// The certificate of the CA that is served for a name, as DER, if one is.
 fn shown(ca: &Pebble, name: &str) -> Option<Vec<u8>> {

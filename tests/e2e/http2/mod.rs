@@ -16,15 +16,7 @@ use crate::support::wire::Wire;
 use crate::support::{PATIENCE, eventually};
 
 fn door(to: &str) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 1
-        [sites]
-        "a.test" = {to}
-        "#
-    ))
+    Door::serving("workers = 1", &format!("\"a.test\" = {to}"))
 }
 
 fn door_to(backend: &Backend) -> Door {

@@ -74,7 +74,7 @@ pub(crate) fn try_tls(
         .collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, plain(address));
+    let mut stream = StreamOwned::new(connection, try_plain(address)?);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
@@ -83,10 +83,14 @@ pub(crate) fn try_tls(
 
 /// A TCP connection whose reads give up in time.
 pub(crate) fn plain(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream
+    try_plain(address).unwrap()
+}
+
+fn try_plain(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// Writes a request and reads to the end of the connection.

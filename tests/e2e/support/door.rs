@@ -58,7 +58,10 @@ impl Drop for Manager {
 }
 
 /// The folder with the configuration, the storage, the control socket and what the process said.
-pub(crate) struct Home(TempDir);
+pub(crate) struct Home {
+    folder: TempDir,
+    control: PathBuf,
+}
 
 impl Home {
     pub(crate) fn new(config: &str) -> Self {
@@ -66,13 +69,27 @@ impl Home {
         let control = folder.path().join("control");
         fs::create_dir(&control).unwrap();
         fs::set_permissions(&control, fs::Permissions::from_mode(0o700)).unwrap();
-        let home = Self(folder);
+        let home = Self { folder, control };
         home.write("proxy.toml", config);
         home
     }
 
+    /// A folder of its own whose onedoor finds the other's.
+    pub(crate) fn beside(&self, config: &str) -> Self {
+        let control = self.control.clone();
+        Self {
+            control,
+            ..Self::new(config)
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
+    }
+
+    /// The folder of the control socket.
+    pub(crate) fn control(&self) -> &Path {
+        &self.control
     }
 
     /// Replaces a file of this folder at once, as editors do.
@@ -114,7 +131,7 @@ impl Home {
         command
             .current_dir(self.path())
             .env("ONEDOOR_STORAGE", self.path().join("storage"))
-            .env("ONEDOOR_CONTROL", self.path().join("control"))
+            .env("ONEDOOR_CONTROL", &self.control)
             .env("TMPDIR", self.path())
             .env_remove("NOTIFY_SOCKET")
             .env_remove("XDG_RUNTIME_DIR")
@@ -142,15 +159,23 @@ impl Home {
 impl Door {
     /// `a.test` over TLS and `b.test` in clear text, both with this upstream.
     pub(crate) fn before(backend: &Backend) -> Self {
+        let to = backend.address;
+        Self::serving(
+            "",
+            &format!(
+                r#"
+                "a.test" = "{to}"
+                "b.test" = {{ to = "{to}", tls = "off" }}
+                "#
+            ),
+        )
+    }
+
+    /// These sites on ports of their own, with these settings.
+    #[track_caller]
+    pub(crate) fn serving(settings: &str, sites: &str) -> Self {
         Self::up(&format!(
-            r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        [sites]
-        "a.test" = "{0}"
-        "b.test" = {{ to = "{0}", tls = "off" }}
-        "#,
-            backend.address
+            "listen = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n{settings}\n[sites]\n{sites}"
         ))
     }
 
@@ -226,14 +251,18 @@ impl Door {
 
     /// What the control socket says of `/v1/health`.
     pub(crate) fn health(&self) -> serde_json::Value {
-        let mut stream =
-            UnixStream::connect(self.home.path().join("control/control.sock")).unwrap();
+        self.try_health().unwrap()
+    }
+
+    /// The same where perhaps nobody answers.
+    pub(crate) fn try_health(&self) -> Option<serde_json::Value> {
+        let mut stream = UnixStream::connect(self.home.control.join("control.sock")).ok()?;
         stream
             .write_all(b"GET /v1/health HTTP/1.1\r\nHost: onedoor\r\nConnection: close\r\n\r\n")
-            .unwrap();
+            .ok()?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+        stream.read_to_string(&mut answer).ok()?;
+        serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
     }
 
     /// All listeners of a kind, `tls` or `plain`.

@@ -8,6 +8,7 @@ pub(crate) mod dns;
 pub(crate) mod door;
 pub(crate) mod false_clock;
 pub(crate) mod openssl;
+pub(crate) mod ordering;
 pub(crate) mod pebble;
 pub(crate) mod peer;
 pub(crate) mod tmpfs;
@@ -30,6 +31,12 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// A port that was free a moment ago, on every address.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// How long a number must stay the same to be taken as settled.

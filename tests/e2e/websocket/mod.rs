@@ -20,15 +20,7 @@ use crate::support::{PATIENCE, eventually};
 const SALT: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 fn door(to: &str) -> Door {
-    Door::up(&format!(
-        r#"
-        listen = ["127.0.0.1:0"]
-        http = ["127.0.0.1:0"]
-        workers = 1
-        [sites]
-        "a.test" = "{to}"
-        "#
-    ))
+    Door::serving("workers = 1", &format!("\"a.test\" = \"{to}\""))
 }
 
 /// How an upstream answers.

@@ -21,8 +21,8 @@ use instant_acme::{BodyWrapper, BytesResponse, Error};
 pub(crate) use faults::{Fault, Operation};
 pub(crate) use state::{Behaviour, Counters, Probe};
 
-use crate::certs::acme::http::Transport;
 use crate::certs::acme::seams::BoxFuture;
+use crate::certs::acme::transport::Transport;
 use crate::clock::Clock;
 use faults::Outcome;
 use state::{BASE, State};

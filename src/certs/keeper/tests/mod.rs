@@ -3,9 +3,11 @@
 mod crashes;
 mod crowd;
 mod damage;
+mod guard;
 mod headline;
 mod refusals;
 mod reload;
 mod schedules;
 mod simulation;
 mod time;
+mod zone;

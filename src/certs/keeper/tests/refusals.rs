@@ -82,6 +82,23 @@ async fn the_next_ca_is_asked_when_the_first_is_limited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewal_window_of_one_ca_is_no_pass_at_another() {
+    let simulation = Simulation::new();
+    let process = simulation.boot(simulation.clock());
+    let both = options(&[LETS_ENCRYPT, FALLBACK]);
+    process.keep(&["a.test"], both).await;
+    tokio::time::sleep(DAY).await;
+    let away = Fault::Page(429, BUSY, Some("86400"));
+    simulation.ca.fault(Operation::NewOrder, away);
+    tokio::time::sleep(64 * DAY).await;
+    assert_eq!(simulation.fallback.counters().issued, 1);
+    let ledger = process.works.ledgers.read(FALLBACK).await.unwrap();
+    let ordered = ledger.events().map(|event| event.what.as_str());
+    let ordered: Vec<&str> = ordered.filter(|what| what.contains("ren")).collect();
+    assert_eq!(ordered, ["renewal"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_first_ca_may_still_send_is_not_ordered_from_the_next() {
     let simulation = Simulation::new();
     simulation

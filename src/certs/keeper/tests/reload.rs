@@ -12,12 +12,33 @@ async fn a_dropped_name_is_renewed_no_more_and_its_files_stay() {
     process.keep(&["a.test"], options(&[LETS_ENCRYPT])).await;
     tokio::time::sleep(80 * DAY).await;
     assert_eq!(simulation.bill(), (3, 0));
+    // Nobody would see that it is shown after its end.
+    assert!(process.serves("b.test").is_none());
     let left = simulation.stored("b.test").await.unwrap();
     assert_eq!(left.bundle.generation, 1);
     let both = ["a.test", "b.test"];
     process.keep(&both, options(&[LETS_ENCRYPT])).await;
     tokio::time::sleep(ORDER).await;
     assert_eq!(simulation.bill(), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_names_one_that_is_renamed_costs_one() {
+    let simulation = Simulation::new();
+    let process = simulation.start(&["a.test", "b.test", "old.c.test"]).await;
+    tokio::time::sleep(DAY).await;
+    assert_eq!(simulation.bill(), (3, 0));
+    let renamed = ["a.test", "b.test", "new.c.test"];
+    process.keep(&renamed, options(&[LETS_ENCRYPT])).await;
+    tokio::time::sleep(DAY).await;
+    assert_eq!(simulation.bill(), (4, 0));
+    process.kill().await;
+    let process = simulation.start(&renamed).await;
+    tokio::time::sleep(70 * DAY).await;
+    assert_eq!(simulation.bill(), (7, 0));
+    for name in renamed {
+        assert_eq!(process.serves(name).unwrap().bundle.generation, 2, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use super::simulation::{DAY, HOUR, ORDER, Process, Simulation};
 use crate::certs::acme::fake::Fault;
 use crate::storage::store::memory::Moment;
 
-const NAMES: [&str; 2] = ["a.test", "b.test"];
+const NAMES: [&str; 2] = ["a.test", "*.b.test"];
 const LIFE: Duration = DAY.saturating_mul(45);
 
 #[derive(Debug, Clone)]
@@ -86,6 +86,7 @@ async fn live(steps: &[Step]) {
     assert_eq!(limited, 0);
     assert!(issued <= due * NAMES.len() as u64, "{issued} of {due} each");
     assert_eq!(simulation.ca.accounts(), 1);
+    assert_eq!(simulation.zone.len(), 0);
 }
 
 async fn restarted(simulation: &Simulation, process: Process) -> Process {

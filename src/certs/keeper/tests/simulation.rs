@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
+use super::zone::Zone;
 use crate::certs::acme::fake::FakeCa;
-use crate::certs::acme::http::Transport;
 use crate::certs::acme::options::{CaOptions, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
+use crate::certs::acme::transport::Transport;
 use crate::certs::alerts::event::Event;
 use crate::certs::bundle::Ready;
 use crate::certs::challenges::{Challenges, HTTP_PATH};
@@ -45,6 +46,7 @@ pub(super) struct Simulation {
     answering: Arc<Mutex<BTreeMap<usize, Challenges>>>,
     /// Names that are never proven.
     unproven: Arc<Mutex<BTreeSet<String>>>,
+    pub(super) zone: Zone,
     started: Mutex<usize>,
 }
 
@@ -56,6 +58,7 @@ pub(super) struct Process {
     shelf: Shelf,
     events: Arc<Mutex<Vec<Event>>>,
     shutdown: Shutdown,
+    zone: Zone,
     number: usize,
     answering: Arc<Mutex<BTreeMap<usize, Challenges>>>,
 }
@@ -72,16 +75,21 @@ impl Simulation {
             memory,
             answering: Arc::default(),
             unproven: Arc::default(),
+            zone: Zone::default(),
             started: Mutex::new(0),
         };
         for ca in [&simulation.ca, &simulation.fallback] {
             let answering = simulation.answering.clone();
-            let unproven = simulation.unproven.clone();
+            let (unproven, zone) = (simulation.unproven.clone(), simulation.zone.clone());
             ca.validate(move |probe| {
                 let path = format!("{HTTP_PATH}{}", probe.token);
                 let living = answering.lock().unwrap();
                 let mut answers = living.values().filter_map(|living| living.http(&path));
-                let is_shown = answers.any(|answer| *answer == *probe.key_authorization);
+                let is_shown = match probe.kind {
+                    ChallengeKind::Http01 => answers.any(|it| *it == *probe.key_authorization),
+                    ChallengeKind::Dns01 => zone.shows(probe),
+                    ChallengeKind::TlsAlpn01 => false,
+                };
                 if is_shown && !unproven.lock().unwrap().contains(&probe.name) {
                     return Ok(());
                 }
@@ -147,6 +155,7 @@ impl Simulation {
             shelf,
             events,
             shutdown,
+            zone: self.zone.clone(),
             number,
             answering: self.answering.clone(),
         }
@@ -225,7 +234,8 @@ impl Simulation {
 }
 
 impl Process {
-    pub(super) async fn keep(&self, names: &[&str], options: Options) {
+    pub(super) async fn keep(&self, names: &[&str], mut options: Options) {
+        options.dns = Some(Arc::new(self.zone.clone()));
         let names: Vec<HostPattern> = names.iter().copied().map(pattern).collect();
         self.works.load(&names).await;
         self.keeper.keep(names, Arc::new(options)).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::simulation::{DAY, HOUR, ORDER, Simulation};
+use super::simulation::{DAY, HOUR, Simulation};
 
 #[tokio::test(start_paused = true)]
 async fn an_incident_of_the_ca_is_answered_within_one_poll() {
@@ -33,26 +33,6 @@ async fn an_older_store_that_comes_back_costs_at_most_one() {
     assert_eq!(simulation.bill(), (3, 0));
     let served = process.serves("a.test").unwrap();
     assert!(served.facts.not_after > simulation.now() + 20 * DAY);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_is_lost_every_hour_spends_what_the_ca_allows_and_names_no_more() {
-    let simulation = Simulation::new();
-    for _lost in 0..3 {
-        let process = simulation.start(&["a.test"]).await;
-        tokio::time::sleep(ORDER).await;
-        process.kill().await;
-        let ledgers = simulation.copy().await.into_iter();
-        let ledgers = ledgers.filter(|(key, _)| key.as_str().starts_with("acme/"));
-        simulation.restore(&ledgers.collect()).await;
-    }
-    // The ledger survived: the budget for these names holds.
-    let process = simulation.start(&["a.test"]).await;
-    tokio::time::sleep(5 * DAY).await;
-    assert_eq!(simulation.bill(), (2, 0));
-    tokio::time::sleep(4 * DAY).await;
-    assert_eq!(simulation.bill(), (3, 0));
-    assert!(process.serves("a.test").is_some());
 }
 
 #[tokio::test(start_paused = true)]

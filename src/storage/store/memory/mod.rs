@@ -1,6 +1,8 @@
 //! A store in memory for tests, shared by processes that are played: each has leases and faults of its own.
 //! As strict as a folder of files, but that a lease which is not renewed ends with its time.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -11,25 +13,15 @@ use std::time::Duration;
 use tokio::task;
 use tokio::time::Instant;
 
+use faults::{Fault, Script};
+pub use faults::{Faults, Moment};
+
 use super::{Backend, Claim, Hold, Key, Object, Pending, Store, StoreError, Version, When};
 use crate::storage::files::Error;
 
 /// Makes stores that share one memory.
 #[derive(Debug)]
 pub struct Memory;
-
-/// The strings of one played process, and the way to further ones.
-#[derive(Clone)]
-pub struct Faults(Process);
-
-/// When a mutation fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// It has no effect.
-    Before,
-    /// It has taken effect, but who asked for it does not learn that.
-    After,
-}
 
 #[derive(Clone)]
 struct Process {
@@ -56,20 +48,6 @@ struct Holder {
     until: Instant,
 }
 
-#[derive(Debug, Default)]
-struct Script {
-    crashed: bool,
-    mutations: u64,
-    /// By the number of the mutation.
-    faults: BTreeMap<u64, (Moment, Fault)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    Fail,
-    Crash,
-}
-
 impl Memory {
     /// An empty memory, and the first process on it.
     #[must_use]
@@ -79,47 +57,6 @@ impl Memory {
     )]
     pub fn new() -> (Store, Faults) {
         Process::join(Arc::default())
-    }
-}
-
-impl Faults {
-    /// Another process on the same memory.
-    #[must_use]
-    pub fn process(&self) -> (Store, Self) {
-        Process::join(Arc::clone(&self.0.shared))
-    }
-
-    /// The `nth` put or delete of this process from now on fails; the next one is the first.
-    pub fn fail(&self, nth: u64, moment: Moment) {
-        self.0.script(nth, moment, Fault::Fail);
-    }
-
-    /// This process crashes at its `nth` put or delete from now on.
-    pub fn crash_at(&self, nth: u64, moment: Moment) {
-        self.0.script(nth, moment, Fault::Crash);
-    }
-
-    /// Until [`Faults::revive`] every call fails. The leases are lost for good.
-    pub fn crash(&self) {
-        self.0.lock().crash(self.0.number);
-    }
-
-    /// The process starts again, with what the memory holds. Faults that are still to come are forgotten.
-    pub fn revive(&self) {
-        let script = &mut self.0.lock().processes[self.0.number];
-        script.crashed = false;
-        script.faults.clear();
-    }
-
-    #[must_use]
-    pub fn is_crashed(&self) -> bool {
-        self.0.lock().processes[self.0.number].crashed
-    }
-
-    /// How many puts and deletes this process has attempted.
-    #[must_use]
-    pub fn mutations(&self) -> u64 {
-        self.0.lock().processes[self.0.number].mutations
     }
 }
 
@@ -136,13 +73,6 @@ impl Process {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn script(&self, nth: u64, moment: Moment, fault: Fault) {
-        assert!(nth > 0, "the next mutation is the first");
-        let script = &mut self.lock().processes[self.number];
-        let number = script.mutations + nth;
-        script.faults.insert(number, (moment, fault));
     }
 
     /// Others have their turn before every operation, as they would while a disk is waited for.
@@ -367,11 +297,5 @@ impl Drop for Held {
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} of a memory", self.number)
-    }
-}
-
-impl fmt::Debug for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "faults of {:?}", self.0)
     }
 }

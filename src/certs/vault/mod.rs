@@ -1,17 +1,17 @@
 //! What is kept of one name: its bundles, its order's journal, and how the last tries went. Each an object of the store.
 
-use std::fmt;
+mod error;
+mod state;
 
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::certs::acme::journal::Journal;
 use crate::certs::bundle::{Bundle, Ready, Unservable};
 pub use crate::certs::cert_id::CertId;
-use crate::certs::retry::Failures;
-use crate::certs::schedule::{Expiring, Window};
-use crate::storage::store::{BadKey, Key, Lease, Store, StoreError, When};
+use crate::storage::store::{Key, Lease, Store, When};
+pub use error::VaultError;
+pub use state::{Advice, State};
 
 /// Bundles of one name that are kept, the one in service among them.
 const GENERATIONS_KEPT: u64 = 3;
@@ -24,63 +24,10 @@ pub struct Vault {
     store: Store,
 }
 
-/// What is remembered of a name beside its certificate.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// The bundle that all of this is about, but what is said of an order under way.
-    #[serde(default)]
-    pub generation: u64,
-    /// None after a success.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failures: Option<Failures>,
-    /// What the CA said last about the renewal of the certificate in service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<Advice>,
-    /// When the ledger let the order under way pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admitted: Option<Timestamp>,
-    /// What was told of the certificate's age.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Expiring>,
-    /// The certificate was due when it was new, so our clock was ahead: by that clock it is not due in here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rest: Option<Window>,
-}
-
-/// A CA's advice on when to renew (RFC 9773).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advice {
-    /// None if the CA gave none that can be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Window>,
-    /// When it is asked again; never, if the certificate is over by then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask_at: Option<Timestamp>,
-    /// How often in a row it did not answer.
-    #[serde(default)]
-    pub unanswered: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub explanation: Option<String>,
-}
-
 /// Which bundle is in service.
 #[derive(Debug, Serialize, Deserialize)]
 struct Pointer {
     generation: u64,
-}
-
-/// Why the vault cannot do something.
-#[derive(Debug)]
-pub enum VaultError {
-    Store(StoreError),
-    /// The name has no key.
-    Key(BadKey),
-    /// What was written does not read as what it should be.
-    Unservable(Unservable),
-    /// Cannot be written as JSON.
-    Unwritable(serde_json::Error),
-    /// An object is not what is written here; the key names it.
-    Damaged(Key, serde_json::Error),
 }
 
 /// What was found of a name's bundles.
@@ -116,7 +63,7 @@ impl Vault {
                     .generation(id, pointer.generation, &mut found.faults)
                     .await?;
             }
-            Err(error) => found.faults.push(blame(error)?),
+            Err(error) => found.faults.push(error.blame()?),
         }
         if found.ready.is_none() {
             found.ready = self.newest(id, &mut found.faults).await?;
@@ -242,7 +189,7 @@ impl Vault {
                 return Ok(None);
             }
             Err(error) => {
-                faults.push(blame(error.into())?);
+                faults.push(VaultError::from(error).blame()?);
                 return Ok(None);
             }
         };
@@ -292,7 +239,7 @@ impl Vault {
         match self.read(key).await {
             Ok(value) => Ok(value.unwrap_or_default()),
             Err(error) => {
-                let fault = blame(error)?;
+                let fault = error.blame()?;
                 tracing::warn!("what was written of a certificate's order is lost: {fault}");
                 Ok(T::default())
             }
@@ -322,51 +269,10 @@ impl Vault {
     }
 }
 
-/// A fault of one object in words; one of the store as a whole is an error.
-fn blame(error: VaultError) -> Result<String, VaultError> {
-    match error {
-        VaultError::Damaged(key, error) => Ok(format!("{key} is damaged: {error}")),
-        VaultError::Store(StoreError::Damaged { .. }) => Ok(error.to_string()),
-        broken @ (VaultError::Store(_)
-        | VaultError::Key(_)
-        | VaultError::Unservable(_)
-        | VaultError::Unwritable(_)) => Err(broken),
-    }
-}
-
 fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
     Key::new(&format!("certs/{}/{part}", id.as_str())).map_err(VaultError::Key)
 }
 
 fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
     key(id, &format!("v{generation:0GENERATION_DIGITS$}"))
-}
-
-impl From<StoreError> for VaultError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for VaultError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Key(error) => error.fmt(f),
-            Self::Unservable(error) => write!(f, "a new certificate cannot be served: {error}"),
-            Self::Unwritable(_) => f.write_str("cannot be written as JSON"),
-            Self::Damaged(key, _) => write!(f, "{key} is damaged"),
-        }
-    }
-}
-
-impl std::error::Error for VaultError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => error.source(),
-            Self::Key(error) => error.source(),
-            Self::Unservable(error) => error.source(),
-            Self::Unwritable(error) | Self::Damaged(_, error) => Some(error),
-        }
-    }
 }

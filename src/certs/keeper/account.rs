@@ -1,0 +1,61 @@
+//! The account of a CA in the store.
+
+use std::time::Duration;
+
+use crate::certs::acme::fault::{OrderError, Side};
+use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
+use crate::certs::keeper::ledgers::ca_id;
+use crate::certs::retry::Class;
+use crate::storage::store::{Key, Store, StoreError, When};
+
+/// How long making an account may take.
+pub(super) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
+
+/// Where it is kept, and the lease under which it is made.
+pub(super) struct Account<'a> {
+    store: &'a Store,
+    key: Key,
+    pub(super) lease: Key,
+}
+
+impl<'a> Account<'a> {
+    pub(super) fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
+        let id = ca_id(directory);
+        let key = |text: String| {
+            Key::new(&text).map_err(|error| {
+                let problem = format!("the URL {directory} cannot be kept under a name: {error}");
+                OrderError::new(Class::Human, Side::Options, problem)
+            })
+        };
+        Ok(Self {
+            store,
+            key: key(format!("acme/{id}/account"))?,
+            lease: key(format!("account-{id}"))?,
+        })
+    }
+
+    pub(super) async fn is_new(&self) -> Result<bool, StoreError> {
+        Ok(self.store.get(&self.key).await?.is_none())
+    }
+}
+
+impl AccountKeeper for Account<'_> {
+    fn place(&self) -> String {
+        self.key.to_string()
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Option<Vec<u8>>, KeepError>> {
+        Box::pin(async {
+            let object = self.store.get(&self.key).await;
+            let object = object.map_err(|error| KeepError(error.into()))?;
+            Ok(object.map(|object| object.bytes))
+        })
+    }
+
+    fn save<'b>(&'b self, bytes: &'b [u8]) -> BoxFuture<'b, Result<(), KeepError>> {
+        Box::pin(async move {
+            let put = self.store.put(&self.key, bytes, &When::Always, None).await;
+            put.map(drop).map_err(|error| KeepError(error.into()))
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Files that a configuration names and that others read later: pairs, and what targets over TLS need.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Config;
+use super::site::{Action, Certificate, Http, Rule, Service};
+use super::target::{Scheme, Target, UpstreamTls};
+
+/// Visits the path of every file that is read after loading, so that it may be changed: certificates and keys of sites, roots and
+/// identities for targets. What is in [`Config::cert_dir`] is found by whoever looks there.
+pub fn files_of(config: &mut Config, visit: &mut dyn FnMut(&mut PathBuf)) {
+    for site in &mut config.sites {
+        match &mut site.service {
+            Service::Plain(http) => of_http(http, visit),
+            Service::Secure(tls, http) => {
+                of_certificate(&mut tls.certificate, visit);
+                of_http(http, visit);
+            }
+            Service::Tcp(tls, _) => of_certificate(&mut tls.certificate, visit),
+            Service::Passthrough(_) => {}
+        }
+    }
+}
+
+fn of_certificate(certificate: &mut Certificate, visit: &mut dyn FnMut(&mut PathBuf)) {
+    match certificate {
+        Certificate::Pair { cert, key } => {
+            visit(&mut cert.value);
+            visit(&mut key.value);
+        }
+        Certificate::LocalCa | Certificate::Auto => {}
+    }
+}
+
+/// What names no file stays shared.
+fn of_http(http: &mut Http, visit: &mut dyn FnMut(&mut PathBuf)) {
+    let paths = http.paths.iter_mut().map(|path| &mut path.rule);
+    for rule in http.root.iter_mut().chain(paths) {
+        if names_files(rule) {
+            of_rule(Arc::make_mut(rule), visit);
+        }
+    }
+}
+
+fn names_files(rule: &Rule) -> bool {
+    match &rule.action {
+        Action::Forward(targets) => targets.iter().any(|target| options_of(target).is_some()),
+        Action::Redirect(_) | Action::Respond(_) => false,
+    }
+}
+
+fn options_of(target: &Target) -> Option<&UpstreamTls> {
+    match &target.scheme {
+        Scheme::Https(options) => {
+            let names = options.ca.is_some() || options.identity.is_some();
+            names.then_some(options)
+        }
+        Scheme::Http | Scheme::H2c => None,
+    }
+}
+
+fn of_rule(rule: &mut Rule, visit: &mut dyn FnMut(&mut PathBuf)) {
+    let Action::Forward(targets) = &mut rule.action else {
+        return;
+    };
+    for target in targets {
+        if options_of(target).is_none() {
+            continue;
+        }
+        let Scheme::Https(options) = &mut Arc::make_mut(target).scheme else {
+            continue;
+        };
+        let UpstreamTls { ca, identity, .. } = Arc::make_mut(options);
+        if let Some(ca) = ca {
+            visit(ca);
+        }
+        if let Some((cert, key)) = identity {
+            visit(cert);
+            visit(key);
+        }
+    }
+}
