@@ -13,6 +13,7 @@ mod guests;
 pub mod handover;
 mod issuing;
 mod joining;
+pub mod kept;
 mod listeners;
 mod luggage;
 pub mod prepare;

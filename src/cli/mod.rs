@@ -4,6 +4,7 @@ mod certs;
 mod check;
 mod demo;
 mod doctor;
+mod door;
 mod health;
 mod hosts;
 mod place;
@@ -93,6 +94,8 @@ enum Verb {
     /// Keep onedoor as a service of systemd or launchd
     #[command(subcommand)]
     Service(service::Verb),
+    #[command(flatten)]
+    Door(door::Verb),
     /// Say the version
     Version,
 }
@@ -180,6 +183,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Hosts(verb)) => hosts::run(&verb),
         Some(Verb::Service(verb)) => service::run(&verb),
+        Some(Verb::Door(verb)) => door::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));
             Exit::Fine

@@ -1,10 +1,8 @@
 //! "Did you mean": the word of a list that a misspelt one is closest to.
 
 /// The nearest candidate within a third of the word's length, at least one edit; case and `-` for `_` count as nothing.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let allowed = (folded.chars().count() / 3).max(1);
     candidates

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a duration looks like, for messages.
-pub(super) const DURATION_FORM: &str = r#"a duration such as "500ms", "30s", "5m", "12h" or "90d""#;
+pub const DURATION_FORM: &str = r#"a duration such as "500ms", "30s", "5m", "12h" or "90d""#;
 /// What a size looks like, for messages.
 pub(super) const SIZE_FORM: &str = r#"a size such as "64KiB", "10MiB" or "1GB""#;
 
@@ -27,7 +27,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 
 /// Why a text is no amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InvalidAmount {
+pub enum InvalidAmount {
     /// It does not begin with digits.
     NoNumber,
     /// Digits, and nothing behind them.
@@ -39,7 +39,10 @@ pub(super) enum InvalidAmount {
 }
 
 /// A duration in whole milliseconds.
-pub(super) fn duration(text: &str) -> Result<Duration, InvalidAmount> {
+///
+/// # Errors
+/// Says what makes the text no duration.
+pub fn duration(text: &str) -> Result<Duration, InvalidAmount> {
     let duration = Duration::from_millis(amount(text, DURATION_UNITS)?);
     if duration > DURATION_MAX {
         return Err(InvalidAmount::TooLarge);
@@ -82,6 +85,8 @@ impl std::fmt::Display for InvalidAmount {
         })
     }
 }
+
+impl std::error::Error for InvalidAmount {}
 
 #[cfg(test)]
 mod tests {

@@ -146,7 +146,9 @@ fn host(claim: &Claim) -> String {
     }
 }
 
-fn ago(since: Timestamp, now: Timestamp) -> String {
+/// How long ago that was: `14 min ago`.
+#[must_use]
+pub fn ago(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);
     let (number, unit) = match seconds {
         0..60 => (seconds, "s"),

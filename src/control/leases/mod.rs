@@ -9,7 +9,7 @@ mod table;
 
 pub use claim::{Claim, ClaimedPath};
 pub use claims::claims_of;
-pub use conflict::{Conflict, render};
+pub use conflict::{Conflict, ago, render};
 pub use grant::{Displacement, Grant};
 pub use table::{CLAIMS_MAX, Full, LEASES_MAX, Table};
 
