@@ -125,7 +125,8 @@ mod tests {
                 .to_owned(),
             exit: 3,
         };
-        check(conflict.clone(), &conflict.text.clone(), Exit::As(3));
+        let text = conflict.text.clone();
+        check(conflict.clone(), &text, Exit::As(3));
         check(
             Refusal::busy(),
             "error[busy]: the running onedoor is busy: try again\n",
@@ -135,7 +136,7 @@ mod tests {
             exit: 0,
             ..conflict
         };
-        check(unknown.clone(), &unknown.text.clone(), Exit::Failed);
+        check(unknown, &text, Exit::Failed);
     }
 
     #[test]
