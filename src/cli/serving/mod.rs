@@ -16,11 +16,12 @@ use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
+use crate::control::client;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
+use crate::control::session::message::{Join, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
@@ -160,30 +161,19 @@ impl Begun {
 
     /// None: nobody is there, or nobody who answers yet.
     async fn join(&mut self) -> Result<Option<(Welcome, Session)>, Exit> {
-        let (offer, log) = match &self.guest {
-            Some(guest) => (guest.offered().offer.clone(), guest.log()),
-            None => {
-                let (offer, loaded) = match self.source.offer(Some(&self.loaded)) {
-                    Ok(offered) => offered,
-                    Err(refused) => {
-                        say::refused(&refused);
-                        return Err(Exit::Configuration);
-                    }
-                };
-                let offered = Offered {
-                    offer: offer.clone(),
-                    loaded,
-                };
-                let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
-                let guest = guest.map_err(|error| up::not_started(&StartError::System(error)))?;
-                let log = guest.log();
-                self.guest = Some(guest);
-                (offer, log)
-            }
+        if !client::is_there(&self.place).await {
+            return Ok(None);
+        }
+        let offered = match &self.guest {
+            Some(guest) => guest.offered().clone(),
+            None => self.offered()?,
         };
-        let join = self.request(offer, log);
+        let join = self.request(&offered);
         match session::join(&self.place, &join, JOIN_TIME).await {
-            Ok(joined) => Ok(Some(joined)),
+            Ok(joined) => {
+                self.become_guest(offered)?;
+                Ok(Some(joined))
+            }
             // One that is about to end, or only just begins.
             Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
             Err(NotJoined::Refused(refusal)) if refusal.error == "busy" => Ok(None),
@@ -198,13 +188,34 @@ impl Begun {
         }
     }
 
-    fn request(&self, offer: crate::config::offer::Offer, log: LogForm) -> Join {
+    fn offered(&self) -> Result<Offered, Exit> {
+        let offered = self.source.offer(Some(&self.loaded));
+        let (offer, loaded) = offered.map_err(|refused| {
+            say::refused(&refused);
+            Exit::Configuration
+        })?;
+        Ok(Offered { offer, loaded })
+    }
+
+    fn become_guest(&mut self, offered: Offered) -> Result<(), Exit> {
+        if self.guest.is_some() {
+            return Ok(());
+        }
+        let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
+        self.guest = Some(guest.map_err(|error| {
+            say::error("access-log", &error);
+            Exit::Configuration
+        })?);
+        Ok(())
+    }
+
+    fn request(&self, offered: &Offered) -> Join {
         Join {
             versions: Versions::own(),
             owner: self.owner.clone(),
-            offer,
+            offer: offered.offer.clone(),
             insistence: self.insistence,
-            log,
+            log: offered.log(),
             token: self.token.clone(),
         }
     }
