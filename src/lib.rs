@@ -18,4 +18,5 @@ pub mod relay;
 pub mod routing;
 pub mod shutdown;
 pub mod storage;
+pub mod system;
 pub mod upstream;

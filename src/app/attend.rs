@@ -26,7 +26,9 @@ const PASSED_ON: [(SignalKind, Signal); 4] = [
 /// Whether our parent starts successors for us.
 pub(super) fn is_attended() -> bool {
     let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
-    std::env::var(ATTENDED).ok().is_some_and(|attendant| Some(attendant) == parent)
+    std::env::var(ATTENDED)
+        .ok()
+        .is_some_and(|attendant| Some(attendant) == parent)
 }
 
 /// Asks it to.

@@ -10,14 +10,14 @@ use super::handover::{Heritage, descriptors_of};
 use super::reload::{tell, tell_problems, tell_text};
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{Farewell, Signals};
+use super::{Farewell, Heed, Signals};
 use crate::config::offer::Offer;
 use crate::config::{AccessLog, Config, Loaded, LogFormat};
 use crate::control::place::Place;
 use crate::control::readiness;
-use crate::control::session::message::{Estate, LogForm, Said, Told};
 use crate::control::session::channel::Broken;
 use crate::control::session::guest::Session;
+use crate::control::session::message::{Estate, LogForm, Said, Told};
 
 /// The log may hold addresses of people: the group reads, others do not.
 const LOG_MODE: u32 = 0o640;
@@ -26,6 +26,7 @@ const LOG_MODE: u32 = 0o640;
 #[derive(Debug)]
 pub struct Guest {
     source: Source,
+    heed: Heed,
     offered: Offered,
     files: FileWatch,
     lines: Lines,
@@ -69,12 +70,13 @@ impl Guest {
     ///
     /// # Errors
     /// When the system gives no signals, or the access log cannot be opened.
-    pub fn new(source: Source, offered: Offered, place: Place) -> io::Result<Self> {
+    pub fn new(source: Source, heed: Heed, offered: Offered, place: Place) -> io::Result<Self> {
         let lines = Lines::open(&offered.loaded.config)?;
         let mut files = FileWatch::new();
         files.follow(&offered.loaded);
         Ok(Self {
             source,
+            heed,
             offered,
             files,
             lines,
@@ -122,13 +124,14 @@ impl Guest {
                 restart,
                 farewell,
             } = &mut self.signals;
+            let ours = self.heed == Heed::Ours;
             let wake = tokio::select! {
                 told = session.next() => Wake::Told(told),
                 () = self.files.changed() => Wake::Reload,
-                _some = reload.recv() => Wake::Reload,
-                _some = reopen.recv() => Wake::Reopen,
-                _some = restart.recv() => continue,
-                () = Farewell::said(farewell) => Wake::Stop,
+                _some = reload.recv(), if ours => Wake::Reload,
+                _some = reopen.recv(), if ours => Wake::Reopen,
+                _some = restart.recv(), if ours => continue,
+                () = Farewell::said(farewell), if ours => Wake::Stop,
                 () = &mut until => Wake::Stop,
             };
             match wake {
@@ -239,7 +242,10 @@ impl Guest {
 
     fn announce(&self) {
         let sites = self.offered.loaded.config.sites.len();
-        let summary = format!("{} served by another onedoor", super::banner::counted(sites, "site"));
+        let summary = format!(
+            "{} served by another onedoor",
+            super::banner::counted(sites, "site")
+        );
         if let Err(error) = readiness::ready(&summary) {
             tracing::warn!(%error, "the service manager was not told");
         }

@@ -105,7 +105,14 @@ impl Guests {
         let away_until = Some(Instant::now() + GRACE);
         for inherited in &estate.guests {
             let id = inherited.lease.id;
-            match open(&inherited.offer, &doorway, None, storage, id, estate.revision + 1) {
+            match open(
+                &inherited.offer,
+                &doorway,
+                None,
+                storage,
+                id,
+                estate.revision + 1,
+            ) {
                 Ok(loaded) => {
                     self.table.inherit(inherited.lease.clone());
                     let party = Party {

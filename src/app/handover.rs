@@ -13,9 +13,9 @@ use tokio::process::{Child, Command as Program};
 use tokio::sync::oneshot;
 use tokio::time::{self, Instant};
 
-use super::App;
 use super::commands::{Next, not_allowed};
 use super::start::spoken;
+use super::{App, Heed};
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::command::{COMMANDS_MAX, Command, Line, Outgoing, Reply};
@@ -117,9 +117,12 @@ pub(super) struct Successor {
 impl App {
     /// Starts this program anew, to take over.
     pub(super) fn restart(&mut self, reply: Option<Reply<Result<u32, Refusal>>>) {
-        let started = match &self.successor {
-            Some(_under_way) => Err(io::Error::other("a restart is under way")),
-            None => start_successor(),
+        let started = match (&self.successor, self.heed) {
+            (Some(_under_way), _) => Err(io::Error::other("a restart is under way")),
+            (None, Heed::Callers) => Err(io::Error::other(
+                "`onedoor run` holds the door, and would start its command once more: stop it, and the oldest guest goes on",
+            )),
+            (None, Heed::Ours) => start_successor(),
         };
         match started {
             Ok(child) => {
@@ -182,7 +185,9 @@ impl App {
         };
         let problem = match ended {
             Some(Ok(status)) => {
-                format!("the new process ended ({status}) before it served; it said why in the terminal or log of this one")
+                format!(
+                    "the new process ended ({status}) before it served; it said why in the terminal or log of this one"
+                )
             }
             Some(Err(error)) => format!("the new process cannot be waited for: {error}"),
             None => format!("the new process did not serve within {SUCCESSOR_TIME:?}"),
@@ -348,7 +353,9 @@ fn answer(reply: Option<Reply<Result<u32, Refusal>>>, with: Result<u32, Refusal>
 fn restart_failed(problem: &str) -> Refusal {
     Refusal {
         error: "not-restarted".to_owned(),
-        text: format!("error[not-restarted]: {problem}\n  note: the running process goes on as before\n"),
+        text: format!(
+            "error[not-restarted]: {problem}\n  note: the running process goes on as before\n"
+        ),
         exit: 1,
     }
 }

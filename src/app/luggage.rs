@@ -27,7 +27,11 @@ pub(super) fn unpack(
     let home = format!("{FOLDER}/{lease}/{revision}");
     let mut problem = None;
     let mut number = 0;
-    let folder = loaded.config.cert_dir.as_ref().map(|found| found.value.clone());
+    let folder = loaded
+        .config
+        .cert_dir
+        .as_ref()
+        .map(|found| found.value.clone());
     if let (Some(from), Some(place)) = (&folder, &mut loaded.config.cert_dir) {
         for (name, contents) in offer.within(from) {
             let kept = format!("{home}/cert_dir/{}", name.display());
@@ -64,7 +68,9 @@ pub(super) fn revision_of(storage: &Storage, lease: LeaseId, loaded: &Loaded) ->
     if let Some(folder) = &config.cert_dir {
         revision = look(&folder.value);
     }
-    files_of(&mut config, &mut |path| revision = revision.or_else(|| look(path)));
+    files_of(&mut config, &mut |path| {
+        revision = revision.or_else(|| look(path))
+    });
     revision
 }
 

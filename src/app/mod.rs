@@ -5,11 +5,14 @@ pub mod attend;
 pub mod banner;
 mod change;
 mod commands;
+mod crew;
 pub mod explain;
+mod ground;
 pub mod guest;
 mod guests;
 pub mod handover;
 mod issuing;
+mod joining;
 pub mod kept;
 mod listeners;
 mod luggage;
@@ -18,6 +21,7 @@ mod probing;
 mod public;
 mod reload;
 mod saved;
+mod selfprobe;
 pub mod source;
 mod start;
 mod status;
@@ -52,19 +56,22 @@ use crate::observe::taps::Taps;
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
 use commands::Next;
+pub use crew::LogProblem;
 use guests::Guests;
 use handover::{Successor, successor_ends};
 pub use issuing::held;
 use listeners::Listeners;
 use public::Keeping;
+use selfprobe::SelfProbe;
 use source::Source;
-pub use start::{Beginning, LogProblem, Setup, StartError, wall_clock};
+pub use start::{Beginning, LOOPBACK, Setup, StartError, connections_max, wall_clock};
 use watch::FileWatch;
 
 /// A running onedoor.
 #[derive(Debug)]
 pub struct App {
     source: Source,
+    heed: Heed,
     /// Of a door before ours, whose sockets are our defaults.
     doorway: Option<Doorway>,
     /// Read from the source.
@@ -87,6 +94,8 @@ pub struct App {
     /// Connections that the descriptor limit allows.
     connections_max: usize,
     access: Option<Arc<AccessLog>>,
+    /// Of the access log, as far as it was told.
+    lost_lines: u64,
     taps: Arc<Taps>,
     health: Sender<Health>,
     files: FileWatch,
@@ -104,8 +113,7 @@ pub struct App {
     attended: Option<Child>,
     /// Why the own configuration was last refused, if it was.
     last_refusal: Option<String>,
-    /// Addresses at which another process takes our connections.
-    shadowed: Vec<String>,
+    probe: Arc<SelfProbe>,
 }
 
 /// How a door ended for this process.
@@ -155,12 +163,6 @@ impl Farewell {
     }
 }
 
-impl From<()> for Next {
-    fn from((): ()) -> Self {
-        Self::GoOn
-    }
-}
-
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -170,6 +172,14 @@ async fn at(time: Option<Instant>) {
 
 /// How often counters are looked at that nobody waits for.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Whose signals they are while we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heed {
+    Ours,
+    /// What ends a door is said by its `until` alone, until the drain.
+    Callers,
+}
 
 /// What wakes a running onedoor.
 enum Wake {
@@ -183,6 +193,8 @@ enum Wake {
     /// A guest did not come back.
     Overdue,
     SuccessorEnded(Option<io::Result<ExitStatus>>),
+    /// It is time to look whether we are reached.
+    Probe,
     Stop,
 }
 
@@ -191,23 +203,12 @@ impl App {
     pub async fn run(mut self, until: impl Future<Output = ()>) -> Ending {
         let mut until = std::pin::pin!(until);
         let mut rounds = tokio::time::interval(ROUND);
-        let mut lost = 0;
+        let mut probes = tokio::time::interval(selfprobe::EVERY);
+        // After the bind itself `ports` has looked.
+        probes.reset();
         loop {
-            let next = match self.wake(until.as_mut(), &mut rounds).await {
-                Wake::Reload => self.reload(reload::Why::Asked).await.into(),
-                Wake::Look => self.reload(reload::Why::FilesChanged).await.into(),
-                Wake::Reopen => self.reopen_log().into(),
-                Wake::Restart => self.restart(None).into(),
-                Wake::Round => {
-                    lost = self.tell_lost_lines(lost);
-                    Next::GoOn
-                }
-                Wake::Asked(Some(command)) => Box::pin(self.obey(command)).await,
-                Wake::Asked(None) => Next::GoOn,
-                Wake::Overdue => Box::pin(self.end_overdue()).await.into(),
-                Wake::SuccessorEnded(ended) => self.give_up_successor(ended).into(),
-                Wake::Stop => Next::Stop(Extent::Holder),
-            };
+            let wake = self.wake(until.as_mut(), &mut rounds, &mut probes).await;
+            let next = Box::pin(self.react(wake)).await;
             match next {
                 Next::GoOn => {}
                 Next::PassedOn => break,
@@ -224,14 +225,36 @@ impl App {
             }
         }
         let attended = self.attended.take();
+        if self.heed == Heed::Callers {
+            // Those that came so far were not for us.
+            self.signals = Signals::new().unwrap_or(self.signals);
+        }
         self.stop().await;
         attended.map_or(Ending::Stopped, Ending::PassedOn)
+    }
+
+    async fn react(&mut self, wake: Wake) -> Next {
+        match wake {
+            Wake::Reload => self.reload(reload::Why::Asked).await,
+            Wake::Look => self.reload(reload::Why::FilesChanged).await,
+            Wake::Reopen => self.reopen_log(),
+            Wake::Restart => self.restart(None),
+            Wake::Probe => self.look_for_shadows(),
+            Wake::Asked(Some(command)) => return self.obey(command).await,
+            Wake::Overdue => self.end_overdue().await,
+            Wake::SuccessorEnded(ended) => self.give_up_successor(ended),
+            Wake::Stop => return Next::Stop(Extent::Holder),
+            Wake::Round => self.tell_lost_lines(),
+            Wake::Asked(None) => {}
+        }
+        Next::GoOn
     }
 
     async fn wake(
         &mut self,
         until: std::pin::Pin<&mut impl Future<Output = ()>>,
         rounds: &mut tokio::time::Interval,
+        probes: &mut tokio::time::Interval,
     ) -> Wake {
         if let Some(command) = self.postponed.pop_front() {
             return Wake::Asked(Some(command));
@@ -243,17 +266,19 @@ impl App {
             farewell,
         } = &mut self.signals;
         let overdue = self.guests.next_end();
+        let ours = self.heed == Heed::Ours;
         tokio::select! {
-            _some = reload.recv() => Wake::Reload,
-            _some = reopen.recv() => Wake::Reopen,
-            _some = restart.recv() => Wake::Restart,
+            _some = reload.recv(), if ours => Wake::Reload,
+            _some = reopen.recv(), if ours => Wake::Reopen,
+            _some = restart.recv(), if ours => Wake::Restart,
             () = self.files.changed() => Wake::Look,
-            () = farewell.said() => Wake::Stop,
+            () = farewell.said(), if ours => Wake::Stop,
             () = until => Wake::Stop,
             asked = self.commands.recv() => Wake::Asked(asked),
             () = at(overdue) => Wake::Overdue,
             ended = successor_ends(self.successor.as_mut()) => Wake::SuccessorEnded(ended),
             _now = rounds.tick() => Wake::Round,
+            _now = probes.tick() => Wake::Probe,
         }
     }
 
@@ -274,23 +299,29 @@ impl App {
         self.listeners.addresses()
     }
 
+    /// Where everything lies that outlives this process.
+    #[must_use]
+    pub fn storage(&self) -> std::path::PathBuf {
+        self.storage.path("")
+    }
+
     /// The local CA's root certificate as a file, if a site needs it.
     #[must_use]
     pub fn local_ca_path(&self) -> Option<&std::path::Path> {
         self.resolver.local_ca_path()
     }
 
-    /// Says that the access log lost lines since it was last looked at; returns how many it has lost in all.
-    fn tell_lost_lines(&self, known: u64) -> u64 {
+    /// Says that the access log lost lines since it was last looked at.
+    fn tell_lost_lines(&mut self) {
         let Some(access) = &self.access else {
-            return known;
+            return;
         };
         let lost = access.dropped();
-        if lost > known {
+        let lines = lost - std::mem::replace(&mut self.lost_lines, lost);
+        if lines > 0 {
             let error = access.take_error().map(tracing::field::display);
-            tracing::warn!(lines = lost - known, error, "the access log lost lines");
+            tracing::warn!(lines, error, "the access log lost lines");
         }
-        lost
     }
 
     fn reopen_log(&self) {

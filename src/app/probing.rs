@@ -41,11 +41,7 @@ pub(super) fn probe() -> Probe {
 ///
 /// # Errors
 /// What came instead, in words.
-async fn healthy(
-    target: &str,
-    folder: &Path,
-    path: Option<&str>,
-) -> Result<(), String> {
+async fn healthy(target: &str, folder: &Path, path: Option<&str>) -> Result<(), String> {
     let target = parsed(target, folder)?;
     time::timeout(TRY_TIME, attempt(&target, path))
         .await
@@ -134,7 +130,10 @@ mod tests {
     #[test]
     fn a_target_is_read_as_in_a_file() {
         let folder = Path::new("/srv/shop");
-        assert_eq!(parsed("3000", folder).unwrap().to_string(), "localhost:3000");
+        assert_eq!(
+            parsed("3000", folder).unwrap().to_string(),
+            "localhost:3000"
+        );
         let socket = parsed("unix:app.sock", folder).unwrap();
         assert_eq!(socket.to_string(), "unix:/srv/shop/app.sock");
         assert!(parsed("http://", folder).is_err());

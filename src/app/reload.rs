@@ -19,7 +19,6 @@ pub(super) enum Why {
     FilesChanged,
 }
 
-
 impl App {
     /// Reads everything again. A refused configuration changes nothing and is told with the same snippets as at the start.
     pub(super) async fn reload(&mut self, why: Why) {

@@ -62,7 +62,11 @@ impl App {
         tracing::info!(host = saved.host, target = saved.target, "saved");
         Ok(Kept {
             revision: self.revision(),
-            url: self.url_of(id).unwrap_or_else(|| saved.host.clone()),
+            url: self
+                .urls_of(id)
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| saved.host.clone()),
             drained: changed.then(|| self.drained(old)),
         })
     }

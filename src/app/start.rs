@@ -1,8 +1,6 @@
 //! Starting: everything is read and bound before anything is promised.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::num::NonZeroUsize;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,38 +9,37 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
-use super::guests::Guests;
+use super::crew::{Crew, LogProblem};
+use super::ground::Ground;
 use super::handover::Heritage;
 use super::listeners::Listeners;
-use super::prepare::{Prepared, prepare, sorted};
-use super::public::Keeping;
+use super::prepare::Prepared;
+use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{App, Signals, luggage, probing, saved};
+use super::{App, Heed, Signals, probing};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
 use crate::config::doorway::Doorway;
-use crate::config::{AccessLog as Destination, Config, LogFormat};
-use crate::config::{Loaded, Refused};
+use crate::config::{Config, Loaded, Refused};
 use crate::control::claim::{Claim, ClaimProblem};
-use crate::control::command::COMMANDS_MAX;
+use crate::control::command::{COMMANDS_MAX, Command};
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::readiness;
-use crate::control::server::{self, Sources};
+use crate::control::renewal::Renewer;
+use crate::control::server::{self, Serving, Sources};
+use crate::door::Current;
 use crate::door::accept::Capacity;
-use crate::door::{Current, Handle, Options, Policies, start as start_worker};
-use crate::observe::access::{self, AccessLog};
-use crate::observe::record::Format;
-use crate::observe::taps::Taps;
 use crate::ports::descriptors::raise_descriptor_limit;
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
 use crate::proxy::context::{Answers, Table};
-use crate::routing::{Kind, Loopback, Routes, sockets_of};
+use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
+use crate::system::System;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
 const DESCRIPTORS_KEPT: u64 = 64;
@@ -56,6 +53,8 @@ const CONNECTIONS_FEW: usize = 1000;
 #[derive(Debug)]
 pub struct Setup {
     pub source: Source,
+    /// Whose the signals are.
+    pub heed: Heed,
     /// Of a door before ours, whose sockets are our defaults.
     pub doorway: Option<Doorway>,
     /// Read from the source, at that doorway.
@@ -93,37 +92,8 @@ pub enum StartError {
     System(std::io::Error),
 }
 
-/// An access log that cannot be opened.
-#[derive(Debug)]
-pub struct LogProblem {
-    destination: access::Destination,
-    source: std::io::Error,
-}
-
-impl fmt::Display for LogProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.destination {
-            access::Destination::File(path) => {
-                write!(f, "cannot open the access log {}", path.display())
-            }
-            access::Destination::Stdout => f.write_str("cannot log to standard output"),
-            access::Destination::Stderr => f.write_str("cannot log to standard error"),
-        }
-    }
-}
-
-impl std::error::Error for LogProblem {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 /// How `localhost:` is bound on this system.
-pub(super) const LOOPBACK: Loopback = if cfg!(target_os = "macos") {
-    Loopback::Guarded
-} else {
-    Loopback::Direct
-};
+pub const LOOPBACK: Loopback = Loopback::on(System::HERE);
 
 impl App {
     /// Reads, binds and starts everything; on return every listener is bound and every certificate loaded.
@@ -131,109 +101,67 @@ impl App {
     /// # Errors
     /// Nothing is left behind then.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup {
-            source,
-            doorway,
-            loaded,
-            storage,
-            owner,
-            insistence,
-            origin,
-        } = setup;
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
-        let folder = storage.path("");
-        let resolver = Resolver::new(storage.clone());
-        let shutdown = Shutdown::new();
-        let keeping = Keeping::start(folder, &resolver, &shutdown);
-        let own = sorted(loaded);
-        let mut guests = Guests::new(owner, insistence);
-        let begun = Begun::of(origin, &mut guests, &storage, &own);
-        saved::restore(keeping.store(), &storage, &own, &mut guests).await;
-        let composed = guests.compose(&own);
-        let prepared =
-            prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
-        tell_remarks(&prepared.remarks);
-        let config = &prepared.loaded.config;
-        let Begun {
+        let (source, heed, doorway) = (setup.source.clone(), setup.heed, setup.doorway.clone());
+        let Ground {
+            storage,
+            resolver,
+            shutdown,
+            keeping,
+            own,
+            guests,
+            origin,
+            overrides,
+            prepared,
             claim,
             control,
-            mut listeners,
-            passed,
+            listeners,
             revision,
-        } = begun;
-        let wanted = sockets_of(config, LOOPBACK);
-        let (fresh, notes) = listeners
-            .bind(&wanted, config, passed)
-            .map_err(StartError::Ports)?;
-        notes.iter().for_each(|note| tracing::info!("{note}"));
-        listeners.take_in(fresh);
-        listeners.retain(&wanted);
-        let access = access_log(&prepared.loaded.config).map_err(StartError::Log)?;
+        } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let capacity = Capacity::new(loaded.config.limits.connections.min(connections_max));
-        let policies = Arc::new(Policies::new().map_err(StartError::Tls)?);
-        let taps = Arc::new(Taps::default());
-        let options = Options {
-            current: current.clone(),
-            policies,
-            access: access.clone(),
-            taps: taps.clone(),
-        };
-        let (workers, threads) = workers(&loaded.config, &options).map_err(StartError::System)?;
-        let (health, seen) = watch::channel(Health::starting(timestamp()));
+        let crew = Crew::muster(&loaded.config, &current)?;
         let signals = Signals::new().map_err(StartError::System)?;
-        let socket = match control {
-            Some(inherited) => inherited,
-            None => claim.listen().map_err(StartError::Control)?,
-        };
-        let (asked, commands) = mpsc::channel(COMMANDS_MAX);
-        let sources = Sources {
-            health: seen,
-            renewer: keeping.renewer(),
-            commands: asked,
-            probe: probing::probe(),
-        };
-        let control = socket.try_clone().map_err(StartError::System)?;
-        let answering =
-            server::start(socket, sources, &shutdown).map_err(StartError::System)?;
+        let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
         let mut files = FileWatch::new();
         files.follow(&own);
         let mut app = Self {
             source,
+            heed,
             doorway,
             own,
             guests,
-            origin: composed.origin,
-            overrides: composed.overrides,
+            origin,
+            overrides,
+            capacity: Capacity::new(loaded.config.limits.connections.min(connections_max)),
             loaded,
             storage,
             resolver,
             keeping,
             current,
             listeners,
-            workers,
-            threads,
-            capacity,
+            workers: crew.workers,
+            threads: crew.threads,
             connections_max,
-            access,
-            taps,
-            health,
+            access: crew.access,
+            lost_lines: 0,
+            taps: crew.taps,
+            health: desk.health,
             files,
             signals,
             shutdown,
             claim,
-            control,
-            answering,
-            commands,
+            control: desk.socket,
+            answering: desk.answering,
+            commands: desk.commands,
             postponed: VecDeque::new(),
             successor: None,
             attended: None,
             last_refusal: None,
-            shadowed: Vec::new(),
+            probe: Arc::new(SelfProbe::new(crew.awaited)),
         };
         app.listeners
             .accept(&app.workers, &app.capacity)
@@ -269,50 +197,41 @@ impl App {
     }
 }
 
-/// What a door begins with, by whichever way.
-struct Begun {
-    claim: Claim,
-    control: Option<UnixListener>,
-    listeners: Listeners,
-    passed: Passed,
-    revision: u64,
+/// Where others ask.
+struct Desk {
+    health: watch::Sender<Health>,
+    socket: UnixListener,
+    answering: Serving,
+    commands: mpsc::Receiver<Command>,
 }
 
-impl Begun {
-    fn of(
-        origin: Beginning,
-        guests: &mut Guests,
-        storage: &Storage,
-        own: &Arc<Loaded>,
-    ) -> Self {
-        match origin {
-            Beginning::Fresh { claim, passed } => {
-                luggage::discard_all(storage);
-                Self {
-                    claim,
-                    control: None,
-                    listeners: Listeners::default(),
-                    passed,
-                    revision: 1,
-                }
-            }
-            Beginning::Inherited(heritage) => {
-                let Heritage {
-                    estate,
-                    claim,
-                    control,
-                    sockets,
-                } = *heritage;
-                guests.take_over(&estate, storage, own);
-                Self {
-                    claim,
-                    control: Some(control),
-                    listeners: Listeners::inherit(sockets),
-                    passed: Passed::none(),
-                    revision: estate.revision + 1,
-                }
-            }
-        }
+impl Desk {
+    fn open(
+        inherited: Option<UnixListener>,
+        claim: &Claim,
+        renewer: Renewer,
+        shutdown: &Shutdown,
+    ) -> Result<Self, StartError> {
+        let socket = match inherited {
+            Some(inherited) => inherited,
+            None => claim.listen().map_err(StartError::Control)?,
+        };
+        let (health, seen) = watch::channel(Health::starting(timestamp()));
+        let (asked, commands) = mpsc::channel(COMMANDS_MAX);
+        let sources = Sources {
+            health: seen,
+            renewer,
+            commands: asked,
+            probe: probing::probe(),
+        };
+        let listener = socket.try_clone().map_err(StartError::System)?;
+        let answering = server::start(listener, sources, shutdown).map_err(StartError::System)?;
+        Ok(Self {
+            health,
+            socket,
+            answering,
+            commands,
+        })
     }
 }
 
@@ -385,47 +304,12 @@ fn warn_of_few(connections: usize, config: &Config) {
     }
 }
 
-fn connections_max(descriptors: Option<u64>) -> usize {
+/// How many connections this many descriptors are enough for.
+#[must_use]
+pub fn connections_max(descriptors: Option<u64>) -> usize {
     let Some(descriptors) = descriptors else {
         return usize::MAX;
     };
     let each = descriptors.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
     usize::try_from(each).unwrap_or(usize::MAX).max(1)
-}
-
-fn access_log(config: &Config) -> Result<Option<Arc<AccessLog>>, LogProblem> {
-    let destination = match &config.log.access {
-        Destination::Off => return Ok(None),
-        Destination::Stdout => access::Destination::Stdout,
-        Destination::Stderr => access::Destination::Stderr,
-        Destination::File(path) => access::Destination::File(path.clone()),
-    };
-    let format = match config.log.format {
-        LogFormat::Text => Format::Text,
-        LogFormat::Json => Format::Json,
-        LogFormat::Combined => Format::Combined,
-    };
-    match AccessLog::open(destination.clone(), format) {
-        Ok(log) => Ok(Some(Arc::new(log))),
-        Err(source) => Err(LogProblem {
-            destination,
-            source,
-        }),
-    }
-}
-
-type Workers = (Arc<[Handle]>, Vec<std::thread::JoinHandle<()>>);
-
-fn workers(config: &Config, options: &Options) -> std::io::Result<Workers> {
-    // The standard library looks at cgroups and affinity.
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let count = config.workers.map_or_else(cores, NonZeroUsize::get);
-    let mut handles = Vec::with_capacity(count);
-    let mut threads = Vec::with_capacity(count);
-    for number in 0..count {
-        let (handle, thread) = start_worker(number, options.clone())?;
-        handles.push(handle);
-        threads.push(thread);
-    }
-    Ok((handles.into(), threads))
 }

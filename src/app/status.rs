@@ -25,7 +25,7 @@ impl App {
                 .map(|lease| self.lease_status(lease))
                 .collect(),
             sites: self.site_statuses(),
-            shadowed: self.shadowed.clone(),
+            shadowed: self.probe.shadowed(),
             refused: self.last_refusal.clone(),
         }
     }
@@ -66,7 +66,9 @@ impl App {
 
     /// Who brought a site.
     pub(super) fn lease_of(&self, site: usize) -> LeaseId {
-        self.origin.get(site).map_or(LeaseId::FILE, |id| LeaseId(*id))
+        self.origin
+            .get(site)
+            .map_or(LeaseId::FILE, |id| LeaseId(*id))
     }
 
     fn urls(&self, names: &[HostPattern], listen: &[Listen], kind: Kind) -> Vec<String> {
@@ -104,13 +106,19 @@ impl App {
             .map_or(0, |(address, _kind)| address.port())
     }
 
-    /// Where the first site of a lease is reached.
-    pub(super) fn url_of(&self, id: LeaseId) -> Option<String> {
-        let mut sites = self.loaded.config.sites.iter().enumerate();
-        let (_index, site) = sites.find(|(index, _site)| self.lease_of(*index) == id)?;
-        self.urls(&site.names, &site.listen, banner::kind(site))
-            .into_iter()
-            .next()
+    /// Where the exact names of a lease are reached, in the order of its sites.
+    pub(super) fn urls_of(&self, id: LeaseId) -> Vec<String> {
+        let sites = self.loaded.config.sites.iter().enumerate();
+        sites
+            .filter(|(index, _site)| self.lease_of(*index) == id)
+            .flat_map(|(_index, site)| self.urls(&site.names, &site.listen, banner::kind(site)))
+            .collect()
+    }
+
+    /// Where our own sites are reached.
+    #[must_use]
+    pub fn own_urls(&self) -> Vec<String> {
+        self.urls_of(LeaseId::FILE)
     }
 
     /// The sites of a lease as `up` prints them.
@@ -137,7 +145,9 @@ impl App {
             let shows = |name: &HostPattern| name.to_string() == *named;
             sites.iter().position(|site| site.names.iter().any(shows))
         });
-        let lease = explanation.lease.or(index.map(|index| self.lease_of(index)));
+        let lease = explanation
+            .lease
+            .or_else(|| index.map(|index| self.lease_of(index)));
         explanation.lease = lease;
         let owner = match lease.and_then(|id| self.guests.table.lease(id)) {
             Some(lease) => Some(lease.owner.clone()),

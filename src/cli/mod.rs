@@ -3,12 +3,17 @@
 mod certs;
 mod check;
 mod demo;
+mod doctor;
 mod door;
 mod health;
+mod hosts;
 mod place;
+mod placed;
 mod quota;
+mod run;
 mod say;
 mod scratch;
+mod service;
 mod serving;
 mod table;
 mod up;
@@ -68,6 +73,8 @@ struct Arguments {
 enum Verb {
     /// Serve the sites of a file, of the command line, or of both
     Up(UpArguments),
+    /// Run a command on a port of its own and serve it under a name while it runs
+    Run(run::RunArguments),
     /// Say everything that is wrong with a configuration, and change nothing
     Check(CheckArguments),
     /// Look at certificates, renew them, remove what nobody wants
@@ -77,8 +84,16 @@ enum Verb {
     Quota(QuotaArguments),
     /// Serve three small upstreams of its own, to be tried with curl
     Demo(DemoArguments),
+    /// Look for whatever may keep onedoor from working here, and say how to mend it
+    Doctor(doctor::DoctorArguments),
     /// Ask the running onedoor whether it is ready
     Health(HealthArguments),
+    /// Lead local names to this machine, in the system's hosts file
+    #[command(subcommand)]
+    Hosts(hosts::Verb),
+    /// Keep onedoor as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(service::Verb),
     #[command(flatten)]
     Door(door::Verb),
     /// Say the version
@@ -159,11 +174,15 @@ pub fn run() -> ExitCode {
     let exit = match arguments.verb {
         None => up::run(arguments.up, passed),
         Some(Verb::Up(up)) => up::run(up, passed),
+        Some(Verb::Run(arguments)) => return run::run(arguments, passed),
         Some(Verb::Check(check)) => check::run(&check),
         Some(Verb::Certs(verb)) => return certs::run(&verb),
         Some(Verb::Quota(quota)) => quota::run(&quota),
         Some(Verb::Demo(demo)) => demo::run(&demo),
+        Some(Verb::Doctor(doctor)) => doctor::run(&doctor),
         Some(Verb::Health(health)) => health::run(&health),
+        Some(Verb::Hosts(verb)) => hosts::run(&verb),
+        Some(Verb::Service(verb)) => service::run(&verb),
         Some(Verb::Door(verb)) => door::run(&verb),
         Some(Verb::Version) => {
             say::out(&format!("onedoor {}\n", env!("CARGO_PKG_VERSION")));

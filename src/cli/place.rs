@@ -60,6 +60,14 @@ fn instance(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Where a program lies that is called by its name alone.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
 /// The control socket's folder.
 pub(super) fn control(explicit: Option<&Path>, state: &Path) -> Place {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::place::ControlArguments;
 use super::serving::{self, Greeting, Joining, Wish};
 use super::{Exit, UpArguments, place, say};
-use crate::app::StartError;
 use crate::app::source::Source;
+use crate::app::{Heed, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
 use crate::control::claim::ClaimProblem;
 use crate::control::leases::Insistence;
@@ -46,16 +46,8 @@ pub(super) fn run(arguments: UpArguments, passed: Passed) -> Exit {
         Err(exit) => return exit,
     };
     let wish = Wish {
-        joining: if no_join {
-            Joining::Refused
-        } else {
-            Joining::Allowed
-        },
-        insistence: if replace {
-            Insistence::Replaces
-        } else {
-            Insistence::Asks
-        },
+        joining: Joining::of(no_join),
+        insistence: serving::insistence(replace),
         ..wish
     };
     on_a_runtime(serving::serve(wish, loaded, pending(), &mut |_server| {}))
@@ -109,6 +101,7 @@ pub(super) fn wish(
     })?;
     Ok(Wish {
         source,
+        heed: Heed::Ours,
         place: control.place(&storage),
         storage,
         joining: Joining::Allowed,

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The longest path of a socket, with its final zero: `sun_path` of the system's `sockaddr_un`.
-pub const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 108 } else { 104 };
+/// The longest path of a socket, with its final zero: `sun_path` of macOS and the BSDs, the shortest there is; Linux has four more.
+pub const SOCKET_PATH_BYTES_MAX: usize = 104;
 const SOCKET: &str = "control.sock";
 const LOCK: &str = "lock";
 /// Under it other doors have their folders, by name.

@@ -64,6 +64,12 @@ impl Capacity {
         self.open.load(Ordering::Acquire)
     }
 
+    /// Whether nobody else is accepted at this moment.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.open() >= self.max.load(Ordering::Relaxed)
+    }
+
     fn permit(self: &Arc<Self>) -> Option<Permit> {
         let max = self.max.load(Ordering::Relaxed);
         let more = |open: usize| (open < max).then_some(open + 1);

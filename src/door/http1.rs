@@ -145,7 +145,7 @@ pub(super) async fn park(
                 Bytes::copy_from_slice(buffer.filled())
             }));
         }
-        if visit.outlook() != Outlook::Stays {
+        if visit.outlook(cx) != Outlook::Stays {
             return Poll::Ready(None);
         }
         deadline.poll_expired(cx).map(|()| None)

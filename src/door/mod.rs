@@ -1,6 +1,7 @@
 //! The listening side: sockets → arrivals → hellos → decisions → TLS → visits.
 
 pub mod accept;
+mod awaited;
 mod frames;
 mod hello;
 mod http1;
@@ -15,6 +16,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use awaited::{AWAITED_MAX, Awaited};
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
 pub use serve::From;
 pub use tls::Policies;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use rustls::sign::CertifiedKey;
@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::accept::Permit;
+use super::awaited::Awaited;
 use super::serve::{self, Arrival, From};
 use super::tls::Policies;
 use crate::certs::plan::Plan;
@@ -24,7 +25,7 @@ use crate::observe::counters::Counters;
 use crate::observe::lines::Lines;
 use crate::observe::taps::Taps;
 use crate::proxy::context::{Context, Held, Stage, Table};
-use crate::routing::SocketSpec;
+use crate::routing::{Socket, SocketSpec};
 
 /// Orders that wait for a worker; an acceptor waits when there are more.
 const ORDERS_MAX: usize = 1024;
@@ -69,6 +70,9 @@ pub struct Options {
     pub access: Option<Arc<AccessLog>>,
     /// Who reads lines besides.
     pub taps: Arc<Taps>,
+    pub awaited: Arc<Awaited>,
+    /// Whether somebody from the network was turned away already, by any worker.
+    pub turned_away: Arc<AtomicBool>,
 }
 
 /// A worker from inside.
@@ -76,7 +80,9 @@ pub struct Options {
 pub(super) struct Worker {
     pub context: Rc<Context>,
     pub policies: Arc<Policies>,
+    awaited: Arc<Awaited>,
     current: RefCell<Held<Current>>,
+    turned_away: Arc<AtomicBool>,
 }
 
 /// Starts the worker with this number. Its thread ends after the order to cut, or when its handle is gone.
@@ -117,6 +123,8 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         policies,
         access,
         taps,
+        awaited,
+        turned_away,
     } = options;
     let wheel = Wheel::new();
     let lines = Lines::new(access.map(|log| log.writer()), taps);
@@ -129,7 +137,9 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
     let worker = Rc::new(Worker {
         context: context.clone(),
         policies,
+        awaited,
         current: RefCell::new(Held::new(current)),
+        turned_away,
     });
     let ticking = context.clone();
     tokio::task::spawn_local(async move {
@@ -223,6 +233,10 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) {
+        self.context.counters.connection_opened();
+        if self.awaited.arrived(peer) {
+            return;
+        }
         match self.arrival(stream, peer, socket, permit) {
             Ok(Some(arrival)) => drop(tokio::task::spawn_local(serve::serve(
                 self.clone(),
@@ -233,6 +247,14 @@ impl Worker {
         }
     }
 
+    /// Once: whoever wants to be reached from the network sees it at the first try, and a scan fills no log.
+    fn tell_of_stranger(&self, peer: SocketAddr, local: SocketAddr) {
+        if !self.turned_away.swap(true, Ordering::Relaxed) {
+            let port = local.port();
+            tracing::warn!(%peer, %local, "closed a connection from the network, and will not tell of more: `listen = [\"localhost:{port}\"]` is for this machine alone, `listen = [{port}]` lets others in");
+        }
+    }
+
     fn arrival(
         &self,
         stream: TcpStream,
@@ -240,7 +262,6 @@ impl Worker {
         socket: SocketSpec,
         permit: Permit,
     ) -> io::Result<Option<Arrival>> {
-        self.context.counters.connection_opened();
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         // A dual-stack socket of a service manager shows IPv4 as mapped addresses; sites are named by plain ones.
@@ -249,10 +270,11 @@ impl Worker {
         let current = self.current();
         let routes = &current.table.routes;
         let socket = routes.narrowest(socket, local.ip());
-        let admits = routes
-            .socket(socket)
-            .is_some_and(|socket| socket.admits(local.ip()));
-        if !admits {
+        let served = routes.socket(socket);
+        if !served.is_some_and(|socket| socket.admits(local.ip())) {
+            if served.is_some_and(Socket::guards) {
+                self.tell_of_stranger(peer, local);
+            }
             return Ok(None);
         }
         let stream = tokio::net::TcpStream::from_std(stream)?;

@@ -14,7 +14,8 @@ use crate::ports::passed::{Passed, PassedSocket};
 use crate::ports::permission::Machine;
 use crate::ports::probe::{self, Reach};
 use crate::ports::problem::{PortProblem, Refusal, Refused};
-use crate::ports::strict::{self, Listener, Next, Reuse, System};
+use crate::ports::strict::{self, Listener, Next, Reuse};
+use crate::system::System;
 
 /// The longest accept queue asked for; the kernel's own limit may be lower.
 pub const BACKLOG_MAX: i32 = 65_535;

@@ -74,27 +74,44 @@ pub fn find(address: SocketAddr) -> Holder {
     }
 }
 
-/// Whether a process that we may see listens on `address`.
+/// A process but `own` that listens where a connection to `address` may go, as far as we may see.
+#[must_use]
+pub fn stranger(address: SocketAddr, own: u32) -> Option<Process> {
+    let found = all_visible(address)
+        .filter(|one| one.process.pid != own)
+        .min_by_key(|one| (one.socket != address, one.process.pid))?;
+    let Listener { process, .. } = found;
+    Some(process::look_at(process.pid, process.name))
+}
+
+/// Whether anybody that we may know of listens on `address`.
 #[must_use]
 pub fn listens(address: SocketAddr) -> bool {
-    visible(address).is_some()
+    let listed = || table::rows().is_some_and(|rows| listening(&rows, address).is_some());
+    visible(address).is_some() || listed()
 }
 
 /// Of several, the one with the address itself, then the oldest process number.
 fn visible(address: SocketAddr) -> Option<Listener> {
+    all_visible(address).min_by_key(|one| (one.socket != address, one.process.pid))
+}
+
+fn all_visible(address: SocketAddr) -> impl Iterator<Item = Listener> {
     let all = listeners::get_all().unwrap_or_default();
     all.into_iter()
         .filter(|one| one.protocol == Protocol::TCP && one.state == SocketState::Listen)
-        .filter(|one| strict::overlaps(one.socket, address))
-        .min_by_key(|one| (one.socket != address, one.process.pid))
+        .filter(move |one| strict::overlaps(one.socket, address))
 }
 
 fn unseen(rows: &[Row], address: SocketAddr) -> Holder {
-    let here = |row: &&Row| strict::overlaps(row.local, address);
-    let listening = |row: &&Row| row.state == State::Listening;
-    if let Some(row) = rows.iter().filter(here).find(listening) {
-        return Holder::Unseen(Some(process::account(row.uid)));
+    if let Some(row) = listening(rows, address) {
+        let named = row.pid.and_then(|pid| Some((pid, process::name_of(pid)?)));
+        return match named {
+            Some((pid, name)) => Holder::Process(Box::new(process::look_at(pid, name))),
+            None => Holder::Unseen(Some(process::account(row.uid))),
+        };
     }
+    let here = |row: &&Row| strict::overlaps(row.local, address);
     let remains = rows
         .iter()
         .filter(here)
@@ -111,6 +128,13 @@ fn unseen(rows: &[Row], address: SocketAddr) -> Holder {
     })
 }
 
+/// Of several, the one with the address itself: it is the one that connections come to.
+fn listening(rows: &[Row], address: SocketAddr) -> Option<&Row> {
+    rows.iter()
+        .filter(|row| row.state == State::Listening && strict::overlaps(row.local, address))
+        .min_by_key(|row| row.local != address)
+}
+
 fn connects(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&strict::reachable_at(address), CONNECT_WAIT).is_ok()
 }
@@ -121,6 +145,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::system::System;
 
     #[test]
     fn this_process_is_found_with_all_that_is_known_of_it() {
@@ -129,7 +154,7 @@ mod tests {
             panic!("this process may see itself");
         };
         assert_eq!(process.pid, std::process::id());
-        if cfg!(target_os = "linux") {
+        if System::HERE != System::OtherUnix {
             assert_eq!(process.directory, Fact::Known(env::current_dir().unwrap()));
             let Fact::Known(command) = &process.command else {
                 panic!("{process:?}");
@@ -150,6 +175,26 @@ mod tests {
             panic!("{holder:?}");
         };
         assert_eq!(user.uid, 0);
+    }
+
+    #[test]
+    fn the_list_names_a_process_that_is_not_visible() {
+        let row = Row {
+            pid: Some(std::process::id()),
+            ..row("0.0.0.0:443", State::Listening, 0)
+        };
+        let Holder::Process(process) = unseen(&[row], at("127.0.0.1:443")) else {
+            panic!("this process has a name");
+        };
+        assert_eq!(process.pid, std::process::id());
+        let gone = Row {
+            pid: Some(u32::MAX),
+            ..row
+        };
+        assert!(matches!(
+            unseen(&[gone], at("127.0.0.1:443")),
+            Holder::Unseen(Some(_))
+        ));
     }
 
     #[test]
@@ -175,6 +220,11 @@ mod tests {
 
     fn row(local: &str, state: State, uid: u32) -> Row {
         let local = at(local);
-        Row { local, state, uid }
+        Row {
+            local,
+            state,
+            uid,
+            pid: None,
+        }
     }
 }

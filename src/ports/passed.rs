@@ -1,4 +1,5 @@
-//! Listening sockets that a service manager opened for us: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES` of systemd's protocol.
+//! Listening sockets that a service manager opened for us: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES` of systemd's protocol, and
+//! those of launchd.
 //! They are taken for the addresses that ask for them; the manager keeps its own copy, so a restart loses no connection.
 
 use std::env;
@@ -10,6 +11,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 
 use crate::ports::bind::{Bound, Origin};
+use crate::ports::launchd;
 
 /// More sockets than this are not looked at.
 pub const PASSED_MAX: usize = 256;
@@ -80,6 +82,16 @@ impl Passed {
             match listener.and_then(|listener| Passing::new(listener, name.clone()).ok()) {
                 Some(passing) => passed.listeners.push(passing),
                 None => passed.useless.push(PassedSocket {
+                    name,
+                    address: None,
+                }),
+            }
+        }
+        for listener in launchd::listeners() {
+            let name = Some(launchd::SOCKETS.to_owned());
+            match Passing::new(listener, name.clone()) {
+                Ok(passing) => passed.listeners.push(passing),
+                Err(_no_socket) => passed.useless.push(PassedSocket {
                     name,
                     address: None,
                 }),

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::ports::entry::{self, Entry, Key};
-use crate::ports::strict::System;
 use crate::ports::ways::{WAYS_MAX, Way, another_port, unreserved, way};
+use crate::system::System;
 
 /// Ports below this are reserved where the system does not say otherwise.
 pub const RESERVED_BELOW: u16 = 1024;

@@ -7,9 +7,9 @@ use crate::ports::holder::{Fact, Holder, Process};
 use crate::ports::passed::PassedSocket;
 use crate::ports::permission::{self, Machine};
 use crate::ports::problem::{Kind, Refusal, Refused};
-use crate::ports::strict::System;
 use crate::ports::ways::{self, WAYS_MAX, Way};
 use crate::ports::wording::{ago, shortened, shown};
+use crate::system::System;
 
 /// Appends what there is to say about one port; all of `refused` are of this kind and port.
 pub(super) fn write(

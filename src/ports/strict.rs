@@ -2,24 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The systems whose rules for sharing an address differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
-    Linux,
-    Darwin,
-    OtherUnix,
-}
-
-impl System {
-    /// The one this program runs on.
-    pub const HERE: Self = if cfg!(target_os = "linux") {
-        Self::Linux
-    } else if cfg!(target_vendor = "apple") {
-        Self::Darwin
-    } else {
-        Self::OtherUnix
-    };
-}
+use crate::system::System;
 
 /// The socket option of one attempt; `SO_REUSEPORT` is deliberately absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

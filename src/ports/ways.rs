@@ -3,7 +3,7 @@
 use crate::ports::entry::{self, Entry};
 use crate::ports::holder::{Fact, Holder, Process, Remains, User};
 use crate::ports::permission::Machine;
-use crate::ports::strict::System;
+use crate::system::System;
 
 /// More ways out than this only confuse.
 pub const WAYS_MAX: usize = 3;

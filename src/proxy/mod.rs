@@ -7,6 +7,7 @@ pub mod context;
 pub mod exchange;
 pub mod forward;
 pub mod headers;
+mod local_network;
 pub mod passage;
 pub mod path;
 pub mod record;

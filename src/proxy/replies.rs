@@ -5,9 +5,11 @@ use std::io;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
 use super::context::{Held, Table};
+use super::local_network;
 use super::reply::{Audience, Reply, Words};
 use super::visit::Visit;
 use crate::config::target::Target;
+use crate::system::System;
 use crate::upstream::{BodyError, UpstreamError};
 
 /// Site names that a lost local client is told.
@@ -127,7 +129,8 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
     let cause = std::error::Error::source(error)
         .map(|cause| format!(": {cause}"))
         .unwrap_or_default();
-    Reply::new(status, code, format!("{target}: {error}{cause}"))
+    let hint = local_network::hint(System::HERE, error, target);
+    Reply::new(status, code, format!("{target}: {error}{cause}{hint}"))
 }
 
 /// The head did not come in time.

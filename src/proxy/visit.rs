@@ -1,6 +1,6 @@
 //! A connection being served: who is there, through which name, and for which site.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +17,9 @@ use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::routing::{Asked, Decision, Kind, Site, SocketSpec};
 use crate::upstream::Upgraded;
+
+/// How long a drain waits for the first request of a connection that was let in.
+pub const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 
 /// What never changes while a connection lasts.
 #[derive(Debug)]
@@ -54,6 +57,9 @@ pub struct Visit {
     pub phase: Cell<Phase>,
     home: RefCell<Option<Home>>,
     exchanges: Cell<u32>,
+    has_asked: Cell<bool>,
+    /// How long a drain waits for the first request.
+    youth: OnceCell<Box<Deadline>>,
     /// Set by an exchange whose answer changes protocols (HTTP/1.1).
     upgraded: RefCell<Option<Tunnel>>,
 }
@@ -115,6 +121,8 @@ impl Visit {
             phase: Cell::new(Phase::Quiet),
             home: RefCell::new(home),
             exchanges: Cell::new(0),
+            has_asked: Cell::new(false),
+            youth: OnceCell::new(),
             upgraded: RefCell::new(None),
         }
     }
@@ -142,6 +150,7 @@ impl Visit {
     }
 
     pub(super) fn began(&self) {
+        self.has_asked.set(true);
         self.exchanges.set(self.exchanges.get() + 1);
         self.phase.set(Phase::Busy);
     }
@@ -206,14 +215,26 @@ impl Visit {
         }
     }
 
-    /// Looked at by the driver whenever it is woken.
+    /// Looked at by the driver whenever it is woken; the task is woken again when it may have changed.
     #[must_use]
-    pub fn outlook(&self) -> Outlook {
+    pub fn outlook(&self, cx: &Context<'_>) -> Outlook {
         match self.context.stage.get() {
             Stage::Cut => Outlook::Ends,
+            Stage::Draining if self.is_about_to_ask(cx) => Outlook::Stays,
             Stage::Draining => Outlook::Finishes,
             Stage::Serving => self.outlook_in(&self.context.table()),
         }
+    }
+
+    /// Whoever was let in is heard once: a client that connected a moment before the drain has its first request on the way.
+    fn is_about_to_ask(&self, cx: &Context<'_>) -> bool {
+        if self.has_asked.get() {
+            return false;
+        }
+        let youth = self
+            .youth
+            .get_or_init(|| Box::new(self.context.wheel.deadline_in(FIRST_REQUEST_TIME)));
+        youth.poll_expired(cx).is_pending()
     }
 
     fn outlook_in(&self, table: &Table) -> Outlook {
@@ -260,7 +281,7 @@ impl Leave {
     /// The next step; the task is woken when it changes.
     pub fn poll(&mut self, cx: &Context<'_>, visit: &Visit) -> Step {
         let expired = self.deadline.poll_expired(cx).is_ready();
-        match visit.outlook() {
+        match visit.outlook(cx) {
             Outlook::Ends => Step::End,
             Outlook::Finishes if !self.told => {
                 self.told = true;

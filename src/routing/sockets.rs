@@ -11,6 +11,7 @@ use super::{Entry, NameTable, Site};
 use crate::config::Config;
 use crate::config::listen::{Listen, ListenHost};
 use crate::config::site::Service;
+use crate::system::System;
 
 /// What is spoken on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +27,16 @@ pub enum Loopback {
     Direct,
     /// On the wildcard, where arrivals at other addresses are dropped: macOS lets an unprivileged process bind low ports on the wildcard only.
     Guarded,
+}
+
+impl Loopback {
+    #[must_use]
+    pub const fn on(system: System) -> Self {
+        match system {
+            System::Darwin => Self::Guarded,
+            System::Linux | System::OtherUnix => Self::Direct,
+        }
+    }
 }
 
 /// A socket as it is asked for.
@@ -64,6 +75,13 @@ impl Socket {
             .find_map(|names| names.exact(name))
             .or_else(|| layers().find_map(|names| names.wildcard(name)))
             .or_else(|| layers().find_map(|names| names.catch_all()))
+    }
+
+    /// Whether this machine alone is served, by a socket that the network reaches too.
+    #[must_use]
+    pub fn guards(&self) -> bool {
+        let local = |layer: &Layer| layer.only.is_some_and(|only| only.is_loopback());
+        self.spec.address.ip().is_unspecified() && self.layers.iter().all(local)
     }
 
     /// Whether anybody is served at the local address of an arrival.
@@ -243,4 +261,86 @@ pub(super) fn covers(wide: SocketSpec, narrow: SocketSpec) -> bool {
         && wide_at.is_ipv4() == narrow_at.is_ipv4()
         && wide_at.ip().is_unspecified()
         && !narrow_at.ip().is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::read;
+    use crate::routing::Routes;
+
+    const ALONE: &str = r#"
+        listen = ["localhost:443"]
+        http = false
+        [sites]
+        "a.test" = "3000"
+    "#;
+
+    #[test]
+    fn localhost_is_bound_on_the_wildcard_where_low_ports_are_free_there_only() {
+        #[track_caller]
+        fn check(system: System, expected: [&str; 2]) {
+            let config = read(Path::new("proxy.toml"), ALONE).unwrap().config;
+            let addresses: Vec<String> = sockets_of(&config, Loopback::on(system))
+                .iter()
+                .map(|spec| spec.address.to_string())
+                .collect();
+            assert_eq!(addresses, expected);
+        }
+        check(System::Darwin, ["0.0.0.0:443", "[::]:443"]);
+        check(System::Linux, ["127.0.0.1:443", "[::1]:443"]);
+        check(System::OtherUnix, ["127.0.0.1:443", "[::1]:443"]);
+    }
+
+    #[test]
+    fn a_guarded_wildcard_serves_this_machine_alone() {
+        let routes = routes(ALONE, Loopback::Guarded);
+        for socket in routes.sockets() {
+            assert!(socket.guards());
+            let local: IpAddr = match socket.spec.address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            };
+            assert!(socket.admits(local));
+            assert!(socket.find(local, "a.test").is_some());
+        }
+        let network: IpAddr = [192, 0, 2, 1].into();
+        assert!(routes.sockets().iter().all(|one| !one.admits(network)));
+    }
+
+    #[test]
+    fn a_wildcard_that_one_site_wants_open_guards_only_the_others() {
+        let routes = routes(
+            r#"
+            http = false
+            [sites]
+            "own.test" = { to = "3000", listen = ["localhost:443"] }
+            "all.test" = { to = "3001", listen = [443] }
+            "#,
+            Loopback::Guarded,
+        );
+        let socket = &routes.sockets()[0];
+        let network: IpAddr = [192, 0, 2, 1].into();
+        assert!(!socket.guards());
+        assert!(socket.find(network, "all.test").is_some());
+        assert!(socket.find(network, "own.test").is_none());
+        assert!(
+            socket
+                .find(Ipv4Addr::LOCALHOST.into(), "own.test")
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn an_address_of_its_own_is_no_guard() {
+        let routes = routes(ALONE, Loopback::Direct);
+        assert!(routes.sockets().iter().all(|socket| !socket.guards()));
+    }
+
+    fn routes(text: &str, loopback: Loopback) -> Routes {
+        let loaded = read(Path::new("proxy.toml"), text).unwrap();
+        Routes::compile(&loaded.config, 1, loopback, &|port| port)
+    }
 }

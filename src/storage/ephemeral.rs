@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::filesystem;
+use super::filesystem::{self, FileSystem};
 
 const OVERLAYFS: u32 = 0x794c_7630;
 const TMPFS: u32 = 0x0102_1994;
@@ -36,14 +36,15 @@ impl Ephemeral {
 /// What `folder` is, or will be once it is created.
 #[must_use]
 pub fn kind(folder: &Path) -> Ephemeral {
-    filesystem::magic(folder).map_or(Ephemeral::Unknown, of)
+    filesystem::under(folder).map_or(Ephemeral::Unknown, |found| of(&found))
 }
 
-fn of(magic: u32) -> Ephemeral {
-    match magic {
-        OVERLAYFS => Ephemeral::Overlay,
-        TMPFS | RAMFS => Ephemeral::Tmpfs,
-        _ => Ephemeral::Kept,
+fn of(found: &FileSystem) -> Ephemeral {
+    match found {
+        FileSystem::Numbered(OVERLAYFS) => Ephemeral::Overlay,
+        FileSystem::Numbered(TMPFS | RAMFS) => Ephemeral::Tmpfs,
+        FileSystem::Named(name) if name == "tmpfs" => Ephemeral::Tmpfs,
+        FileSystem::Numbered(_) | FileSystem::Named(_) => Ephemeral::Kept,
     }
 }
 
@@ -62,19 +63,25 @@ impl fmt::Display for Ephemeral {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::System;
 
     const EXT4: u32 = 0xef53;
 
     #[test]
-    fn a_file_system_is_told_by_its_number() {
-        for (magic, expected) in [
-            (OVERLAYFS, Ephemeral::Overlay),
-            (TMPFS, Ephemeral::Tmpfs),
-            (RAMFS, Ephemeral::Tmpfs),
-            (EXT4, Ephemeral::Kept),
-            (0, Ephemeral::Kept),
+    fn a_file_system_is_told_by_its_number_or_name() {
+        let number = FileSystem::Numbered;
+        let name = |name: &str| FileSystem::Named(name.to_owned());
+        for (found, expected) in [
+            (number(OVERLAYFS), Ephemeral::Overlay),
+            (number(TMPFS), Ephemeral::Tmpfs),
+            (number(RAMFS), Ephemeral::Tmpfs),
+            (number(EXT4), Ephemeral::Kept),
+            (number(0), Ephemeral::Kept),
+            (name("apfs"), Ephemeral::Kept),
+            (name("tmpfs"), Ephemeral::Tmpfs),
+            (name(""), Ephemeral::Kept),
         ] {
-            assert_eq!(of(magic), expected, "{magic:x}");
+            assert_eq!(of(&found), expected, "{found:?}");
         }
     }
 
@@ -87,7 +94,11 @@ mod tests {
 
     #[test]
     fn the_system_is_asked_about_a_folder_that_is_not_there_yet() {
-        // Processes are files in memory on every Linux.
-        assert_eq!(kind(Path::new("/dev/shm/onedoor/certs")), Ephemeral::Tmpfs);
+        // Shared memory is files in memory on every Linux; macOS has no file system in memory unless somebody mounts one.
+        let (folder, expected) = match System::HERE {
+            System::Linux => ("/dev/shm/onedoor/certs", Ephemeral::Tmpfs),
+            System::Darwin | System::OtherUnix => ("/onedoor/certs", Ephemeral::Kept),
+        };
+        assert_eq!(kind(Path::new(folder)), expected);
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::system::System;
+
 /// What the choice depends on. An empty path counts as absent.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -15,13 +17,6 @@ pub struct Facts {
     /// `$XDG_DATA_HOME`; a relative one is ignored, as the specification of it demands.
     pub xdg_data_home: Option<PathBuf>,
     pub home: Option<PathBuf>,
-}
-
-/// The systems that differ in where a user's own files belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
-    Macos,
-    Other,
 }
 
 /// Neither root, nor a mount, nor a home: no folder can be guessed.
@@ -44,8 +39,8 @@ pub fn choose(facts: &Facts) -> Result<PathBuf, NoPlace> {
     }
     let home = named(facts.home.as_ref());
     let parent = match facts.system {
-        System::Macos => home.map(|home| home.join("Library/Application Support")),
-        System::Other => named(facts.xdg_data_home.as_ref())
+        System::Darwin => home.map(|home| home.join("Library/Application Support")),
+        System::Linux | System::OtherUnix => named(facts.xdg_data_home.as_ref())
             .filter(|path| path.is_absolute())
             .cloned()
             .or_else(|| home.map(|home| home.join(".local/share"))),
@@ -74,7 +69,7 @@ mod tests {
             configured: None,
             data_is_mount: false,
             is_root: false,
-            system: System::Other,
+            system: System::Linux,
             xdg_data_home: None,
             home: Some("/home/ada".into()),
         }
@@ -102,7 +97,7 @@ mod tests {
     #[test]
     fn a_mac_user_has_the_folder_of_the_system() {
         let facts = Facts {
-            system: System::Macos,
+            system: System::Darwin,
             xdg_data_home: Some("/ignored".into()),
             home: Some("/Users/ada".into()),
             ..user()

@@ -5,8 +5,6 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-
 use crate::support::PATIENCE;
 use crate::support::backend::{Backend, ok, read_request};
 use crate::support::client::curl;
@@ -301,6 +299,14 @@ fn a_client_that_leaves_cancels_the_exchange_within_100_ms() {
     }
 }
 
+/// The answer and the end leave in one packet, where the system can be asked for that.
+fn cork(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_cork(true).unwrap();
+    #[cfg(not(target_os = "linux"))]
+    stream.set_nodelay(false).unwrap();
+}
+
 /// Serves one request a connection and closes it right behind the answer, without saying so.
 fn closing_after_each() -> (Backend, Arc<Mutex<u32>>) {
     let served: Arc<Mutex<u32>> = Arc::default();
@@ -314,8 +320,7 @@ fn closing_after_each() -> (Backend, Arc<Mutex<u32>>) {
                 "full"
             };
             *count.lock().unwrap() += 1;
-            // The answer and the end leave in one packet.
-            SockRef::from(&stream).set_tcp_cork(true).unwrap();
+            cork(&stream);
             (&stream).write_all(&ok(body)).unwrap();
             drop(stream.shutdown(Shutdown::Both));
         }

@@ -3,7 +3,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::app::prepare::prepare;
+use crate::app::prepare::{prepare, sorted};
 use crate::app::start::{LOOPBACK, assemble, wall_clock};
 use crate::certs::resolver::Resolver;
 use crate::config::{Loaded, read};
@@ -12,7 +12,7 @@ use crate::storage::files::Storage;
 
 /// A configuration in service, without sockets.
 struct Door {
-    loaded: Loaded,
+    loaded: Arc<Loaded>,
     current: Arc<Current>,
     _storage: TempDir,
 }
@@ -27,7 +27,7 @@ impl Door {
         let resolver = Resolver::new(Storage::at(storage.path().join("storage")));
         let mut loaded = read(Path::new("proxy.toml"), text).unwrap();
         edit(&mut loaded);
-        let prepared = prepare(loaded, &resolver, wall_clock()).unwrap();
+        let prepared = prepare(sorted(loaded), &resolver, wall_clock()).unwrap();
         let (loaded, current) = assemble(prepared, &resolver, 1, &|port| port);
         Self {
             loaded,

@@ -14,6 +14,7 @@ pub mod name;
 pub mod options;
 pub mod order;
 mod profile;
+pub mod reach;
 pub mod request;
 pub mod seams;
 mod session;

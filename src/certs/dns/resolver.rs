@@ -7,6 +7,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::error::{DnsError, QueryFault};
 use super::exchange::{Recursion, ask};
+use crate::hostname::HostName;
 
 const CONFIGURATION: &str = "/etc/resolv.conf";
 /// What the system's own resolver asks at most.
@@ -94,7 +95,19 @@ impl Resolver {
         Ok(addresses)
     }
 
-    async fn servers(&self) -> Vec<SocketAddr> {
+    /// The addresses of a host, as this resolver finds them; none if it has none.
+    ///
+    /// # Errors
+    /// When no server answers.
+    pub async fn addresses_of(&self, host: &HostName) -> Result<Vec<IpAddr>, DnsError> {
+        let Ok(name) = Name::from_ascii(format!("{host}.")) else {
+            return Ok(Vec::new());
+        };
+        self.addresses(&name).await
+    }
+
+    /// Who is asked, in this order.
+    pub async fn servers(&self) -> Vec<SocketAddr> {
         match self.source {
             Source::At(server) => vec![server],
             Source::System => {

@@ -2,6 +2,7 @@
 
 mod check;
 mod connect;
+pub(super) mod digest;
 mod entry;
 mod judge;
 pub(super) mod known;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::upstreams::Upstreams;
 use super::{ECHO, HELLO, TICKS};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Setup, StartError};
+use crate::app::{App, Beginning, Heed, Setup, StartError};
 use crate::cli::scratch::Scratch;
 use crate::cli::{Exit, say, serving, up};
 use crate::control::claim::Claim;
@@ -98,6 +98,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         .map_err(StartError::Control)?;
     App::start(Setup {
         source,
+        heed: Heed::Ours,
         doorway: None,
         loaded,
         storage: scratch.storage(),

@@ -100,6 +100,9 @@ pub struct Accepted {
     pub revision: u64,
     /// The guest's sites as `up` prints them.
     pub table: String,
+    /// Where its exact names are reached.
+    #[serde(default)]
+    pub urls: Vec<String>,
     /// What a person should know: names taken over, settings of the holder that differ.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time;
 
+use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
 use crate::control::claim::Claim;
 use crate::control::command::{COMMANDS_MAX, Command, Line};
@@ -152,6 +153,10 @@ fn welcome(lease: u32) -> Welcome {
         token: format!("token-{lease}"),
         accepted: accepted(7),
         storage: "/storage".into(),
+        doorway: Doorway {
+            listen: Vec::new(),
+            http: Vec::new(),
+        },
         local_ca: None,
     }
 }
@@ -160,6 +165,7 @@ fn accepted(revision: u64) -> Accepted {
     Accepted {
         revision,
         table: "a.test\n".to_owned(),
+        urls: Vec::new(),
         notes: Vec::new(),
         listeners: Vec::new(),
     }

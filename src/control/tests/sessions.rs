@@ -205,6 +205,7 @@ async fn offered(holder: &mut Holder) -> (oneshot::Sender<Result<Accepted, Refus
 async fn inherit(line: &Line, descriptors: Vec<OwnedFd>) {
     let estate = Estate {
         revision: 7,
+        doorway: None,
         next_lease: 4,
         storage: "/storage".into(),
         listeners: Vec::new(),

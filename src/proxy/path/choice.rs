@@ -69,7 +69,7 @@ impl<'a> Chosen<'a> {
 /// As [`choose`].
 pub fn choose_of<'a>(http: &'a Http, path: &str) -> Result<Option<Chosen<'a>>, Refusal> {
     let chosen = choose(&http.paths, path)?.map(Chosen::Path);
-    Ok(chosen.or(http.root.as_ref().map(Chosen::Root)))
+    Ok(chosen.or_else(|| http.root.as_ref().map(Chosen::Root)))
 }
 
 /// Whether a path lies under a prefix, on a segment boundary. Both in the same spelling.

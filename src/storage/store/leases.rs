@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::folder::Root;
 use super::generations::{Generations, LASTS_MAX, Record, State, Succession};
 use super::{Claim, Hold, Key, Pending, StoreError, Version, lock};
-use crate::storage::filesystem;
+use crate::storage::filesystem::{self, FileSystem};
 
 /// How many leases of others are watched; the one watched longest is forgotten, which only delays its taking.
 const WATCHED_MAX: usize = 1 << 16;
@@ -32,10 +32,11 @@ pub(super) enum Sharing {
 
 /// Decided by the file system that holds `folder`.
 pub(super) fn sharing_of(folder: &Path) -> Sharing {
-    filesystem::magic(folder).map_or(Sharing::Local, sharing)
+    filesystem::under(folder).map_or(Sharing::Local, |found| sharing(&found))
 }
 
-fn sharing(magic: u32) -> Sharing {
+/// Names are those of macOS, where whoever wrote the file system chose one: what is not known to be a disk counts as a network.
+fn sharing(found: &FileSystem) -> Sharing {
     const AFS: u32 = 0x5346_414f;
     const CEPH: u32 = 0x00c3_6400;
     const CIFS: u32 = 0xff53_4d42;
@@ -45,9 +46,13 @@ fn sharing(magic: u32) -> Sharing {
     const PLAN_9: u32 = 0x0102_1997;
     const SMB: u32 = 0x517b;
     const SMB_2: u32 = 0xfe53_4d42;
-    match magic {
-        AFS | CEPH | CIFS | FUSE | LUSTRE | NFS | PLAN_9 | SMB | SMB_2 => Sharing::Network,
-        _ => Sharing::Local,
+    const DISKS: [&str; 6] = ["apfs", "exfat", "hfs", "msdos", "tmpfs", "ufs"];
+    match found {
+        FileSystem::Numbered(AFS | CEPH | CIFS | FUSE | LUSTRE | NFS | PLAN_9 | SMB | SMB_2) => {
+            Sharing::Network
+        }
+        FileSystem::Named(name) if !DISKS.contains(&name.as_str()) => Sharing::Network,
+        FileSystem::Numbered(_) | FileSystem::Named(_) => Sharing::Local,
     }
 }
 
@@ -298,7 +303,21 @@ mod tests {
             (0x5846_5342, Sharing::Local),
             (0x794c_7630, Sharing::Local),
         ] {
-            assert_eq!(sharing(magic), expected, "{magic:x}");
+            assert_eq!(sharing(&FileSystem::Numbered(magic)), expected, "{magic:x}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_system_is_shared_unless_it_is_known_to_be_a_disk() {
+        for (name, expected) in [
+            ("apfs", Sharing::Local),
+            ("hfs", Sharing::Local),
+            ("nfs", Sharing::Network),
+            ("smbfs", Sharing::Network),
+            ("macfuse", Sharing::Network),
+        ] {
+            let found = FileSystem::Named(name.to_owned());
+            assert_eq!(sharing(&found), expected, "{name}");
         }
     }
 

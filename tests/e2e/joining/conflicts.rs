@@ -18,7 +18,12 @@ fn a_name_that_somebody_has_is_refused_with_who_has_it() {
     let home = first.home().beside(&follower("two.test", &two));
     let (code, err) = refused(&home, &["up"]);
     assert_eq!(code, 3, "{err}");
-    for word in ["two.test", &format!("pid {}", second.pid()), "--replace", &second.home().path().display().to_string()] {
+    for word in [
+        "two.test",
+        &format!("pid {}", second.pid()),
+        "--replace",
+        &second.home().path().display().to_string(),
+    ] {
         assert!(err.contains(word), "{word}: {err}");
     }
     assert_eq!(ask(first.tls(), &roots(&first), "two.test").unwrap(), "one");
@@ -36,7 +41,9 @@ fn the_same_target_is_shared_until_the_last_one_ends() {
     assert_eq!(ask(address, &roots, "two.test").unwrap(), "shared");
     third.signal(Signal::TERM);
     third.ended();
-    eventually("the end of the site", || ask(address, &roots, "two.test").err());
+    eventually("the end of the site", || {
+        ask(address, &roots, "two.test").err()
+    });
 }
 
 #[test]
@@ -52,7 +59,9 @@ fn the_same_command_in_the_same_folder_takes_over() {
     let mut again = command.arg("up").spawn().unwrap();
     assert!(second.ended().success(), "{}", second.said());
     let (address, roots) = (first.tls(), roots(&first));
-    eventually("the new target", || (ask(address, &roots, "two.test").ok()? == "two").then_some(()));
+    eventually("the new target", || {
+        (ask(address, &roots, "two.test").ok()? == "two").then_some(())
+    });
     again.kill().unwrap();
     again.wait().unwrap();
 }
@@ -63,25 +72,39 @@ fn a_replacer_gives_the_name_back() {
     let first = Door::up(&site("one.test", &one));
     let second = join(&first, &follower("two.test", &one));
     let (address, roots) = (first.tls(), roots(&first));
-    let home = first.home().beside(&(follower("two.test", &two) + &format!("\"one.test\" = \"{}\"\n", two.address)));
+    let home = first
+        .home()
+        .beside(&(follower("two.test", &two) + &format!("\"one.test\" = \"{}\"\n", two.address)));
     let mut third = Door::up_in(home, &["up", "--replace"]);
     assert_eq!(ask(address, &roots, "two.test").unwrap(), "two");
     assert_eq!(ask(address, &roots, "one.test").unwrap(), "two");
-    eventually("word to the displaced", || second.said().contains("--replace").then_some(()));
+    eventually("word to the displaced", || {
+        second.said().contains("--replace").then_some(())
+    });
     third.signal(Signal::TERM);
     third.ended();
-    eventually("the old target", || (ask(address, &roots, "two.test").ok()? == "one").then_some(()));
-    eventually("the own target", || (ask(address, &roots, "one.test").ok()? == "one").then_some(()));
+    eventually("the old target", || {
+        (ask(address, &roots, "two.test").ok()? == "one").then_some(())
+    });
+    eventually("the own target", || {
+        (ask(address, &roots, "one.test").ok()? == "one").then_some(())
+    });
 }
 
 #[test]
 fn other_paths_of_a_host_are_no_conflict() {
     let (one, two) = (Backend::saying("one"), Backend::saying("two"));
     let first = Door::up(&site("one.test", &one));
-    let config = format!("[sites.\"one.test\"]\npaths = {{ \"/api\" = \"{}\" }}\n", two.address);
+    let config = format!(
+        "[sites.\"one.test\"]\npaths = {{ \"/api\" = \"{}\" }}\n",
+        two.address
+    );
     let mut second = join(&first, &config);
     assert_eq!(crate::support::client::get(&first, "one.test", "/"), "one");
-    assert_eq!(crate::support::client::get(&first, "one.test", "/api/x"), "two");
+    assert_eq!(
+        crate::support::client::get(&first, "one.test", "/api/x"),
+        "two"
+    );
     second.signal(Signal::TERM);
     second.ended();
     eventually("the end of the path", || {

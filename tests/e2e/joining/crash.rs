@@ -15,9 +15,11 @@ fn after_a_kill_the_guests_serve_again_within_a_second() {
     let backend = Backend::saying("here");
     // A port that everybody names: nobody is left who could pass a socket on.
     let port = crate::support::free_port();
-    let named = |name: &str| site(name, &backend).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let named =
+        |name: &str| site(name, &backend).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let mut first = Door::up(&named("one.test"));
-    let guests = ["two.test", "three.test", "four.test"].map(|name| (name, join(&first, &named(name))));
+    let guests =
+        ["two.test", "three.test", "four.test"].map(|name| (name, join(&first, &named(name))));
     let (address, roots) = (first.tls(), roots(&first));
     first.signal(Signal::KILL);
     let _killed = first.ended();
@@ -43,7 +45,9 @@ fn a_guest_that_dies_is_missed_within_its_grace() {
     let again = Door::up_in(home, &["up"]);
     assert_eq!(ask(address, &roots, "two.test").unwrap(), "here");
     drop(again);
-    eventually("the end of the grace", || ask(address, &roots, "two.test").err());
+    eventually("the end of the grace", || {
+        ask(address, &roots, "two.test").err()
+    });
     assert_eq!(ask(address, &roots, "one.test").unwrap(), "here");
 }
 
@@ -53,5 +57,8 @@ fn a_socket_that_a_dead_holder_left_is_no_obstacle() {
     let home = Door::up(&site("one.test", &backend)).kill();
     assert!(home.control().join("control.sock").exists());
     let again = Door::up_in(home, &["up"]);
-    assert_eq!(ask(again.tls(), &roots(&again), "one.test").unwrap(), "here");
+    assert_eq!(
+        ask(again.tls(), &roots(&again), "one.test").unwrap(),
+        "here"
+    );
 }

@@ -71,7 +71,10 @@ struct Loop {
 
 impl Loop {
     fn begin(address: SocketAddr, roots: &Arc<RootCertStore>, name: &'static str) -> Self {
-        let (done, tried) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (done, tried) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let failures: Arc<Mutex<Vec<String>>> = Arc::default();
         let (stop, count, failed, roots) =
             (done.clone(), tried.clone(), failures.clone(), roots.clone());

@@ -12,7 +12,9 @@ fn a_change_of_the_guests_file_is_one_revision() {
     let first = Door::up(&site("one.test", &one));
     let second = join(&first, &follower("two.test", &two));
     let before = first.revision();
-    second.home().write("proxy.toml", &follower("three.test", &two));
+    second
+        .home()
+        .write("proxy.toml", &follower("three.test", &two));
     eventually("the new site", || {
         (curl(&first, "three.test", "/", &["--fail"]).0 == 0).then_some(())
     });
@@ -27,12 +29,20 @@ fn a_bad_change_of_the_guests_file_changes_nothing() {
     let first = Door::up(&site("one.test", &one));
     let second = join(&first, &follower("two.test", &two));
     let before = first.revision();
-    second.home().write("proxy.toml", "[sites]\n\"two.test\" = { too = 3000 }\n");
+    second
+        .home()
+        .write("proxy.toml", "[sites]\n\"two.test\" = { too = 3000 }\n");
     eventually("the problem", || {
-        second.home().read("err").contains("configuration refused").then_some(())
+        second
+            .home()
+            .read("err")
+            .contains("configuration refused")
+            .then_some(())
     });
     assert_eq!(get(&first, "two.test", "/"), "two");
-    second.home().write("proxy.toml", &follower("one.test", &two));
+    second
+        .home()
+        .write("proxy.toml", &follower("one.test", &two));
     eventually("the conflict", || {
         second.home().read("err").contains("one.test").then_some(())
     });

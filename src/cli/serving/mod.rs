@@ -1,6 +1,8 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
-use std::path::PathBuf;
+mod wish;
+
+use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
@@ -10,17 +12,18 @@ use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Ending, Setup, StartError, attend, wall_clock};
+use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::control::session::guest::{self as session, NotJoined, Session};
+use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
+pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
 const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
@@ -29,55 +32,19 @@ const JOIN_TIME: Duration = Duration::from_secs(30);
 /// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
 const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
 
-/// Whether another process may serve our sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Joining {
-    Allowed,
-    /// `--no-join`
-    Refused,
-}
-
-/// What is to be served.
-#[derive(Debug)]
-pub(super) struct Wish {
-    pub(super) source: Source,
-    pub(super) place: Place,
-    pub(super) storage: PathBuf,
-    pub(super) joining: Joining,
-    pub(super) insistence: Insistence,
-    pub(super) passed: Passed,
-    /// What is said once the sites are served, by us or by somebody else.
-    pub(super) greeting: Greeting,
-}
-
-/// What a person sees once the sites are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Greeting {
-    /// The table of sites.
-    Table,
-    /// Whoever asked says it.
-    Silent,
-}
-
-/// Who serves the sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Server {
-    Ourselves,
-    Holder { pid: u32 },
-}
-
 /// Serves the sites until we are told to stop or `until` ends. `served` is called once they are, and whenever somebody else serves them.
-pub(super) async fn serve(
+pub(in crate::cli) async fn serve(
     wish: Wish,
     loaded: Loaded,
     until: impl Future<Output = ()>,
-    served: &mut dyn FnMut(Server),
+    served: &mut dyn FnMut(Served),
 ) -> Exit {
     let mut until = std::pin::pin!(until);
     let owner = owner();
     let mut passed = Some(wish.passed);
     let mut begun = Begun {
         source: wish.source,
+        heed: wish.heed,
         loaded,
         place: wish.place,
         storage: wish.storage,
@@ -93,7 +60,14 @@ pub(super) async fn serve(
     if std::env::var_os(SUCCEED).is_some() {
         return match begun.succeed().await {
             Ok((heritage, session)) => {
-                begun.hold(Beginning::Inherited(Box::new(heritage)), Some(session), until, served).await
+                begun
+                    .hold(
+                        Beginning::Inherited(Box::new(heritage)),
+                        Some(session),
+                        until,
+                        served,
+                    )
+                    .await
             }
             Err(problem) => {
                 say::err(&format!("error[not-restarted]: {problem}\n"));
@@ -105,11 +79,13 @@ pub(super) async fn serve(
         match begun.look().await {
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
-                return begun.hold(Beginning::Fresh { claim, passed }, None, until, served).await;
+                return begun
+                    .hold(Beginning::Fresh { claim, passed }, None, until, served)
+                    .await;
             }
             Ok(Found::Holder(joined)) => {
                 let (welcome, session) = *joined;
-                served(Server::Holder { pid: welcome.pid });
+                served(Served::by(&welcome));
                 match begun.be_guest(&welcome, session, until.as_mut()).await {
                     Ok(Parting::Left) => return Exit::Fine,
                     Ok(Parting::Ended { reason }) => {
@@ -132,6 +108,7 @@ pub(super) async fn serve(
 /// What is known of our sites, whoever serves them.
 struct Begun {
     source: Source,
+    heed: Heed,
     loaded: Loaded,
     place: Place,
     storage: PathBuf,
@@ -193,8 +170,11 @@ impl Begun {
                         return Err(Exit::Configuration);
                     }
                 };
-                let offered = Offered { offer: offer.clone(), loaded };
-                let guest = Guest::new(self.source.clone(), offered, self.place.clone());
+                let offered = Offered {
+                    offer: offer.clone(),
+                    loaded,
+                };
+                let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
                 let guest = guest.map_err(|error| up::not_started(&StartError::System(error)))?;
                 let log = guest.log();
                 self.guest = Some(guest);
@@ -296,7 +276,7 @@ impl Begun {
         origin: Beginning,
         former: Option<Session>,
         until: impl Future<Output = ()>,
-        served: &mut dyn FnMut(Server),
+        served: &mut dyn FnMut(Served),
     ) -> Exit {
         let (storage, doorway) = match &origin {
             Beginning::Fresh { .. } => (self.storage, self.doorway),
@@ -316,6 +296,7 @@ impl Begun {
         }
         let app = App::start(Setup {
             source,
+            heed: self.heed,
             doorway,
             loaded,
             storage: Storage::at(storage),
@@ -327,7 +308,12 @@ impl Begun {
             Ok(app) => app,
             Err(error) => return not_held(&error, former).await,
         };
-        served(Server::Ourselves);
+        served(Served {
+            holder: process::id(),
+            urls: app.own_urls(),
+            storage: app.storage(),
+            local_ca: app.local_ca_path().map(Path::to_owned),
+        });
         let is_heir = former.is_some();
         if let Some(mut former) = former {
             // A holder that is gone already needs no word.
@@ -365,7 +351,7 @@ fn greet_as_holder(app: &App, was_guest: bool) {
     }
 }
 
-fn trust(root: &std::path::Path) -> String {
+fn trust(root: &Path) -> String {
     format!("clients must trust the local CA: {}\n", root.display())
 }
 
@@ -381,17 +367,5 @@ async fn attended(child: tokio::process::Child) -> Exit {
             say::error("system", &error);
             Exit::Failed
         }
-    }
-}
-
-/// Who we are, for those who are told.
-pub(super) fn owner() -> Owner {
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    Owner {
-        pid: process::id(),
-        uid: rustix::process::geteuid().as_raw(),
-        command: arguments.collect::<Vec<_>>().join(" "),
-        folder: std::env::current_dir().unwrap_or_default(),
-        since: jiff::Timestamp::try_from(wall_clock()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
     }
 }

@@ -1,22 +1,18 @@
-//! What can be learned about a process: all of it from `/proc` on Linux, next to nothing elsewhere.
+//! Linux tells about processes in `/proc`.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ports::holder::{Fact, Process, User};
+use super::{account, fact, first_of_its_kind};
+use crate::ports::holder::{Process, User};
 
 /// Clock ticks a second in `/proc/PID/stat`: part of the kernel's ABI on every architecture we run on.
 const USER_HZ: u64 = 100;
 const SECOND: u64 = 1_000_000_000;
-/// How many generations of worker processes are climbed to the one that a person started.
-const GENERATIONS_MAX: usize = 4;
-/// Servers whose workers share the listening sockets of a first process with the same name.
-const FORKING: [&str; 4] = ["nginx", "apache2", "httpd", "haproxy"];
 
-/// Everything about the process that listens, or about the first process of its server.
 pub(super) fn look_at(pid: u32, name: String) -> Process {
-    let pid = first_of_its_kind(pid, &name);
+    let pid = first_of_its_kind(pid, &name, |pid| namesake_above(pid, &name));
     Process {
         pid,
         name,
@@ -28,39 +24,24 @@ pub(super) fn look_at(pid: u32, name: String) -> Process {
     }
 }
 
-/// The account with this number; the name is missing from accounts that are not in the local file.
-pub(super) fn account(uid: u32) -> User {
-    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    User {
-        uid,
-        name: account_name(&accounts, uid),
-    }
+pub(super) fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(folder(pid).join("comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// None for an account that is not in the local file.
+pub(super) fn account_name(uid: u32) -> Option<String> {
+    name_in(&fs::read_to_string("/etc/passwd").ok()?, uid)
 }
 
 fn folder(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-fn fact<T>(value: Option<T>) -> Fact<T> {
-    value.map_or(Fact::Unreadable, Fact::Known)
-}
-
-fn first_of_its_kind(pid: u32, name: &str) -> u32 {
-    if !FORKING.contains(&name) {
-        return pid;
-    }
-    let mut first = pid;
-    for _generation in 0..GENERATIONS_MAX {
-        let Some(parent) = stat(first).and_then(|text| parent(&text)) else {
-            break;
-        };
-        let same = stat(parent).is_some_and(|text| text.contains(&format!("({name})")));
-        if !same {
-            break;
-        }
-        first = parent;
-    }
-    first
+fn namesake_above(pid: u32, name: &str) -> Option<u32> {
+    let parent = parent(&stat(pid)?)?;
+    let same = stat(parent)?.contains(&format!("({name})"));
+    same.then_some(parent)
 }
 
 fn stat(pid: u32) -> Option<String> {
@@ -115,7 +96,7 @@ fn started(stat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(ticks.checked_mul(SECOND / USER_HZ)?))
 }
 
-fn account_name(accounts: &str, uid: u32) -> Option<String> {
+fn name_in(accounts: &str, uid: u32) -> Option<String> {
     let uid = uid.to_string();
     accounts.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -159,9 +140,9 @@ mod tests {
     #[test]
     fn an_account_is_found_by_its_number() {
         let accounts = "root:x:0:0::/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n";
-        assert_eq!(account_name(accounts, 1000).as_deref(), Some("ana"));
-        assert_eq!(account_name(accounts, 100), None);
-        assert_eq!(account_name("broken", 0), None);
+        assert_eq!(name_in(accounts, 1000).as_deref(), Some("ana"));
+        assert_eq!(name_in(accounts, 100), None);
+        assert_eq!(name_in("broken", 0), None);
     }
 
     #[test]

@@ -1,29 +1,13 @@
-//! The kernel's list of TCP sockets on Linux: whose they are and in what state, also where their processes may not be seen.
+//! Linux keeps the list as text in `/proc/net`. It names no process.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::{ROWS_MAX, Row, State};
+
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// More rows than this are not looked at.
-const ROWS_MAX: usize = 1 << 20;
 
-/// One socket of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) local: SocketAddr,
-    pub(super) state: State,
-    pub(super) uid: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Listening,
-    TimeWait,
-    /// A connection, or on its way to be one.
-    Connected,
-}
-
-/// Every socket in this network namespace; none where the system keeps no such list.
+/// Every socket in this network namespace.
 pub(super) fn rows() -> Option<Vec<Row>> {
     let texts: Vec<String> = TABLES
         .iter()
@@ -45,7 +29,12 @@ fn parse(line: &str) -> Option<Row> {
         _ => State::Connected,
     };
     let uid = fields.nth(3)?.parse().ok()?;
-    Some(Row { local, state, uid })
+    Some(Row {
+        local,
+        state,
+        uid,
+        pid: None,
+    })
 }
 
 /// Hexadecimal 32-bit words in the machine's order, a colon, the port as a number.
@@ -80,7 +69,13 @@ mod tests {
         #[track_caller]
         fn check(line: &str, local: &str, state: State, uid: u32) {
             let local = local.parse().unwrap();
-            assert_eq!(parse(line), Some(Row { local, state, uid }));
+            let row = Row {
+                local,
+                state,
+                uid,
+                pid: None,
+            };
+            assert_eq!(parse(line), Some(row));
         }
         check(
             "   0: 0100007F:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 8341 1 0 100 0 0 10 0",

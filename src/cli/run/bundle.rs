@@ -1,0 +1,106 @@
+//! The system's root certificates and the local CA's in one file, for programs that take only one.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::storage::files::{Error, Storage};
+
+const BUNDLE: &str = "local-ca/bundle.pem";
+/// Characters of a line (RFC 7468 section 2).
+const LINE: usize = 64;
+
+/// Sees to it that the bundle beside `root`, the local CA's root in this storage, is what it would be now; says where it lies. A
+/// system without roots has none: programs that bring their own would lose them.
+///
+/// # Errors
+/// When the storage cannot be used; the bundle is then as it was.
+pub(super) fn refresh(storage: &Storage, root: &Path) -> Result<Option<PathBuf>, Error> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    let Ok(own) = CertificateDer::from_pem_file(root) else {
+        return Ok(None);
+    };
+    if system.iter().all(|root| *root == own) {
+        return Ok(None);
+    }
+    let text = bundle(&system, &own);
+    if storage.read(BUNDLE)?.as_deref() != Some(text.as_bytes()) {
+        storage.write(BUNDLE, text.as_bytes())?;
+    }
+    Ok(Some(storage.path(BUNDLE)))
+}
+
+/// Each certificate once, our own first; the same for the same certificates in any order.
+fn bundle(system: &[CertificateDer<'_>], own: &CertificateDer<'_>) -> String {
+    let mut system: Vec<&CertificateDer<'_>> = system.iter().collect();
+    system.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+    let mut seen = HashSet::new();
+    let mut text = String::new();
+    for root in std::iter::once(own).chain(system) {
+        if seen.insert(root.as_ref()) {
+            push_pem(&mut text, root);
+        }
+    }
+    text
+}
+
+fn push_pem(text: &mut String, certificate: &[u8]) {
+    let encoded = STANDARD.encode(certificate);
+    text.push_str("-----BEGIN CERTIFICATE-----\n");
+    for (index, character) in encoded.chars().enumerate() {
+        if index > 0 && index % LINE == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str("\n-----END CERTIFICATE-----\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::app::wall_clock;
+    use crate::certs::local_ca::LocalCa;
+
+    fn der(octets: &[u8]) -> CertificateDer<'_> {
+        CertificateDer::from(octets)
+    }
+
+    #[test]
+    fn each_certificate_is_there_once_and_ours_first() {
+        let (long, own) = ([7; 100], der(b"own"));
+        let system = [der(&long), der(b"b"), own.clone(), der(b"b")];
+        let text = bundle(&system, &own);
+        let read: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(read, [own.clone(), der(&long), der(b"b")]);
+        assert!(text.lines().all(|line| line.len() <= LINE));
+        let other_way_round = [der(b"b"), der(&long)];
+        assert_eq!(bundle(&other_way_round, &own), text);
+    }
+
+    #[test]
+    fn a_bundle_is_written_again_when_it_is_stale_and_only_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::at(folder.path().join("onedoor"));
+        let ca = LocalCa::open(&storage, wall_clock()).unwrap();
+        let place = refresh(&storage, &ca.root().path).unwrap().unwrap();
+        let first = storage.read(BUNDLE).unwrap().unwrap();
+        assert!(CertificateDer::pem_slice_iter(&first).count() > 1);
+        let written =
+            |place: &Path| -> SystemTime { std::fs::metadata(place).unwrap().modified().unwrap() };
+        let before = written(&place);
+        refresh(&storage, &ca.root().path).unwrap();
+        assert_eq!(written(&place), before);
+        storage.write(BUNDLE, b"stale").unwrap();
+        refresh(&storage, &ca.root().path).unwrap();
+        assert_eq!(storage.read(BUNDLE).unwrap().unwrap(), first);
+    }
+}
