@@ -41,7 +41,7 @@ fn what_is_told_is_json() {
     let (status, health) = curl(&door, &[], "/v1/health");
     assert_eq!((status, &health["status"]), (200, &json!("ready")));
     let (status, told) = curl(&door, &[], "/v1/status");
-    assert_eq!((status, &told["pid"]), (200, &json!(door.pid())));
+    assert_eq!((status, &told["health"]["pid"]), (200, &json!(door.pid())));
     assert_eq!(told["sites"][0]["names"], json!(["one.test"]));
     let url = format!("url=https://one.test:{}/x?y&z", door.tls().port());
     let (status, told) = curl(&door, &["--get", "--data-urlencode", &url], "/v1/explain");
