@@ -60,6 +60,24 @@ fn what_is_added_while_nobody_serves_waits_for_the_door() {
 }
 
 #[test]
+fn what_could_not_be_served_can_be_removed() {
+    let (one, two) = (Backend::saying("one"), Backend::saying("two"));
+    let home = Home::new(&site("one.test", &one));
+    said(&home, &["add", "one.test", &two.address.to_string()]);
+    let door = Door::up_in(home, &["up"]);
+    assert_eq!(get(&door, "one.test", "/"), "one");
+    assert!(
+        door.said().contains("`onedoor rm` removes it"),
+        "{}",
+        door.said()
+    );
+    said(door.home(), &["rm", "one.test"]);
+    refused(door.home(), &["rm", "one.test"], 1);
+    let door = Door::up_in(door.leave(), &["up"]);
+    assert!(!door.said().contains("onedoor rm"), "{}", door.said());
+}
+
+#[test]
 fn a_name_of_somebody_else_is_refused_unless_it_is_replaced() {
     let (one, two) = (Backend::saying("one"), Backend::saying("two"));
     let first = Door::up(&site("one.test", &one));
