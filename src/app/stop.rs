@@ -75,21 +75,25 @@ impl App {
             .iter()
             .map(|worker| worker.counters.clone())
             .collect();
-        let Totals {
-            connections,
-            requests,
-            ..
-        } = sum(&counters);
-        match cut {
-            0 => tracing::info!(connections, requests, "stopped"),
-            cut => {
-                tracing::warn!(
-                    cut,
-                    connections,
-                    requests,
-                    "stopped, and cut connections that were still open"
-                );
-            }
+        told(cut, &sum(&counters));
+    }
+}
+
+fn told(cut: usize, totals: &Totals) {
+    let Totals {
+        connections,
+        requests,
+        ..
+    } = totals;
+    match cut {
+        0 => tracing::info!(connections, requests, "stopped"),
+        cut => {
+            tracing::warn!(
+                cut,
+                connections,
+                requests,
+                "stopped, and cut connections that were still open"
+            );
         }
     }
 }
