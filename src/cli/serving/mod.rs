@@ -220,7 +220,7 @@ impl Begun {
         };
         self.token = Some(welcome.token.clone());
         self.storage.clone_from(&welcome.storage);
-        self.doorway = Some(welcome.doorway.clone());
+        self.doorway.clone_from(&welcome.doorway);
         self.greet(welcome);
         let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;
         self.loaded = guest.offered().loaded.clone();
