@@ -20,7 +20,7 @@ pub(in crate::cli) struct Arguments {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct Fact {
-    /// Print its URL [default]
+    /// Print its URL, as without a flag
     #[arg(long)]
     url: bool,
     /// Print the port of what is behind it
