@@ -292,7 +292,9 @@ pub fn wall_clock() -> SystemTime {
 }
 
 pub(super) fn timestamp() -> Timestamp {
-    Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
+    let now = Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH);
+    // It is read by people, for whom seconds do.
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 fn warn_of_few(connections: usize, config: &Config) {

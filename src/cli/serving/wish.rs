@@ -1,7 +1,10 @@
 //! What is to be served, on which terms, and what is known once it is.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process;
+
+use jiff::Timestamp;
 
 use crate::app::source::Source;
 use crate::app::{Heed, wall_clock};
@@ -88,12 +91,38 @@ impl Served {
 
 /// Who we are, for those who are told.
 pub(in crate::cli) fn owner() -> Owner {
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     Owner {
         pid: process::id(),
         uid: rustix::process::geteuid().as_raw(),
-        command: arguments.collect::<Vec<_>>().join(" "),
+        command: command(std::env::args_os()),
         folder: std::env::current_dir().unwrap_or_default(),
-        since: jiff::Timestamp::try_from(wall_clock()).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        since: started(),
+    }
+}
+
+/// What was typed, without the folder of the program.
+fn command(arguments: impl Iterator<Item = OsString>) -> String {
+    let words = arguments.enumerate().map(|(index, word)| {
+        let name = Path::new(&word).file_name().filter(|_name| index == 0);
+        name.unwrap_or(&word).to_string_lossy().into_owned()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// In whole seconds, for it is read by people.
+fn started() -> Timestamp {
+    let now = Timestamp::try_from(wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH);
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_told_as_it_would_be_typed() {
+        let words = ["/opt/bin/onedoor", "up", "-c", "/srv/b.toml"];
+        let typed = command(words.into_iter().map(OsString::from));
+        assert_eq!(typed, "onedoor up -c /srv/b.toml");
     }
 }

@@ -52,7 +52,11 @@ fn refused(home: &Home, arguments: &[&str]) -> (i32, String) {
 }
 
 /// One request on a connection of its own.
-pub(crate) fn ask(address: SocketAddr, roots: &Arc<RootCertStore>, name: &str) -> io::Result<String> {
+pub(crate) fn ask(
+    address: SocketAddr,
+    roots: &Arc<RootCertStore>,
+    name: &str,
+) -> io::Result<String> {
     let mut stream = try_tls(address, roots, name, &[])?;
     send_get(&mut stream, name, "/");
     Ok(read_answer(&mut stream)?.body)
