@@ -130,6 +130,8 @@ impl Guests {
                 }
             }
         }
+        let kept: Vec<LeaseId> = self.parties.keys().copied().collect();
+        luggage::discard_others(storage, &kept);
     }
 
     pub(super) fn fresh_id(&mut self) -> LeaseId {

@@ -97,6 +97,24 @@ pub(super) fn discard_all(storage: &Storage) {
     tell(&home, remove(&home));
 }
 
+/// Removes what belongs to no lease any more: an heir needs none of its own.
+pub(super) fn discard_others(storage: &Storage, kept: &[LeaseId]) {
+    let home = storage.path(FOLDER);
+    let names: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    let is_kept = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| names.iter().any(|kept| *kept == name))
+    };
+    let removed = fs::read_dir(&home).and_then(|entries| {
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| !is_kept(path))
+            .try_for_each(|path| remove(&path))
+    });
+    tell(&home, removed);
+}
+
 fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

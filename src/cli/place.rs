@@ -69,7 +69,7 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// The control socket's folder.
-pub(super) fn control(explicit: Option<&Path>, state: &Path) -> Place {
+fn control(explicit: Option<&Path>, state: &Path) -> Place {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     Place::choose(Wishes {
         explicit,

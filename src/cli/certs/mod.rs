@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::place::ControlArguments;
 use super::{Exit, say};
 use crate::hostname::{HostPattern, InvalidHostName};
 
@@ -87,9 +88,8 @@ pub(super) struct RenewArguments {
     /// The configuration, for its storage where the environment names none
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Print what came of it, as JSON
     #[arg(long)]
     json: bool,

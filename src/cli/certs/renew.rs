@@ -62,7 +62,7 @@ fn control(arguments: &RenewArguments) -> Option<Place> {
             return None;
         }
     };
-    Some(place::control(arguments.control.as_deref(), &state))
+    Some(arguments.control.place(&state))
 }
 
 fn configured(file: &Path) -> Option<std::path::PathBuf> {

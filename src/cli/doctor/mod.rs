@@ -7,6 +7,7 @@ mod look;
 use std::path::{Path, PathBuf};
 
 use super::certs::digest;
+use super::place::ControlArguments;
 use super::{Exit, hosts, place, say};
 use crate::app::banner::counted;
 use crate::app::connections_max;
@@ -23,9 +24,8 @@ pub(super) struct DoctorArguments {
     /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of the control socket
-    #[arg(long, value_name = "DIR", env = "ONEDOOR_CONTROL")]
-    control: Option<PathBuf>,
+    #[command(flatten)]
+    control: ControlArguments,
     /// Print an array for programs
     #[arg(long)]
     json: bool,
@@ -91,7 +91,7 @@ impl Patient {
             loaded,
             refused,
             folder,
-            control: place::control(arguments.control.as_deref(), &state),
+            control: arguments.control.place(&state),
             machine: Machine::survey(),
         }
     }
@@ -116,6 +116,8 @@ impl Patient {
             held.iter()
                 .map(|port| ports::judge(port, door, &self.machine)),
         );
+        let shadows = look::control::shadows(&self.control).await;
+        findings.extend(control::shadowed(&shadows));
         if let Some(health) = &health {
             let reaches = look::reach::reaches(health).await;
             let unknown = self.unknown();

@@ -75,9 +75,28 @@ pub(in crate::cli::doctor) fn judge(
     }
 }
 
+/// What a running door found out by connections to itself.
+pub(in crate::cli::doctor) fn shadowed(shadows: &[String]) -> Vec<Finding> {
+    let finding = |shadow: &String| {
+        Finding::new("shadowed", Status::Problem, shadow.clone())
+            .detail("whoever binds a more specific address takes its connections")
+            .fix("onedoor status")
+    };
+    shadows.iter().map(finding).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shadowed_address_is_a_problem() {
+        let told = "connections to 0.0.0.0:443 go to caddy (pid 7) instead of here".to_owned();
+        let findings = shadowed(std::slice::from_ref(&told));
+        assert_eq!(findings[0].status, Status::Problem);
+        assert_eq!(findings[0].what, told);
+        assert!(shadowed(&[]).is_empty());
+    }
 
     #[test]
     fn every_state_of_the_socket_has_its_word() {

@@ -34,3 +34,9 @@ pub(in crate::cli::doctor) async fn holder(place: &Place) -> (Holder, Option<Hea
         Err(Unhealthy::Failed(error)) => (Holder::Strange(error.to_string()), None),
     }
 }
+
+/// What a running door says of addresses at which another process takes its connections.
+pub(in crate::cli::doctor) async fn shadows(place: &Place) -> Vec<String> {
+    let status = client::status(place, PATIENCE).await;
+    status.map_or_else(|_nobody| Vec::new(), |status| status.shadowed)
+}
