@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::handover::{Heritage, descriptors_of};
 use super::reload::{tell, tell_problems, tell_text};
@@ -101,10 +102,12 @@ impl Guest {
         }
     }
 
-    /// Goes on with the door where the former holder left it.
-    #[must_use]
-    pub fn into_parts(self) -> (Source, Loaded) {
-        (self.source, self.offered.loaded)
+    /// Gives the signals that nobody has heard yet to whoever is to hear them instead.
+    ///
+    /// # Errors
+    /// When the system gives no others.
+    pub fn give_signals(&mut self) -> io::Result<Signals> {
+        Ok(std::mem::replace(&mut self.signals, Signals::new()?))
     }
 
     /// Listens to the holder until that ends, we are told to stop, or `until` ends.
@@ -123,6 +126,7 @@ impl Guest {
                 reopen,
                 restart,
                 farewell,
+                attendance: _,
             } = &mut self.signals;
             let ours = self.heed == Heed::Ours;
             let wake = tokio::select! {
@@ -138,6 +142,9 @@ impl Guest {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
                     match self.inherit(&mut session, *estate) {
                         Ok(heritage) => {
+                            if let Some(parting) = self.overtaken(&mut session).await {
+                                return parting;
+                            }
                             return Parting::Heir {
                                 heritage: Box::new(heritage),
                                 session: Box::new(session),
@@ -223,6 +230,25 @@ impl Guest {
     fn inherit(&self, session: &mut Session, estate: Estate) -> io::Result<Heritage> {
         let descriptors = session.take_descriptors(descriptors_of(&estate));
         Heritage::open(self.place.clone(), estate, descriptors)
+    }
+
+    /// What was said behind the words that gave us the door: one who slept too long finds that somebody else has it.
+    async fn overtaken(&mut self, session: &mut Session) -> Option<Parting> {
+        let (mut revision, mut asked) = (0, None);
+        while let Ok(told) = tokio::time::timeout(Duration::ZERO, session.next()).await {
+            match told {
+                Ok(told) => {
+                    if let Some(parting) = self.hear(told, &mut revision, &mut asked) {
+                        return Some(parting);
+                    }
+                }
+                Err(broken) => {
+                    tracing::warn!(%broken, "the holder is gone");
+                    return Some(Parting::Orphaned);
+                }
+            }
+        }
+        None
     }
 
     /// What the files say now; none if it is the same, or nothing that may be served.

@@ -12,12 +12,24 @@ use crate::proxy::context::Stage;
 
 /// How often the connections that are left are counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
+/// The most that a process drains whose sites somebody waits for, shorter than the grace of its lease.
+const SHORT_DRAIN: Duration = Duration::from_secs(2);
 /// How long the access log may take to write what it has.
 const LOG_TIME: Duration = Duration::from_secs(2);
 
+/// Which signal to go ends the draining early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurry {
+    AtTheNext,
+    /// We are missed elsewhere: there is little time.
+    Already,
+    /// The first one is for the process that serves instead of this one.
+    AtTheSecond,
+}
+
 impl App {
-    /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
-    pub(super) async fn stop(self) {
+    /// Drains, cuts, and says how many were cut. Signals to go end the draining early.
+    pub(super) async fn stop(self, hurry: Hurry) {
         let Self {
             mut listeners,
             workers,
@@ -29,9 +41,19 @@ impl App {
             claim,
             current,
             mut signals,
+            guests,
+            taps,
+            answering,
+            commands,
+            postponed,
             ..
         } = self;
-        let drain = current.table.drain;
+        // Who asks now is told at once that nobody answers here.
+        drop((commands, postponed));
+        let drain = match hurry {
+            Hurry::AtTheNext | Hurry::AtTheSecond => current.table.drain,
+            Hurry::Already => current.table.drain.min(SHORT_DRAIN),
+        };
         health.send_modify(|health| health.status = Status::Draining);
         if claim.is_passed_on() {
             tracing::debug!("another process has the door");
@@ -49,10 +71,16 @@ impl App {
                 tokio::time::sleep(COUNT_EVERY).await;
             }
         };
+        let said_again = async {
+            if hurry == Hurry::AtTheSecond {
+                signals.farewell.said().await;
+            }
+            signals.farewell.said().await;
+        };
         tokio::select! {
             () = empty => {}
             () = tokio::time::sleep(drain) => {}
-            () = signals.farewell.said() => {}
+            () = said_again => {}
         }
         let cut = capacity.open();
         tell_all(&workers, Stage::Cut).await;
@@ -61,6 +89,9 @@ impl App {
                 tracing::error!("a worker had panicked");
             }
         }
+        // With the last line to it a session ends once all was said.
+        drop((guests, taps));
+        answering.settle().await;
         shutdown.cut_off();
         if let Some(access) = access {
             close(&access);
