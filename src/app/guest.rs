@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::handover::{Heritage, descriptors_of};
+use super::heritage::{Heritage, descriptors_of};
 use super::reload::{tell, tell_problems, tell_text};
 use super::source::Source;
 use super::watch::FileWatch;
@@ -73,8 +73,7 @@ impl Guest {
     /// When the system gives no signals, or the access log cannot be opened.
     pub fn new(source: Source, heed: Heed, offered: Offered, place: Place) -> io::Result<Self> {
         let lines = Lines::open(&offered.loaded.config)?;
-        let mut files = FileWatch::new();
-        files.follow(&offered.loaded);
+        let files = FileWatch::of(&offered.loaded);
         Ok(Self {
             source,
             heed,
@@ -119,6 +118,8 @@ impl Guest {
     ) -> Parting {
         let mut until = std::pin::pin!(until);
         let mut asked: Option<Offered> = None;
+        // A change that an earlier holder was told of may have been lost with it.
+        let mut looked = false;
         self.announce();
         loop {
             let Signals {
@@ -130,6 +131,7 @@ impl Guest {
             } = &mut self.signals;
             let ours = self.heed == Heed::Ours;
             let wake = tokio::select! {
+                () = std::future::ready(()), if !looked => Wake::Reload,
                 told = session.next() => Wake::Told(told),
                 () = self.files.changed() => Wake::Reload,
                 _some = reload.recv(), if ours => Wake::Reload,
@@ -140,21 +142,15 @@ impl Guest {
             };
             match wake {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
-                    match self.inherit(&mut session, *estate) {
-                        Ok(heritage) => {
-                            if let Some(parting) = self.overtaken(&mut session).await {
-                                return parting;
-                            }
+                    match self.inherit(&mut session, *estate).await {
+                        Some(Ok(heritage)) => {
                             return Parting::Heir {
                                 heritage: Box::new(heritage),
                                 session: Box::new(session),
                             };
                         }
-                        Err(error) => {
-                            let problem = error.to_string();
-                            // Without us the holder asks the next guest.
-                            let _gone = session.say(&Said::CannotTake { problem }).await;
-                        }
+                        Some(Err(parting)) => return parting,
+                        None => {}
                     }
                 }
                 Wake::Told(Ok(told)) => {
@@ -167,6 +163,7 @@ impl Guest {
                     return Parting::Orphaned;
                 }
                 Wake::Reload => {
+                    looked = true;
                     if let Some(offered) = self.read_again() {
                         let offer = offered.offer.clone();
                         let said = Said::Offer {
@@ -227,9 +224,25 @@ impl Guest {
         None
     }
 
-    fn inherit(&self, session: &mut Session, estate: Estate) -> io::Result<Heritage> {
+    /// What the holder leaves to us, unless somebody else has it by now. None: it is of no use, as the holder is told.
+    async fn inherit(
+        &mut self,
+        session: &mut Session,
+        estate: Estate,
+    ) -> Option<Result<Heritage, Parting>> {
         let descriptors = session.take_descriptors(descriptors_of(&estate));
-        Heritage::open(self.place.clone(), estate, descriptors)
+        match Heritage::open(self.place.clone(), estate, descriptors) {
+            Ok(heritage) => {
+                let overtaken = self.overtaken(session).await;
+                Some(overtaken.map_or(Ok(heritage), Err))
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                // Without us the holder asks the next guest.
+                let _gone = session.say(&Said::CannotTake { problem }).await;
+                None
+            }
+        }
     }
 
     /// What was said behind the words that gave us the door: one who slept too long finds that somebody else has it.

@@ -11,6 +11,7 @@ mod ground;
 pub mod guest;
 mod guests;
 pub mod handover;
+pub mod heritage;
 mod issuing;
 mod joining;
 pub mod kept;
@@ -253,6 +254,11 @@ impl App {
                 Ending::Stopped
             }
         }
+    }
+
+    /// Follows what the files say by now, if that may be served.
+    pub async fn look(&mut self) {
+        Box::pin(self.reload(reload::Why::FilesChanged)).await;
     }
 
     async fn react(&mut self, wake: Wake) -> Next {

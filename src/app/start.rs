@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::banner::counted;
 use super::crew::{Crew, LogProblem};
 use super::ground::Ground;
-use super::handover::Heritage;
+use super::heritage::Heritage;
 use super::listeners::Listeners;
 use super::prepare::Prepared;
 use super::selfprobe::SelfProbe;
@@ -127,12 +127,8 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let signals = signals
-            .map_or_else(Signals::new, Ok)
-            .map_err(StartError::System)?;
         let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
-        let mut files = FileWatch::new();
-        files.follow(&own);
+        let files = FileWatch::of(&own);
         let mut app = Self {
             source,
             heed,
@@ -156,7 +152,7 @@ impl App {
             taps: crew.taps,
             health: desk.health,
             files,
-            signals,
+            signals: heard(signals)?,
             shutdown,
             claim,
             control: desk.socket,
@@ -200,6 +196,11 @@ impl App {
             tracing::warn!(%error, "the service manager was not told");
         }
     }
+}
+
+fn heard(signals: Option<Signals>) -> Result<Signals, StartError> {
+    let signals = signals.map_or_else(Signals::new, Ok);
+    signals.map_err(StartError::System)
 }
 
 /// Where others ask.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::App;
+use super::{App, Farewell};
 use crate::control::health::Status;
 use crate::control::readiness;
-use crate::door::Order;
+use crate::door::accept::Capacity;
+use crate::door::{Handle, Order};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::{Totals, sum};
 use crate::proxy::context::Stage;
@@ -66,21 +67,10 @@ impl App {
         if open > 0 {
             tracing::info!(connections = open, drain = ?drain, "draining; a second signal cuts at once");
         }
-        let empty = async {
-            while capacity.open() > 0 {
-                tokio::time::sleep(COUNT_EVERY).await;
-            }
-        };
-        let said_again = async {
-            if hurry == Hurry::AtTheSecond {
-                signals.farewell.said().await;
-            }
-            signals.farewell.said().await;
-        };
         tokio::select! {
-            () = empty => {}
+            () = emptied(&capacity) => {}
             () = tokio::time::sleep(drain) => {}
-            () = said_again => {}
+            () = hurried(&mut signals.farewell, hurry) => {}
         }
         let cut = capacity.open();
         tell_all(&workers, Stage::Cut).await;
@@ -97,27 +87,43 @@ impl App {
             close(&access);
         }
         drop(claim);
-        let counters: Vec<_> = workers
-            .iter()
-            .map(|worker| worker.counters.clone())
-            .collect();
-        let Totals {
-            connections,
-            requests,
-            ..
-        } = sum(&counters);
-        match cut {
-            0 => tracing::info!(connections, requests, "stopped"),
-            cut => {
-                tracing::warn!(
-                    cut,
-                    connections,
-                    requests,
-                    "stopped, and cut connections that were still open"
-                );
-            }
-        }
+        tell_totals(&workers, cut);
     }
+}
+
+async fn emptied(capacity: &Capacity) {
+    while capacity.open() > 0 {
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
+}
+
+async fn hurried(farewell: &mut Farewell, hurry: Hurry) {
+    if hurry == Hurry::AtTheSecond {
+        farewell.said().await;
+    }
+    farewell.said().await;
+}
+
+fn tell_totals(workers: &[Handle], cut: usize) {
+    let counters: Vec<_> = workers
+        .iter()
+        .map(|worker| worker.counters.clone())
+        .collect();
+    let Totals {
+        connections,
+        requests,
+        ..
+    } = sum(&counters);
+    if cut == 0 {
+        tracing::info!(connections, requests, "stopped");
+        return;
+    }
+    tracing::warn!(
+        cut,
+        connections,
+        requests,
+        "stopped, and cut connections that were still open"
+    );
 }
 
 fn close(access: &AccessLog) {
@@ -129,7 +135,7 @@ fn close(access: &AccessLog) {
     }
 }
 
-async fn tell_all(workers: &[crate::door::Handle], stage: Stage) {
+async fn tell_all(workers: &[Handle], stage: Stage) {
     for worker in workers {
         // A worker that is gone has told why.
         let _gone = worker.orders.send(Order::Advance(stage)).await;

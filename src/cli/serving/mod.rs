@@ -1,18 +1,19 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
+mod holding;
 mod wish;
 
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
 use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
-use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
+use crate::app::handover::SUCCEED;
+use crate::app::heritage::{Heritage, descriptors_of};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Ending, Heed, Setup, StartError};
+use crate::app::{Beginning, Heed, StartError};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
@@ -20,17 +21,14 @@ use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
+use crate::control::session::message::{Join, LogForm, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
-use crate::storage::files::Storage;
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
 const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
 /// How long a holder may take to put our sites into service.
 const JOIN_TIME: Duration = Duration::from_secs(30);
-/// How long a former holder may take to say that the door is ours.
-const LAST_WORD_TIME: Duration = Duration::from_secs(10);
 /// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
 const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
 
@@ -63,10 +61,8 @@ pub(in crate::cli) async fn serve(
         return match begun.succeed().await {
             Ok((heritage, session)) => {
                 let origin = Beginning::Inherited(Box::new(heritage));
-                match begun.hold(origin, Some(session), until, served).await {
-                    Held::Ended(exit) => exit,
-                    Held::NotTaken => Exit::Failed,
-                }
+                let ended = begun.hold(origin, Some(session), until, served).await;
+                ended.unwrap_or(Exit::Failed)
             }
             Err(problem) => {
                 say::err(&format!("error[not-restarted]: {problem}\n"));
@@ -79,9 +75,9 @@ pub(in crate::cli) async fn serve(
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
                 let origin = Beginning::Fresh { claim, passed };
-                match begun.hold(origin, None, until.as_mut(), served).await {
-                    Held::Ended(exit) => return exit,
-                    Held::NotTaken => {}
+                let ended = begun.hold(origin, None, until.as_mut(), served).await;
+                if let Some(exit) = ended {
+                    return exit;
                 }
             }
             Ok(Found::Holder(joined)) => {
@@ -96,12 +92,10 @@ pub(in crate::cli) async fn serve(
                     Ok(Parting::Orphaned) => {}
                     Ok(Parting::Heir { heritage, session }) => {
                         let origin = Beginning::Inherited(heritage);
-                        match begun
-                            .hold(origin, Some(*session), until.as_mut(), served)
-                            .await
-                        {
-                            Held::Ended(exit) => return exit,
-                            Held::NotTaken => {}
+                        let former = Some(*session);
+                        let ended = begun.hold(origin, former, until.as_mut(), served).await;
+                        if let Some(exit) = ended {
+                            return exit;
                         }
                     }
                     Err(exit) => return exit,
@@ -275,126 +269,6 @@ impl Begun {
                 | Told::Moved { .. } => {}
             }
         }
-    }
-
-    /// Has the door until it ends for us. `former` waits for the word that we serve.
-    async fn hold(
-        &mut self,
-        origin: Beginning,
-        former: Option<Session>,
-        until: impl Future<Output = ()>,
-        served: &mut dyn FnMut(Served),
-    ) -> Held {
-        let mut app = match Box::pin(self.start(origin)).await {
-            Ok(app) => app,
-            Err(error) => return not_held(&error, former).await,
-        };
-        let is_heir = former.is_some();
-        if let Some(former) = former
-            && !is_given(&mut app, former).await
-        {
-            app.withdraw().await;
-            return Held::NotTaken;
-        }
-        // From here on the files are watched by the door.
-        self.guest = None;
-        served(Served {
-            holder: process::id(),
-            urls: app.own_urls(),
-            storage: app.storage(),
-            local_ca: app.local_ca_path().map(Path::to_owned),
-        });
-        if self.greeting == Greeting::Table {
-            greet_as_holder(&app, is_heir && self.greeted);
-        }
-        match app.run(until).await {
-            Ending::Stopped => Held::Ended(Exit::Fine),
-            Ending::Attended(code) => Held::Ended(Exit::As(code)),
-        }
-    }
-
-    async fn start(&mut self, origin: Beginning) -> Result<App, StartError> {
-        let (storage, doorway) = match &origin {
-            Beginning::Fresh { .. } => (self.storage.clone(), self.doorway.clone()),
-            Beginning::Inherited(heritage) => {
-                (heritage.storage().to_owned(), heritage.doorway().cloned())
-            }
-        };
-        let mut loaded = match &self.guest {
-            Some(guest) => guest.offered().loaded.clone(),
-            None => self.loaded.clone(),
-        };
-        if doorway.is_some() {
-            loaded = self
-                .source
-                .load_at(doorway.as_ref(), Some(&loaded))
-                .map_err(StartError::Config)?;
-        }
-        let signals = self.guest.as_mut().map(Guest::give_signals);
-        let signals = signals.transpose().map_err(StartError::System)?;
-        App::start(Setup {
-            source: self.source.clone(),
-            heed: self.heed,
-            doorway,
-            loaded,
-            storage: Storage::at(storage),
-            owner: self.owner.clone(),
-            insistence: self.insistence,
-            signals,
-            origin,
-        })
-        .await
-    }
-}
-
-/// How having the door ended.
-enum Held {
-    Ended(Exit),
-    /// It was not to be had, and whoever gave it goes on or gives it to somebody else.
-    NotTaken,
-}
-
-/// Says why the door cannot be had, to the person here and to the former holder, who goes on or asks somebody else.
-async fn not_held(error: &StartError, former: Option<Session>) -> Held {
-    let exit = up::not_started(error);
-    let Some(mut former) = former else {
-        return Held::Ended(exit);
-    };
-    let problem = "it did not start; it said why in its own terminal".to_owned();
-    // One that is gone needs no word.
-    let _gone = former.say(&Said::CannotTake { problem }).await;
-    Held::NotTaken
-}
-
-/// Tells the former holder that we serve, and hears whether the door is ours: it may have given it to somebody else meanwhile.
-async fn is_given(app: &mut App, mut former: Session) -> bool {
-    let word = async {
-        former.say(&Said::Took).await.ok()?;
-        loop {
-            match former.next().await.ok()? {
-                Told::Moved { pid } => return Some(pid == process::id()),
-                Told::Ended { .. } => return Some(false),
-                Told::Welcome(_)
-                | Told::Accepted(_)
-                | Told::Refused(_)
-                | Told::Lines(_)
-                | Told::Note(_)
-                | Told::Inherit(_) => {}
-            }
-        }
-    };
-    let word = time::timeout(LAST_WORD_TIME, word).await;
-    app.keep_door(word.ok().flatten())
-}
-
-fn greet_as_holder(app: &App, was_guest: bool) {
-    if was_guest {
-        say::out("this onedoor has the door now\n");
-        return;
-    }
-    say::out(&app.banner());
-    if let Some(root) = app.local_ca_path() {
-        say::out(&trust(root));
     }
 }
 

@@ -55,25 +55,23 @@ fn a_frozen_guest_is_passed_over_and_joins_again_when_it_wakes() {
 }
 
 #[test]
-fn an_heir_with_a_broken_file_goes_on_as_a_guest() {
+fn an_heir_with_a_broken_file_serves_what_it_served_before() {
     let backend = Backend::saying("here");
     let mut first = Door::up(&site("one.test", &backend));
     let mut second = join(&first, &follower("two.test", &backend));
-    let third = join(&first, &follower("three.test", &backend));
     let (address, roots) = (first.tls(), roots(&first));
-    second
-        .home()
-        .write("proxy.toml", "[sites]\n\"two.test\" = { too = 1 }\n");
+    let broken = "[sites]\n\"two.test\" = { too = 1 }\n";
+    second.home().write("proxy.toml", broken);
     eventually("the problem", || {
         second
             .said()
             .contains("configuration refused")
             .then_some(())
     });
-    leave_to(&mut first, &second, &third);
-    for name in ["two.test", "three.test"] {
-        assert_eq!(ask(address, &roots, name).unwrap(), "here");
-    }
+    first.signal(Signal::TERM);
+    assert!(first.ended().success());
+    assert_eq!(second.health()["pid"], second.pid());
+    assert_eq!(ask(address, &roots, "two.test").unwrap(), "here");
     second
         .home()
         .write("proxy.toml", &follower("other.test", &backend));
@@ -82,6 +80,51 @@ fn an_heir_with_a_broken_file_goes_on_as_a_guest() {
     });
     second.signal(Signal::TERM);
     assert!(second.ended().success());
+}
+
+#[test]
+fn an_heir_whose_file_asks_for_a_taken_port_serves_what_it_served_before() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("one.test", &backend));
+    let second = join(&first, &follower("two.test", &backend));
+    let (address, roots) = (first.tls(), roots(&first));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap();
+    let greedy = format!("listen = [\"{port}\"]\n{}", follower("two.test", &backend));
+    second.home().write("proxy.toml", &greedy);
+    eventually("the problem", || {
+        second
+            .said()
+            .contains("configuration refused")
+            .then_some(())
+    });
+    first.signal(Signal::TERM);
+    assert!(first.ended().success());
+    assert_eq!(second.health()["pid"], second.pid());
+    assert_eq!(ask(address, &roots, "two.test").unwrap(), "here");
+}
+
+#[test]
+fn a_change_that_the_holder_never_heard_of_reaches_its_heir() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("one.test", &backend));
+    let second = join(&first, &follower("two.test", &backend));
+    let third = join(&first, &follower("three.test", &backend));
+    let (address, roots) = (first.tls(), roots(&first));
+    // It hears of neither before it goes.
+    first.signal(Signal::STOP);
+    second
+        .home()
+        .write("proxy.toml", &follower("new2.test", &backend));
+    third
+        .home()
+        .write("proxy.toml", &follower("new3.test", &backend));
+    first.signal(Signal::TERM);
+    first.signal(Signal::CONT);
+    assert!(first.ended().success());
+    for name in ["new2.test", "new3.test"] {
+        eventually("the change", || ask(address, &roots, name).ok());
+    }
 }
 
 #[test]
@@ -108,17 +151,16 @@ fn an_heir_whose_log_cannot_be_opened_goes_on_as_a_guest() {
 fn the_last_one_that_cannot_take_the_door_says_why_and_ends() {
     let backend = Backend::saying("here");
     let mut first = Door::up(&site("one.test", &backend));
-    let mut second = join(&first, &follower("two.test", &backend));
+    let logged = format!(
+        "log.access = \"logs/access\"\n{}",
+        follower("two.test", &backend)
+    );
+    let home = first.home().beside(&logged);
+    home.write("logs/none", "");
+    let mut second = Door::up_in(home, &["up"]);
     let (address, roots) = (first.tls(), roots(&first));
-    second
-        .home()
-        .write("proxy.toml", "[sites]\n\"two.test\" = { too = 1 }\n");
-    eventually("the problem", || {
-        second
-            .said()
-            .contains("configuration refused")
-            .then_some(())
-    });
+    let logs = second.home().path().join("logs");
+    std::fs::rename(&logs, second.home().path().join("moved")).unwrap();
     first.signal(Signal::TERM);
     assert!(first.ended().success());
     assert_eq!(second.ended().code(), Some(2), "{}", second.said());
