@@ -1,27 +1,26 @@
 //! After a hand-over the first process may not end: a terminal, a container or a supervisor waits for it. It stays as an attendant
 //! that holds nothing, passes signals on to whoever serves now, and ends as that one ends.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::process::{Pid, Signal, getppid, kill_process};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::handover::successor_of;
+use super::{Farewell, Signals};
+use crate::control::readiness;
 
 /// Set for a process whose parent attends it.
 const ATTENDED: &str = "ONEDOOR_ATTENDED";
 
-/// Signals that whoever serves is to hear.
-const PASSED_ON: [(SignalKind, Signal); 4] = [
-    (SignalKind::terminate(), Signal::TERM),
-    (SignalKind::interrupt(), Signal::INT),
-    (SignalKind::hangup(), Signal::HUP),
-    (SignalKind::user_defined1(), Signal::USR1),
-];
+/// Asks an attendant for a successor, and says to whoever asked that there is none. Ignored where nobody listens to it.
+const ATTENDANCE_NUMBER: Signal = Signal::URG;
+pub(super) const ATTENDANCE: SignalKind = SignalKind::from_raw(ATTENDANCE_NUMBER.as_raw());
 
 /// Whether our parent starts successors for us.
 pub(super) fn is_attended() -> bool {
@@ -29,26 +28,51 @@ pub(super) fn is_attended() -> bool {
     std::env::var(ATTENDED)
         .ok()
         .is_some_and(|attendant| Some(attendant) == parent)
+        // Who told a service manager about us does not stay for us.
+        && !readiness::is_heard()
 }
 
 /// Asks it to.
 pub(super) fn ask_attendant() -> io::Result<()> {
     let parent = getppid().ok_or_else(|| io::Error::other("the attendant is gone"))?;
-    Ok(kill_process(parent, Signal::USR2)?)
+    Ok(kill_process(parent, ATTENDANCE_NUMBER)?)
 }
 
 /// This program once more, from the file it was started from, which may be a newer one by now.
 pub(super) fn program() -> io::Result<Command> {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
     let mut program = std::process::Command::new(executable()?);
+    if let Some(name) = arguments.next() {
+        program.arg0(name);
+    }
     program
         .args(arguments)
+        // A terminal's Ctrl-C reaches its foreground alone, and is passed on once.
+        .process_group(0)
         .env(ATTENDED, std::process::id().to_string());
     Ok(successor_of(program))
 }
 
-/// Linux says ` (deleted)` behind the name of a file that was replaced; the new one has the name.
-fn executable() -> io::Result<std::path::PathBuf> {
+/// Where we were started from by name: what lies there now, whatever became of the file that we are.
+fn named(name: &OsStr) -> Option<PathBuf> {
+    let name = Path::new(name);
+    if name.components().count() > 1 {
+        return Some(std::env::current_dir().ok()?.join(name));
+    }
+    let folders = std::env::var_os("PATH")?;
+    let mut places = std::env::split_paths(&folders).map(|folder| folder.join(name));
+    places.find(|place| place.is_file())
+}
+
+fn executable() -> io::Result<PathBuf> {
+    let name = std::env::args_os().next();
+    if let Some(place) = name
+        .and_then(|name| named(&name))
+        .filter(|place| place.is_file())
+    {
+        return Ok(place);
+    }
+    // Linux says ` (deleted)` behind the name of a file that was replaced; the new one has the name.
     let path = std::env::current_exe()?;
     let text = path.to_string_lossy();
     Ok(match text.strip_suffix(" (deleted)") {
@@ -58,41 +82,54 @@ fn executable() -> io::Result<std::path::PathBuf> {
 }
 
 /// Waits until nobody serves any more whom it knows; returns the last one's exit code.
-///
-/// # Errors
-/// When the system does not let us hear signals.
-pub async fn attend(first: Child) -> io::Result<u8> {
-    let mut successors = signal(SignalKind::user_defined2())?;
-    let mut passed_on = Vec::new();
-    for (kind, number) in PASSED_ON {
-        passed_on.push((signal(kind)?, number));
-    }
+pub(super) async fn attend(first: Child, signals: Signals) -> u8 {
+    let Signals {
+        mut reload,
+        mut reopen,
+        mut restart,
+        mut attendance,
+        farewell: Farewell {
+            mut terminate,
+            mut interrupt,
+        },
+    } = signals;
     let mut current = first;
     let mut former: Option<Child> = None;
     loop {
-        let heard = async {
-            let mut any = Vec::new();
-            for (heard, number) in &mut passed_on {
-                let number = *number;
-                any.push(Box::pin(async move {
-                    heard.recv().await;
-                    number
-                }));
-            }
-            first_of(any).await
-        };
-        tokio::select! {
+        let number = tokio::select! {
             ended = current.wait() => match former.take() {
-                // The new one failed, and the old one goes on.
-                Some(old) => current = old,
-                None => return Ok(code(ended?)),
+                // The new one failed and the old one goes on, or that one still drains.
+                Some(old) => {
+                    current = old;
+                    ATTENDANCE_NUMBER
+                }
+                None => return ended.map_or(1, code),
             },
-            _ended = end_of(former.as_mut()) => former = None,
-            number = heard => pass_on(&current, number),
-            _some = successors.recv() => match program().and_then(|mut program| program.spawn()) {
-                Ok(next) => former = Some(std::mem::replace(&mut current, next)),
-                Err(error) => tracing::error!(%error, "no successor was started"),
+            () = end_of(former.as_mut()) => {
+                former = None;
+                continue;
+            }
+            _some = attendance.recv() => match program().and_then(|mut program| program.spawn()) {
+                Ok(next) => {
+                    former = Some(std::mem::replace(&mut current, next));
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no successor was started");
+                    ATTENDANCE_NUMBER
+                }
             },
+            _some = reload.recv() => Signal::HUP,
+            _some = reopen.recv() => Signal::USR1,
+            // It asks us then.
+            _some = restart.recv() => Signal::USR2,
+            _some = terminate.recv() => Signal::TERM,
+            _some = interrupt.recv() => Signal::INT,
+        };
+        pass_on(&current, number);
+        if let (Signal::TERM | Signal::INT, Some(former)) = (number, &former) {
+            // It may be the one that serves still.
+            pass_on(former, number);
         }
     }
 }
@@ -103,18 +140,6 @@ async fn end_of(child: Option<&mut Child>) {
         Some(child) => drop(child.wait().await),
         None => std::future::pending().await,
     }
-}
-
-async fn first_of<T>(mut futures: Vec<std::pin::Pin<Box<impl Future<Output = T>>>>) -> T {
-    std::future::poll_fn(|context| {
-        for future in &mut futures {
-            if let std::task::Poll::Ready(value) = future.as_mut().poll(context) {
-                return std::task::Poll::Ready(value);
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await
 }
 
 fn pass_on(child: &Child, number: Signal) {

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use super::guests::Guests;
-use super::handover::Heritage;
+use super::heritage::Heritage;
 use super::listeners::Listeners;
 use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;

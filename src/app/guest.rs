@@ -5,8 +5,9 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
-use super::handover::{Heritage, descriptors_of};
+use super::heritage::{Heritage, descriptors_of};
 use super::reload::{tell, tell_problems, tell_text};
 use super::source::Source;
 use super::watch::FileWatch;
@@ -84,8 +85,7 @@ impl Guest {
     /// When the system gives no signals, or the access log cannot be opened.
     pub fn new(source: Source, heed: Heed, offered: Offered, place: Place) -> io::Result<Self> {
         let lines = Lines::open(&offered.loaded.config)?;
-        let mut files = FileWatch::new();
-        files.follow(&offered.loaded);
+        let files = FileWatch::of(&offered.loaded);
         Ok(Self {
             source,
             heed,
@@ -103,10 +103,12 @@ impl Guest {
         &self.offered
     }
 
-    /// Goes on with the door where the former holder left it.
-    #[must_use]
-    pub fn into_parts(self) -> (Source, Loaded) {
-        (self.source, self.offered.loaded)
+    /// Gives the signals that nobody has heard yet to whoever is to hear them instead.
+    ///
+    /// # Errors
+    /// When the system gives no others.
+    pub fn give_signals(&mut self) -> io::Result<Signals> {
+        Ok(std::mem::replace(&mut self.signals, Signals::new()?))
     }
 
     /// Listens to the holder until that ends, we are told to stop, or `until` ends.
@@ -118,6 +120,8 @@ impl Guest {
     ) -> Parting {
         let mut until = std::pin::pin!(until);
         let mut asked: Option<Offered> = None;
+        // A change that an earlier holder was told of may have been lost with it.
+        let mut looked = false;
         self.announce();
         loop {
             let Signals {
@@ -125,9 +129,11 @@ impl Guest {
                 reopen,
                 restart,
                 farewell,
+                attendance: _,
             } = &mut self.signals;
             let ours = self.heed == Heed::Ours;
             let wake = tokio::select! {
+                () = std::future::ready(()), if !looked => Wake::Reload,
                 told = session.next() => Wake::Told(told),
                 () = self.files.changed() => Wake::Reload,
                 _some = reload.recv(), if ours => Wake::Reload,
@@ -138,18 +144,15 @@ impl Guest {
             };
             match wake {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
-                    match self.inherit(&mut session, *estate) {
-                        Ok(heritage) => {
+                    match self.inherit(&mut session, *estate).await {
+                        Some(Ok(heritage)) => {
                             return Parting::Heir {
                                 heritage: Box::new(heritage),
                                 session: Box::new(session),
                             };
                         }
-                        Err(error) => {
-                            let problem = error.to_string();
-                            // Without us the holder asks the next guest.
-                            let _gone = session.say(&Said::CannotTake { problem }).await;
-                        }
+                        Some(Err(parting)) => return parting,
+                        None => {}
                     }
                 }
                 Wake::Told(Ok(told)) => {
@@ -162,6 +165,7 @@ impl Guest {
                     return Parting::Orphaned;
                 }
                 Wake::Reload => {
+                    looked = true;
                     if let Some(offered) = self.read_again() {
                         let offer = offered.offer.clone();
                         let said = Said::Offer {
@@ -222,9 +226,44 @@ impl Guest {
         None
     }
 
-    fn inherit(&self, session: &mut Session, estate: Estate) -> io::Result<Heritage> {
+    /// What the holder leaves to us, unless somebody else has it by now. None: it is of no use, as the holder is told.
+    async fn inherit(
+        &mut self,
+        session: &mut Session,
+        estate: Estate,
+    ) -> Option<Result<Heritage, Parting>> {
         let descriptors = session.take_descriptors(descriptors_of(&estate));
-        Heritage::open(self.place.clone(), estate, descriptors)
+        match Heritage::open(self.place.clone(), estate, descriptors) {
+            Ok(heritage) => {
+                let overtaken = self.overtaken(session).await;
+                Some(overtaken.map_or(Ok(heritage), Err))
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                // Without us the holder asks the next guest.
+                let _gone = session.say(&Said::CannotTake { problem }).await;
+                None
+            }
+        }
+    }
+
+    /// What was said behind the words that gave us the door: one who slept too long finds that somebody else has it.
+    async fn overtaken(&mut self, session: &mut Session) -> Option<Parting> {
+        let (mut revision, mut asked) = (0, None);
+        while let Ok(told) = tokio::time::timeout(Duration::ZERO, session.next()).await {
+            match told {
+                Ok(told) => {
+                    if let Some(parting) = self.hear(told, &mut revision, &mut asked) {
+                        return Some(parting);
+                    }
+                }
+                Err(broken) => {
+                    tracing::warn!(%broken, "the holder is gone");
+                    return Some(Parting::Orphaned);
+                }
+            }
+        }
+        None
     }
 
     /// What the files say now; none if it is the same, or nothing that may be served.

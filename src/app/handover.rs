@@ -1,31 +1,27 @@
 //! Leaving with the ports: the listening sockets, the lock and the leases go to another process before this one ends.
 
-use std::fs::File;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::process::{Child, Command as Program};
+use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{self, Instant};
 
 use super::commands::{Next, not_allowed};
 use super::start::spoken;
+use super::stop::Hurry;
 use super::{App, Heed};
 use crate::config::doorway::Doorway;
-use crate::control::claim::Claim;
 use crate::control::command::{COMMANDS_MAX, Command, Line, Outgoing, Reply};
-use crate::control::health::{Kind as Spoken, Listening};
+use crate::control::health::Listening;
 use crate::control::leases::LeaseId;
 use crate::control::owner::Owner;
-use crate::control::place::Place;
+use crate::control::readiness;
 use crate::control::session::message::{Estate, Inherited, Refusal, Told};
-use crate::ports::bind::{Bound, Origin};
-use crate::routing::{Kind, SocketSpec};
+use crate::ports::bind::Origin;
 
 /// How long a guest may take until it serves; after that the next one is asked.
 pub(super) const HEIR_TIME: Duration = Duration::from_secs(2);
@@ -38,81 +34,26 @@ const SUCCESSOR: LeaseId = LeaseId(u32::MAX);
 /// Commands that are kept until a hand-over has failed.
 const KEPT_MAX: usize = COMMANDS_MAX;
 
-/// What one process left and another goes on with.
-#[derive(Debug)]
-pub struct Heritage {
-    pub(super) estate: Estate,
-    pub(super) claim: Claim,
-    pub(super) control: UnixListener,
-    pub(super) sockets: Vec<(SocketSpec, Bound)>,
-}
-
-impl Heritage {
-    /// Makes sense of what came over the control socket.
-    ///
-    /// # Errors
-    /// When descriptors are missing or are not what the estate says.
-    pub fn open(place: Place, estate: Estate, descriptors: Vec<OwnedFd>) -> io::Result<Self> {
-        let missing = || io::Error::other("fewer descriptors came than the estate counts");
-        let mut descriptors = descriptors.into_iter();
-        let lock = File::from(descriptors.next().ok_or_else(missing)?);
-        let control = UnixListener::from(descriptors.next().ok_or_else(missing)?);
-        let mut sockets = Vec::with_capacity(estate.listeners.len());
-        for inherited in &estate.listeners {
-            let listener = TcpListener::from(descriptors.next().ok_or_else(missing)?);
-            listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            let origin = if inherited.passed {
-                Origin::Passed { name: None }
-            } else {
-                Origin::Bound
-            };
-            let spec = SocketSpec {
-                address: inherited.asked.address,
-                kind: kind(inherited.asked.kind),
-            };
-            let bound = Bound {
-                listener,
-                address,
-                origin,
-            };
-            sockets.push((spec, bound));
-        }
-        Ok(Self {
-            claim: Claim::inherit(place, lock),
-            estate,
-            control,
-            sockets,
-        })
-    }
-
-    /// Where the certificates are that the door had.
-    #[must_use]
-    pub fn storage(&self) -> &Path {
-        &self.estate.storage
-    }
-
-    /// Where the door is for those who do not say.
-    #[must_use]
-    pub fn doorway(&self) -> Option<&Doorway> {
-        self.estate.doorway.as_ref()
-    }
-}
-
-/// Descriptors that belong to an estate.
-#[must_use]
-pub fn descriptors_of(estate: &Estate) -> usize {
-    2 + estate.listeners.len()
-}
-
 /// A process that was started to take over.
 #[derive(Debug)]
 pub(super) struct Successor {
-    /// None: whoever attends us starts it.
+    /// None: whoever attends us starts it, and tells us if it fails.
     child: Option<Child>,
     reply: Option<Reply<Result<u32, Refusal>>>,
     until: Instant,
 }
+
+/// How a successor failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Ended(io::Result<ExitStatus>),
+    /// By whoever started it for us.
+    Told,
+    Late,
+}
+
+/// Where the words of a process are that we started.
+const ELSEWHERE: &str = "it said why in the terminal or log of this one";
 
 impl App {
     /// Starts this program anew, to take over.
@@ -155,13 +96,18 @@ impl App {
         if reply.send(Ok(SUCCESSOR)).is_err() {
             return Next::GoOn;
         }
-        let handed = self.bequeath(SUCCESSOR, &line, SUCCESSOR_TIME).await;
+        let handed = self
+            .bequeath(SUCCESSOR, owner.pid, &line, SUCCESSOR_TIME)
+            .await;
         let successor = self.successor.take();
         let (mut child, asked) = successor.map_or((None, None), |known| (known.child, known.reply));
         match handed {
             Ok(()) => {
                 tracing::info!(pid = owner.pid, "handed over to the new process");
                 answer(asked, Ok(owner.pid));
+                if let Err(error) = readiness::succeeded_by(owner.pid) {
+                    tracing::warn!(%error, "the service manager was not told");
+                }
                 self.attended = child;
                 self.move_guests(SUCCESSOR, owner.pid);
                 Next::PassedOn
@@ -178,19 +124,20 @@ impl App {
         }
     }
 
-    /// The process that was started to take over ended, or takes too long.
-    pub(super) fn give_up_successor(&mut self, ended: Option<io::Result<ExitStatus>>) {
+    /// The process that was started to take over will not.
+    pub(super) fn give_up_successor(&mut self, failed: Failed) {
         let Some(mut successor) = self.successor.take() else {
             return;
         };
-        let problem = match ended {
-            Some(Ok(status)) => {
-                format!(
-                    "the new process ended ({status}) before it served; it said why in the terminal or log of this one"
-                )
+        let problem = match failed {
+            Failed::Ended(Ok(status)) => {
+                format!("the new process ended ({status}) before it served; {ELSEWHERE}")
             }
-            Some(Err(error)) => format!("the new process cannot be waited for: {error}"),
-            None => format!("the new process did not serve within {SUCCESSOR_TIME:?}"),
+            Failed::Ended(Err(error)) => format!("the new process cannot be waited for: {error}"),
+            Failed::Told => {
+                format!("the new process did not start, or ended before it served; {ELSEWHERE}")
+            }
+            Failed::Late => format!("the new process did not serve within {SUCCESSOR_TIME:?}"),
         };
         if let Some(child) = &mut successor.child {
             // It may have ended meanwhile.
@@ -208,7 +155,7 @@ impl App {
                 .table
                 .lease(heir)
                 .map_or(0, |lease| lease.owner.pid);
-            match self.bequeath(heir, &line, HEIR_TIME).await {
+            match self.bequeath(heir, pid, &line, HEIR_TIME).await {
                 Ok(()) => {
                     tracing::info!(pid, "the door is handed over to the oldest guest");
                     self.move_guests(heir, pid);
@@ -226,6 +173,7 @@ impl App {
     async fn bequeath(
         &mut self,
         heir: LeaseId,
+        pid: u32,
         line: &Line,
         patience: Duration,
     ) -> Result<(), String> {
@@ -237,7 +185,9 @@ impl App {
         let mut kept = Vec::new();
         let ended = loop {
             match time::timeout_at(end, self.commands.recv()).await {
-                Ok(Some(Command::Took(who))) if who == heir => break Ok(()),
+                Ok(Some(Command::Took(who))) if who == heir => {
+                    break self.claim.pass_on(pid).map_err(|error| error.to_string());
+                }
                 Ok(Some(Command::CannotTake { lease, problem })) if lease == heir => {
                     break Err(problem);
                 }
@@ -254,7 +204,10 @@ impl App {
         if ended.is_err() {
             self.postponed.extend(kept);
         } else {
-            self.claim.pass_on();
+            let told = Told::Moved { pid };
+            let descriptors = Vec::new();
+            // Without the word it finds its number in the lock.
+            let _unheard = line.try_send(Outgoing { told, descriptors });
             self.answering.stop_accepting();
         }
         ended
@@ -291,6 +244,22 @@ impl App {
         Ok((estate, descriptors))
     }
 
+    /// Keeps what was inherited, if it is ours: by the former holder's `word`, or else by what it wrote into the lock.
+    pub fn keep_door(&mut self, word: Option<bool>) -> bool {
+        let is_ours = word.unwrap_or_else(|| self.claim.names_us());
+        if is_ours {
+            self.claim.keep();
+        }
+        is_ours
+    }
+
+    /// Gives up what was inherited and never became ours.
+    pub async fn withdraw(self) {
+        tracing::warn!("the door went to somebody else meanwhile");
+        self.answering.stop_accepting();
+        self.stop(Hurry::Already).await;
+    }
+
     /// Tells everybody but the heir where the door is now.
     fn move_guests(&self, heir: LeaseId, pid: u32) {
         for (guest, _line) in self.guests.heirs() {
@@ -309,23 +278,25 @@ impl App {
     }
 }
 
-/// Resolves when the process that was started ends, or takes too long; never without one.
-pub(super) async fn successor_ends(
+/// Resolves when the process that was started ends, when whoever started it for us says so, or when it takes too long; never
+/// without one.
+pub(super) async fn successor_fails(
     successor: Option<&mut Successor>,
-) -> Option<io::Result<ExitStatus>> {
+    attendant: &mut Signal,
+) -> Failed {
     let Some(Successor { child, until, .. }) = successor else {
         return std::future::pending().await;
     };
     let late = time::sleep_until(*until);
     match child {
         Some(child) => tokio::select! {
-            ended = child.wait() => Some(ended),
-            () = late => None,
+            ended = child.wait() => Failed::Ended(ended),
+            () = late => Failed::Late,
         },
-        None => {
-            late.await;
-            None
-        }
+        None => tokio::select! {
+            _some = attendant.recv() => Failed::Told,
+            () = late => Failed::Late,
+        },
     }
 }
 
@@ -357,12 +328,5 @@ fn restart_failed(problem: &str) -> Refusal {
             "error[not-restarted]: {problem}\n  note: the running process goes on as before\n"
         ),
         exit: 1,
-    }
-}
-
-fn kind(spoken: Spoken) -> Kind {
-    match spoken {
-        Spoken::Tls => Kind::Tls,
-        Spoken::Plain => Kind::Plain,
     }
 }

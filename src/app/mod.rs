@@ -11,6 +11,7 @@ mod ground;
 pub mod guest;
 mod guests;
 pub mod handover;
+pub mod heritage;
 mod issuing;
 mod joining;
 pub mod kept;
@@ -32,7 +33,6 @@ mod watch;
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -48,6 +48,7 @@ use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
 use crate::control::command::{Command, Extent};
 use crate::control::health::Health;
+use crate::control::readiness;
 use crate::control::server::Serving;
 use crate::door::accept::Capacity;
 use crate::door::{Current, Handle};
@@ -58,13 +59,14 @@ use crate::storage::files::Storage;
 use commands::Next;
 pub use crew::LogProblem;
 use guests::Guests;
-use handover::{Successor, successor_ends};
+use handover::{Failed, Successor, successor_fails};
 pub use issuing::held;
 use listeners::Listeners;
 use public::Keeping;
 use selfprobe::SelfProbe;
 use source::Source;
 pub use start::{Beginning, LOOPBACK, Setup, StartError, connections_max, wall_clock};
+use stop::Hurry;
 use watch::FileWatch;
 
 /// A running onedoor.
@@ -120,16 +122,18 @@ pub struct App {
 #[derive(Debug)]
 pub enum Ending {
     Stopped,
-    /// A process that we started has the door, and somebody may wait for us.
-    PassedOn(Child),
+    /// A process that we started had the door, and somebody waited for us: what it ended with.
+    Attended(u8),
 }
 
 /// The signals that are heard. Until they are, each of them ends the process.
 #[derive(Debug)]
-struct Signals {
+pub struct Signals {
     reload: Signal,
     reopen: Signal,
     restart: Signal,
+    /// A word of whoever attends us, or of whom we attend.
+    attendance: Signal,
     farewell: Farewell,
 }
 
@@ -146,6 +150,7 @@ impl Signals {
             reload: signal(SignalKind::hangup())?,
             reopen: signal(SignalKind::user_defined1())?,
             restart: signal(SignalKind::user_defined2())?,
+            attendance: signal(attend::ATTENDANCE)?,
             farewell: Farewell {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
@@ -192,7 +197,7 @@ enum Wake {
     Asked(Option<Command>),
     /// A guest did not come back.
     Overdue,
-    SuccessorEnded(Option<io::Result<ExitStatus>>),
+    SuccessorFailed(Failed),
     /// It is time to look whether we are reached.
     Probe,
     Stop,
@@ -211,7 +216,7 @@ impl App {
             let next = Box::pin(self.react(wake)).await;
             match next {
                 Next::GoOn => {}
-                Next::PassedOn => break,
+                Next::PassedOn => return self.attend().await,
                 Next::Stop(Extent::Holder) => {
                     if !Box::pin(self.leave_to_guest()).await {
                         self.end_guests("the door was stopped");
@@ -224,13 +229,36 @@ impl App {
                 }
             }
         }
-        let attended = self.attended.take();
         if self.heed == Heed::Callers {
             // Those that came so far were not for us.
             self.signals = Signals::new().unwrap_or(self.signals);
         }
-        self.stop().await;
-        attended.map_or(Ending::Stopped, Ending::PassedOn)
+        self.stop(Hurry::AtTheNext).await;
+        Ending::Stopped
+    }
+
+    /// Drains, and meanwhile attends the process that serves now, if somebody waits for us.
+    async fn attend(mut self) -> Ending {
+        let attended = self.attended.take();
+        match (attended, Signals::new()) {
+            // The service manager was told whom to wait for.
+            (Some(child), Ok(fresh)) if !readiness::is_heard() => {
+                // What came so far is for the new one.
+                let signals = std::mem::replace(&mut self.signals, fresh);
+                let attending = attend::attend(child, signals);
+                let (code, ()) = tokio::join!(attending, Box::pin(self.stop(Hurry::AtTheSecond)));
+                Ending::Attended(code)
+            }
+            (Some(_) | None, _signals) => {
+                self.stop(Hurry::AtTheSecond).await;
+                Ending::Stopped
+            }
+        }
+    }
+
+    /// Follows what the files say by now, if that may be served.
+    pub async fn look(&mut self) {
+        Box::pin(self.reload(reload::Why::FilesChanged)).await;
     }
 
     async fn react(&mut self, wake: Wake) -> Next {
@@ -242,7 +270,7 @@ impl App {
             Wake::Probe => self.look_for_shadows(),
             Wake::Asked(Some(command)) => return self.obey(command).await,
             Wake::Overdue => self.end_overdue().await,
-            Wake::SuccessorEnded(ended) => self.give_up_successor(ended),
+            Wake::SuccessorFailed(failed) => self.give_up_successor(failed),
             Wake::Stop => return Next::Stop(Extent::Holder),
             Wake::Round => self.tell_lost_lines(),
             Wake::Asked(None) => {}
@@ -263,6 +291,7 @@ impl App {
             reload,
             reopen,
             restart,
+            attendance,
             farewell,
         } = &mut self.signals;
         let overdue = self.guests.next_end();
@@ -276,7 +305,7 @@ impl App {
             () = until => Wake::Stop,
             asked = self.commands.recv() => Wake::Asked(asked),
             () = at(overdue) => Wake::Overdue,
-            ended = successor_ends(self.successor.as_mut()) => Wake::SuccessorEnded(ended),
+            failed = successor_fails(self.successor.as_mut(), attendance) => Wake::SuccessorFailed(failed),
             _now = rounds.tick() => Wake::Round,
             _now = probes.tick() => Wake::Probe,
         }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::banner::counted;
 use super::crew::{Crew, LogProblem};
 use super::ground::Ground;
-use super::handover::Heritage;
+use super::heritage::Heritage;
 use super::listeners::Listeners;
 use super::prepare::Prepared;
 use super::selfprobe::SelfProbe;
@@ -64,6 +64,8 @@ pub struct Setup {
     pub owner: Owner,
     /// What the own sites do where a guest of an earlier holder has a name.
     pub insistence: Insistence,
+    /// None: they are heard from now on.
+    pub signals: Option<Signals>,
     pub origin: Beginning,
 }
 
@@ -100,10 +102,11 @@ impl App {
     ///
     /// # Errors
     /// Nothing is left behind then.
-    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+    pub async fn start(mut setup: Setup) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
         let (source, heed, doorway) = (setup.source.clone(), setup.heed, setup.doorway.clone());
+        let signals = setup.signals.take();
         let Ground {
             storage,
             resolver,
@@ -124,10 +127,8 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let signals = Signals::new().map_err(StartError::System)?;
         let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
-        let mut files = FileWatch::new();
-        files.follow(&own);
+        let files = FileWatch::of(&own);
         let mut app = Self {
             source,
             heed,
@@ -151,7 +152,7 @@ impl App {
             taps: crew.taps,
             health: desk.health,
             files,
-            signals,
+            signals: heard(signals)?,
             shutdown,
             claim,
             control: desk.socket,
@@ -195,6 +196,11 @@ impl App {
             tracing::warn!(%error, "the service manager was not told");
         }
     }
+}
+
+fn heard(signals: Option<Signals>) -> Result<Signals, StartError> {
+    let signals = signals.map_or_else(Signals::new, Ok);
+    signals.map_err(StartError::System)
 }
 
 /// Where others ask.

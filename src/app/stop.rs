@@ -2,24 +2,35 @@
 
 use std::time::Duration;
 
-use super::App;
+use super::{App, Farewell};
 use crate::control::health::Status;
 use crate::control::readiness;
-use crate::door::Order;
+use crate::door::accept::Capacity;
+use crate::door::{Handle, Order};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::{Totals, sum};
 use crate::proxy::context::Stage;
 
 /// How often the connections that are left are counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
+/// The most that a process drains whose sites somebody waits for, shorter than the grace of its lease.
+const SHORT_DRAIN: Duration = Duration::from_secs(2);
 /// How long the access log may take to write what it has.
 const LOG_TIME: Duration = Duration::from_secs(2);
-/// How long the answers on the control socket may take to be read.
-const ANSWERS_TIME: Duration = Duration::from_millis(500);
+
+/// Which signal to go ends the draining early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurry {
+    AtTheNext,
+    /// We are missed elsewhere: there is little time.
+    Already,
+    /// The first one is for the process that serves instead of this one.
+    AtTheSecond,
+}
 
 impl App {
-    /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
-    pub(super) async fn stop(self) {
+    /// Drains, cuts, and says how many were cut. Signals to go end the draining early.
+    pub(super) async fn stop(self, hurry: Hurry) {
         let Self {
             mut listeners,
             workers,
@@ -31,10 +42,19 @@ impl App {
             claim,
             current,
             mut signals,
+            guests,
+            taps,
             answering,
+            commands,
+            postponed,
             ..
         } = self;
-        let drain = current.table.drain;
+        // Who asks now is told at once that nobody answers here.
+        drop((commands, postponed));
+        let drain = match hurry {
+            Hurry::AtTheNext | Hurry::AtTheSecond => current.table.drain,
+            Hurry::Already => current.table.drain.min(SHORT_DRAIN),
+        };
         health.send_modify(|health| health.status = Status::Draining);
         if claim.is_passed_on() {
             tracing::debug!("another process has the door");
@@ -47,15 +67,10 @@ impl App {
         if open > 0 {
             tracing::info!(connections = open, drain = ?drain, "draining; a second signal cuts at once");
         }
-        let empty = async {
-            while capacity.open() > 0 {
-                tokio::time::sleep(COUNT_EVERY).await;
-            }
-        };
         tokio::select! {
-            () = empty => {}
+            () = emptied(&capacity) => {}
             () = tokio::time::sleep(drain) => {}
-            () = signals.farewell.said() => {}
+            () = hurried(&mut signals.farewell, hurry) => {}
         }
         let cut = capacity.open();
         tell_all(&workers, Stage::Cut).await;
@@ -64,38 +79,51 @@ impl App {
                 tracing::error!("a worker had panicked");
             }
         }
-        answering.stop_accepting();
-        answering.settled(ANSWERS_TIME).await;
+        // With the last line to it a session ends once all was said.
+        drop((guests, taps));
+        answering.settle().await;
         shutdown.cut_off();
         if let Some(access) = access {
             close(&access);
         }
         drop(claim);
-        let counters: Vec<_> = workers
-            .iter()
-            .map(|worker| worker.counters.clone())
-            .collect();
-        told(cut, &sum(&counters));
+        tell_totals(&workers, cut);
     }
 }
 
-fn told(cut: usize, totals: &Totals) {
+async fn emptied(capacity: &Capacity) {
+    while capacity.open() > 0 {
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
+}
+
+async fn hurried(farewell: &mut Farewell, hurry: Hurry) {
+    if hurry == Hurry::AtTheSecond {
+        farewell.said().await;
+    }
+    farewell.said().await;
+}
+
+fn tell_totals(workers: &[Handle], cut: usize) {
+    let counters: Vec<_> = workers
+        .iter()
+        .map(|worker| worker.counters.clone())
+        .collect();
     let Totals {
         connections,
         requests,
         ..
-    } = totals;
-    match cut {
-        0 => tracing::info!(connections, requests, "stopped"),
-        cut => {
-            tracing::warn!(
-                cut,
-                connections,
-                requests,
-                "stopped, and cut connections that were still open"
-            );
-        }
+    } = sum(&counters);
+    if cut == 0 {
+        tracing::info!(connections, requests, "stopped");
+        return;
     }
+    tracing::warn!(
+        cut,
+        connections,
+        requests,
+        "stopped, and cut connections that were still open"
+    );
 }
 
 fn close(access: &AccessLog) {
@@ -107,7 +135,7 @@ fn close(access: &AccessLog) {
     }
 }
 
-async fn tell_all(workers: &[crate::door::Handle], stage: Stage) {
+async fn tell_all(workers: &[Handle], stage: Stage) {
     for worker in workers {
         // A worker that is gone has told why.
         let _gone = worker.orders.send(Order::Advance(stage)).await;

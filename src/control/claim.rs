@@ -5,9 +5,10 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process;
 use std::time::Duration;
 
 use crate::control::client;
@@ -81,20 +82,38 @@ impl Claim {
         options.read(true).write(true).create(true).truncate(false);
         let lock = options.mode(0o600).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self::inherit(place.clone(), lock))),
+            Ok(()) => Ok(Some(Self {
+                place: place.clone(),
+                lock,
+                end: End::Removed,
+            })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
 
     /// Goes on with a lock that another process took and passed on: it belongs to the open file, not to who opened it (flock(2)).
+    /// Until [`Claim::keep`] the socket is the other's.
     #[must_use]
     pub fn inherit(place: Place, lock: File) -> Self {
         Self {
             place,
             lock,
-            end: End::Removed,
+            end: End::PassedOn,
         }
+    }
+
+    /// The former holder gave it to us and to nobody else.
+    pub fn keep(&mut self) {
+        self.end = End::Removed;
+    }
+
+    /// Whether the former holder wrote us into the lock: for an heir that never heard its last word.
+    #[must_use]
+    pub fn names_us(&self) -> bool {
+        let mut name = [0; NAME_LENGTH];
+        let read = self.lock.read_exact_at(&mut name, 0);
+        read.is_ok() && name == *name_of(process::id()).as_bytes()
     }
 
     /// The lock once more, for an heir.
@@ -105,9 +124,14 @@ impl Claim {
         Ok(self.lock.try_clone()?.into())
     }
 
-    /// From now on the heir has the lock and the socket.
-    pub fn pass_on(&mut self) {
+    /// From now on this process has the lock and the socket, and nobody else who was asked.
+    ///
+    /// # Errors
+    /// When the lock cannot be written; then nobody has it but us.
+    pub fn pass_on(&mut self, heir: u32) -> io::Result<()> {
+        self.lock.write_all_at(name_of(heir).as_bytes(), 0)?;
         self.end = End::PassedOn;
+        Ok(())
     }
 
     #[must_use]
@@ -141,6 +165,13 @@ impl Claim {
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
     }
+}
+
+/// Octets of a process number in the lock: always as many, so that a shorter one covers a longer one.
+const NAME_LENGTH: usize = 11;
+
+fn name_of(pid: u32) -> String {
+    format!("{pid:>10}\n")
 }
 
 impl Drop for Claim {
@@ -246,6 +277,28 @@ mod tests {
         assert_eq!(fs::metadata(place.socket()).unwrap().mode() & 0o777, 0o600);
         drop(claim);
         assert!(!place.socket().exists());
+    }
+
+    #[tokio::test]
+    async fn an_heir_leaves_the_socket_alone_until_the_lock_is_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let place = place(root.path());
+        let mut claim = Claim::take(&place).await.unwrap();
+        let _listener = claim.listen().unwrap();
+        let heir = || Claim::inherit(place.clone(), File::from(claim.lock().unwrap()));
+        assert!(!heir().names_us());
+        assert!(place.socket().exists());
+        let (mut chosen, other) = (heir(), heir());
+        claim.pass_on(process::id()).unwrap();
+        drop(claim);
+        drop(other);
+        assert!(chosen.names_us());
+        assert!(place.socket().exists());
+        assert!(Claim::attempt(&place).unwrap().is_none());
+        chosen.keep();
+        drop(chosen);
+        assert!(!place.socket().exists());
+        assert!(Claim::attempt(&place).unwrap().is_some());
     }
 
     #[tokio::test]

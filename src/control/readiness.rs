@@ -29,6 +29,20 @@ pub fn stopping() -> io::Result<()> {
     sd_notify::notify(&[NotifyState::Stopping])
 }
 
+/// Another process serves from now on; this one only finishes what it began.
+///
+/// # Errors
+/// When a manager is there and cannot be told.
+pub fn succeeded_by(pid: u32) -> io::Result<()> {
+    sd_notify::notify(&[NotifyState::MainPid(pid)])
+}
+
+/// Whether a manager is there to be told.
+#[must_use]
+pub fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Changes what is shown beside the unit, and nothing else.
 ///
 /// # Errors
@@ -58,6 +72,7 @@ mod tests {
             reloading().unwrap();
             ready("3 sites\nSTOPPING=1").unwrap();
             status("2 sites").unwrap();
+            succeeded_by(4711).unwrap();
             stopping().unwrap();
             return;
         }
@@ -83,6 +98,7 @@ mod tests {
         assert!(heard(&manager).starts_with("RELOADING=1\nMONOTONIC_USEC="));
         assert_eq!(heard(&manager), "READY=1\nSTATUS=3 sites STOPPING=1\n");
         assert_eq!(heard(&manager), "STATUS=2 sites\n");
+        assert_eq!(heard(&manager), "MAINPID=4711\n");
         assert_eq!(heard(&manager), "STOPPING=1\n");
     }
 }

@@ -19,9 +19,9 @@ use crate::support::door::{Door, Home};
 use crate::support::eventually;
 
 /// GOAWAY, HEADERS, and the flag that ends headers (RFC 9113 section 6).
-const GOAWAY: u8 = 7;
-const HEADERS: u8 = 1;
-const DATA: u8 = 0;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
 
 #[test]
 fn the_local_ca_is_made_once_and_kept() {
@@ -244,14 +244,14 @@ fn config(backend: &Backend, setting: &str) -> String {
 }
 
 /// An upstream that answers when the test says so.
-struct Slow {
-    backend: Backend,
+pub(crate) struct Slow {
+    pub(crate) backend: Backend,
     arrivals: Receiver<()>,
     answers: Sender<()>,
 }
 
 impl Slow {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (arrived, arrivals) = mpsc::channel();
         let (answers, may_answer) = mpsc::channel();
         let may_answer = Arc::new(Mutex::new(may_answer));
@@ -274,19 +274,19 @@ impl Slow {
         }
     }
 
-    fn arrived(&self) {
+    pub(crate) fn arrived(&self) {
         self.arrivals
             .recv_timeout(crate::support::PATIENCE)
             .unwrap();
     }
 
-    fn answer(&self) {
+    pub(crate) fn answer(&self) {
         self.answers.send(()).unwrap();
     }
 }
 
 /// Preface, settings, and one GET (RFC 9113, RFC 7541 appendix A).
-fn open_stream(stream: &mut Tls, host: &str) {
+pub(crate) fn open_stream(stream: &mut Tls, host: &str) {
     let mut block = vec![0x82, 0x87, 0x84, 0x41, u8::try_from(host.len()).unwrap()];
     block.extend(host.as_bytes());
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -308,7 +308,7 @@ fn open_stream(stream: &mut Tls, host: &str) {
 }
 
 /// Notes the types of the frames up to one of this type.
-fn read_frames_until(stream: &mut Tls, seen: &mut Vec<u8>, last: u8) {
+pub(crate) fn read_frames_until(stream: &mut Tls, seen: &mut Vec<u8>, last: u8) {
     while seen.last() != Some(&last) {
         let mut head = [0; 9];
         stream.read_exact(&mut head).unwrap();

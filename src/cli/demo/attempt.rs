@@ -104,6 +104,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         storage: scratch.storage(),
         owner: serving::owner(),
         insistence: Insistence::Asks,
+        signals: None,
         origin: Beginning::Fresh {
             claim,
             passed: Passed::none(),

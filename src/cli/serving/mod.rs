@@ -1,18 +1,19 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
+mod holding;
 mod wish;
 
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
 use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
-use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
+use crate::app::handover::SUCCEED;
+use crate::app::heritage::{Heritage, descriptors_of};
 use crate::app::source::Source;
-use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
+use crate::app::{Beginning, Heed};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::Claim;
@@ -21,9 +22,8 @@ use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, Said, Told, Versions, Welcome};
+use crate::control::session::message::{Join, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
-use crate::storage::files::Storage;
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
@@ -61,14 +61,9 @@ pub(in crate::cli) async fn serve(
     if std::env::var_os(SUCCEED).is_some() {
         return match begun.succeed().await {
             Ok((heritage, session)) => {
-                begun
-                    .hold(
-                        Beginning::Inherited(Box::new(heritage)),
-                        Some(session),
-                        until,
-                        served,
-                    )
-                    .await
+                let origin = Beginning::Inherited(Box::new(heritage));
+                let ended = begun.hold(origin, Some(session), until, served).await;
+                ended.unwrap_or(Exit::Failed)
             }
             Err(problem) => {
                 say::err(&format!("error[not-restarted]: {problem}\n"));
@@ -80,9 +75,11 @@ pub(in crate::cli) async fn serve(
         match begun.look().await {
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
-                return begun
-                    .hold(Beginning::Fresh { claim, passed }, None, until, served)
-                    .await;
+                let origin = Beginning::Fresh { claim, passed };
+                let ended = begun.hold(origin, None, until.as_mut(), served).await;
+                if let Some(exit) = ended {
+                    return exit;
+                }
             }
             Ok(Found::Holder(joined)) => {
                 let (welcome, session) = *joined;
@@ -96,7 +93,11 @@ pub(in crate::cli) async fn serve(
                     Ok(Parting::Orphaned) => {}
                     Ok(Parting::Heir { heritage, session }) => {
                         let origin = Beginning::Inherited(heritage);
-                        return begun.hold(origin, Some(*session), until, served).await;
+                        let former = Some(*session);
+                        let ended = begun.hold(origin, former, until.as_mut(), served).await;
+                        if let Some(exit) = ended {
+                            return exit;
+                        }
                     }
                     Err(exit) => return exit,
                 }
@@ -280,103 +281,8 @@ impl Begun {
             }
         }
     }
-
-    /// Has the door until it ends for us. `former` waits for the word that we serve.
-    async fn hold(
-        self,
-        origin: Beginning,
-        former: Option<Session>,
-        until: impl Future<Output = ()>,
-        served: &mut dyn FnMut(Served),
-    ) -> Exit {
-        let (storage, doorway) = match &origin {
-            Beginning::Fresh { .. } => (self.storage, self.doorway),
-            Beginning::Inherited(heritage) => {
-                (heritage.storage().to_owned(), heritage.doorway().cloned())
-            }
-        };
-        let (source, mut loaded) = match self.guest {
-            Some(guest) => guest.into_parts(),
-            None => (self.source, self.loaded),
-        };
-        if doorway.is_some() {
-            match source.load_at(doorway.as_ref(), Some(&loaded)) {
-                Ok(there) => loaded = there,
-                Err(refused) => return not_held(&StartError::Config(refused), former).await,
-            }
-        }
-        let app = App::start(Setup {
-            source,
-            heed: self.heed,
-            doorway,
-            loaded,
-            storage: Storage::at(storage),
-            owner: self.owner,
-            insistence: self.insistence,
-            origin,
-        });
-        let app = match Box::pin(app).await {
-            Ok(app) => app,
-            Err(error) => return not_held(&error, former).await,
-        };
-        served(Served {
-            holder: process::id(),
-            urls: app.own_urls(),
-            storage: app.storage(),
-            local_ca: app.local_ca_path().map(Path::to_owned),
-        });
-        let is_heir = former.is_some();
-        if let Some(mut former) = former {
-            // A holder that is gone already needs no word.
-            let _gone = former.say(&Said::Took).await;
-        }
-        if self.greeting == Greeting::Table {
-            greet_as_holder(&app, is_heir && self.greeted);
-        }
-        match app.run(until).await {
-            Ending::Stopped => Exit::Fine,
-            Ending::PassedOn(child) => attended(child).await,
-        }
-    }
-}
-
-/// Says why the door cannot be had, to the person here and to the former holder, who goes on or asks somebody else.
-async fn not_held(error: &StartError, former: Option<Session>) -> Exit {
-    let exit = up::not_started(error);
-    if let Some(mut former) = former {
-        let problem = "it did not start; it said why in its own terminal".to_owned();
-        // One that is gone needs no word.
-        let _gone = former.say(&Said::CannotTake { problem }).await;
-    }
-    exit
-}
-
-fn greet_as_holder(app: &App, was_guest: bool) {
-    if was_guest {
-        say::out("this onedoor has the door now\n");
-        return;
-    }
-    say::out(&app.banner());
-    if let Some(root) = app.local_ca_path() {
-        say::out(&trust(root));
-    }
 }
 
 fn trust(root: &Path) -> String {
     format!("clients must trust the local CA: {}\n", root.display())
-}
-
-/// Whoever started us waits for us; the new process serves.
-async fn attended(child: tokio::process::Child) -> Exit {
-    if std::env::var_os("NOTIFY_SOCKET").is_some() {
-        // The service manager was told whom to wait for.
-        return Exit::Fine;
-    }
-    match attend::attend(child).await {
-        Ok(code) => Exit::As(code),
-        Err(error) => {
-            say::error("system", &error);
-            Exit::Failed
-        }
-    }
 }

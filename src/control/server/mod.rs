@@ -49,6 +49,8 @@ pub const HEAD_BYTES_MAX: usize = 16 << 10;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// From accept to the end of the connection, unless its request has a patience of its own.
 pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a holder that ends waits for those who were told something and did not read it yet.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// How long nothing is accepted after the system refused, for want of descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -80,6 +82,7 @@ impl Sources {
 pub struct Serving {
     accepting: CancellationToken,
     conversations: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
 }
 
 impl Serving {
@@ -88,12 +91,23 @@ impl Serving {
         self.accepting.cancel();
     }
 
-    /// Waits until every answer is written, but no longer than this: whoever asked for the end shall hear of it.
-    pub async fn settled(&self, within: Duration) {
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        // What never ends, as watching the logs, is cut with everything else.
-        let _late = time::timeout(within, self.conversations.acquire_many(all)).await;
+    /// Waits until everybody who is here heard what was said to them, but not for long. Nobody is let in meanwhile.
+    pub async fn settle(&self) {
+        let all = async {
+            // Never closed.
+            let _conversations = self
+                .conversations
+                .acquire_many(places(CONNECTIONS_MAX))
+                .await;
+            let _sessions = self.sessions.acquire_many(places(SESSIONS_MAX)).await;
+        };
+        // Who does not read is left alone.
+        let _late = time::timeout(SETTLE_TIME, all).await;
     }
+}
+
+fn places(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Serves the socket on the current runtime until the cut; nobody waits for it at a stop.
@@ -108,10 +122,10 @@ pub fn start(
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let accepting = CancellationToken::new();
-    let desk = Arc::new(Desk::new(sources, shutdown.clone()));
-    let token = accepting.clone();
     let conversations = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let permits = Arc::clone(&conversations);
+    let desk = Arc::new(Desk::new(sources, shutdown.clone()));
+    let (token, permits) = (accepting.clone(), conversations.clone());
+    let sessions = desk.sessions.clone();
     // Detached on purpose: an attendant ends with the cut.
     drop(shutdown.spawn_attendant(async move {
         // None: it is told to stop.
@@ -122,6 +136,7 @@ pub fn start(
     Ok(Serving {
         accepting,
         conversations,
+        sessions,
     })
 }
 

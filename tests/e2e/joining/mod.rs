@@ -2,16 +2,23 @@
 
 mod conflicts;
 mod crash;
+mod crowd;
+mod handover;
+mod heirs;
 mod leave;
 mod reload;
+mod restart;
+mod streams;
 mod together;
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::RootCertStore;
 
 use crate::support::answer::{read_answer, send_get};
@@ -65,55 +72,124 @@ pub(crate) fn ask(
 /// A few tell what is wrong.
 const FAILURES_KEPT: usize = 5;
 
-/// A client that connects, asks and connects again until it is told to end.
+/// Clients that connect, ask and connect again until they are told to end.
 struct Loop {
     done: Arc<AtomicBool>,
-    tried: Arc<AtomicUsize>,
-    failures: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
+    seen: Arc<Mutex<Seen>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What came of it so far.
+#[derive(Debug, Clone)]
+struct Seen {
+    tried: usize,
+    failures: Vec<String>,
+    /// When an answer came last.
+    last: Instant,
+    /// The longest time from one answer to the next.
+    longest: Duration,
 }
 
 impl Loop {
+    /// One client.
     fn begin(address: SocketAddr, roots: &Arc<RootCertStore>, name: &'static str) -> Self {
-        let (done, tried) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
-        );
-        let failures: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (stop, count, failed, roots) =
-            (done.clone(), tried.clone(), failures.clone(), roots.clone());
-        let thread = thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                if let Err(error) = ask(address, &roots, name) {
-                    let mut failed = failed.lock().unwrap();
-                    if failed.len() < FAILURES_KEPT {
-                        failed.push(error.to_string());
-                    }
+        Self::begin_all(address, roots, &[name])
+    }
+
+    /// One client for each name.
+    fn begin_all(address: SocketAddr, roots: &Arc<RootCertStore>, names: &[&'static str]) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(Mutex::new(Seen {
+            tried: 0,
+            failures: Vec::new(),
+            last: Instant::now(),
+            longest: Duration::ZERO,
+        }));
+        let client = |name: &&'static str| {
+            let (stop, seen, roots, name) = (done.clone(), seen.clone(), roots.clone(), *name);
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let asked = ask(address, &roots, name);
+                    seen.lock().unwrap().note(name, asked);
                 }
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+            })
+        };
+        let threads = names.iter().map(client).collect();
         Self {
             done,
-            tried,
-            failures,
-            thread: Some(thread),
+            seen,
+            threads,
         }
     }
 
     /// Waits for so many more.
     fn more(&self, number: usize) {
-        let goal = self.tried.load(Ordering::Relaxed) + number;
-        eventually("more connections", || {
-            (self.tried.load(Ordering::Relaxed) > goal).then_some(())
-        });
+        let tried = || self.seen.lock().unwrap().tried;
+        let goal = tried() + number;
+        eventually("more connections", || (tried() > goal).then_some(()));
     }
 
-    /// How many there were, and what went wrong.
-    fn end(mut self) -> (usize, Vec<String>) {
-        self.done.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap();
-        let failures = self.failures.lock().unwrap().clone();
-        (self.tried.load(Ordering::Relaxed), failures)
+    /// From now on the gap is measured anew.
+    fn mark(&self) {
+        self.seen.lock().unwrap().longest = Duration::ZERO;
     }
+
+    fn end(mut self) -> Seen {
+        self.done.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Seen {
+    fn note(&mut self, name: &str, asked: io::Result<String>) {
+        self.tried += 1;
+        match asked {
+            Ok(_body) => {
+                let now = Instant::now();
+                self.longest = self.longest.max(now - self.last);
+                self.last = now;
+            }
+            Err(error) if self.failures.len() < FAILURES_KEPT => {
+                self.failures.push(format!("{name}: {error}"));
+            }
+            Err(_another) => {}
+        }
+    }
+}
+
+/// A process that is no child of ours; killed when dropped.
+struct Distant(u32);
+
+impl Distant {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.0).unwrap()).unwrap();
+        // It may have ended already.
+        let _gone = kill_process(pid, signal);
+    }
+
+    /// Waits for its end, whoever else waits for it.
+    #[track_caller]
+    fn ended(&self) {
+        eventually("the end of a process", || (!is_alive(self.0)).then_some(()));
+    }
+}
+
+impl Drop for Distant {
+    fn drop(&mut self) {
+        if is_alive(self.0) {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+/// Whether a process runs: one that ended and was not asked for yet does not.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_name, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }

@@ -21,7 +21,8 @@ use super::eventually;
 pub(crate) struct Door {
     child: Child,
     home: Home,
-    manager: Manager,
+    /// None: as in a terminal.
+    manager: Option<Manager>,
 }
 
 /// The service manager that onedoor tells how far it is.
@@ -208,7 +209,7 @@ impl Door {
         let mut door = Self {
             child,
             home,
-            manager,
+            manager: Some(manager),
         };
         eventually("READY=1", || {
             if let Some(status) = door.child.try_wait().unwrap() {
@@ -219,9 +220,34 @@ impl Door {
         door
     }
 
+    /// `onedoor up` as a terminal starts it, without a service manager; returns once it has the door.
+    #[track_caller]
+    pub(crate) fn up_unmanaged(home: Home, mut command: Command) -> Self {
+        let file = |name: &str| File::create(home.path().join(name)).unwrap();
+        let child = command
+            .stdout(file("out"))
+            .stderr(file("err"))
+            .spawn()
+            .unwrap();
+        let mut door = Self {
+            child,
+            home,
+            manager: None,
+        };
+        eventually("a holder that is ready", || {
+            if let Some(status) = door.child.try_wait().unwrap() {
+                panic!("ended with {status}:\n{}", door.home.read("err"));
+            }
+            let health = door.try_health()?;
+            (health["status"] == "ready" && health["pid"] == door.pid()).then_some(())
+        });
+        door
+    }
+
     /// Whether the service manager was told this, ever.
     pub(crate) fn told(&self, word: &str) -> bool {
-        let heard = self.manager.heard.lock().unwrap();
+        let manager = self.manager.as_ref().unwrap();
+        let heard = manager.heard.lock().unwrap();
         heard
             .iter()
             .any(|words| words.lines().any(|line| line == word))

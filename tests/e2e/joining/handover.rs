@@ -1,0 +1,80 @@
+//! What clients see of a hand-over, measured.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{Loop, ask, follower, join, site};
+use crate::support::backend::Backend;
+use crate::support::client::roots;
+use crate::support::door::Door;
+use crate::support::eventually;
+
+/// Connections in all, and how many of them come before the hand-over begins.
+const CONNECTIONS: usize = 2000;
+const BEFORE: usize = 600;
+
+#[test]
+fn two_thousand_connections_over_a_hand_over_are_all_served() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("one.test", &backend));
+    let second = join(&first, &follower("two.test", &backend));
+    let _third = join(&first, &follower("three.test", &backend));
+    let (address, roots) = (first.tls(), roots(&first));
+    let names = ["two.test", "three.test", "two.test", "three.test"];
+    let clients = Loop::begin_all(address, &roots, &names);
+    clients.more(BEFORE);
+    clients.mark();
+    first.signal(Signal::TERM);
+    assert!(first.ended().success(), "{}", first.said());
+    clients.more(CONNECTIONS - BEFORE);
+    let seen = clients.end();
+    assert_eq!(seen.failures, Vec::<String>::new());
+    assert!(seen.tried >= CONNECTIONS);
+    assert!(seen.longest < Duration::from_secs(1), "{:?}", seen.longest);
+    println!("the measured gap of a hand-over: {:?}", seen.longest);
+    assert_eq!(second.health()["pid"], second.pid());
+}
+
+#[test]
+fn who_trusted_the_first_door_trusts_its_heir() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("one.test", &backend));
+    let second = join(&first, &follower("two.test", &backend));
+    let (address, roots) = (first.tls(), roots(&first));
+    let root = fs::read(first.ca()).unwrap();
+    first.signal(Signal::TERM);
+    assert!(first.ended().success());
+    assert_eq!(ask(address, &roots, "two.test").unwrap(), "here");
+    assert_eq!(fs::read(first.ca()).unwrap(), root);
+    // A site that comes now is issued by the same authority, in the same place.
+    let third = join(&second, &follower("three.test", &backend));
+    assert_eq!(ask(address, &roots, "three.test").unwrap(), "here");
+    let nothing = second.home().path().join("storage/local-ca");
+    assert!(!nothing.exists(), "no authority of the heir's own");
+    drop(third);
+}
+
+#[test]
+fn each_terminal_has_its_lines_after_a_hand_over_too() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("one.test", &backend));
+    let second = join(&first, &follower("two.test", &backend));
+    let third = join(&first, &follower("three.test", &backend));
+    let (address, roots) = (first.tls(), roots(&first));
+    first.signal(Signal::TERM);
+    assert!(first.ended().success());
+    eventually("the third at the second", || {
+        let served = format!("served by pid {} now", second.pid());
+        third.home().read("out").contains(&served).then_some(())
+    });
+    for (name, door) in [("two.test", &second), ("three.test", &third)] {
+        assert_eq!(ask(address, &roots, name).unwrap(), "here");
+        eventually("the line", || {
+            // The table names each site once, the line of a request once more.
+            (door.home().read("out").matches("GET").count() == 1).then_some(())
+        });
+        assert!(door.home().read("out").contains(name));
+    }
+}
