@@ -3,7 +3,9 @@
 mod conflicts;
 mod crash;
 mod leave;
+mod raw;
 mod reload;
+mod replacing;
 mod together;
 
 use std::io;
