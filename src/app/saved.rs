@@ -9,6 +9,8 @@ use tokio::time;
 use super::App;
 use super::commands::{not_allowed, stale};
 use super::guests::{Guests, Party, open};
+use super::luggage::Home;
+use super::strangers::Whose;
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
@@ -191,7 +193,12 @@ fn enter(
     let saved: SavedLease = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let id = guests.fresh_id();
     let doorway = Doorway::of(&own.config);
-    let loaded = open(&offer_of(&saved), &doorway, None, storage, id, 0)
+    let home = Home {
+        storage,
+        lease: id,
+        revision: 0,
+    };
+    let loaded = open(&offer_of(&saved), &doorway, None, home, Whose::Trusted)
         .map_err(|refused| refused.refusal().text)?;
     let lease = lease_of(&saved, id, claims_of(&loaded.config));
     if guests.is_empty() {

@@ -29,7 +29,7 @@ use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::readiness;
 use crate::control::renewal::Renewer;
-use crate::control::server::{self, Serving, Sources};
+use crate::control::server::{self, Serving, Sources, Strangers};
 use crate::door::Current;
 use crate::door::accept::Capacity;
 use crate::ports::descriptors::raise_descriptor_limit;
@@ -114,7 +114,7 @@ impl App {
             origin,
             overrides,
             prepared,
-            claim,
+            mut claim,
             control,
             listeners,
             revision,
@@ -125,7 +125,13 @@ impl App {
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
         let signals = Signals::new().map_err(StartError::System)?;
-        let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
+        let desk = Desk::open(
+            control,
+            &mut claim,
+            &own.config,
+            keeping.renewer(),
+            &shutdown,
+        )?;
         let mut files = FileWatch::new();
         files.follow(&own);
         let mut app = Self {
@@ -169,6 +175,7 @@ impl App {
         app.announce();
         // A CA asks through the door, so the door is open first.
         app.keep().await.map_err(StartError::Dns)?;
+        app.claim.settle();
         Ok(app)
     }
 
@@ -208,17 +215,28 @@ struct Desk {
 impl Desk {
     fn open(
         inherited: Option<UnixListener>,
-        claim: &Claim,
+        claim: &mut Claim,
+        own: &Config,
         renewer: Renewer,
         shutdown: &Shutdown,
     ) -> Result<Self, StartError> {
-        let socket = match inherited {
-            Some(inherited) => inherited,
-            None => claim.listen().map_err(StartError::Control)?,
+        let group = own.control.group.as_deref();
+        let socket = match (inherited, group) {
+            (Some(inherited), _) => inherited,
+            (None, group) => {
+                let opened = group.map_or(Ok(()), |group| claim.open_to(group));
+                opened
+                    .and_then(|()| claim.listen())
+                    .map_err(StartError::Control)?
+            }
         };
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let (asked, commands) = mpsc::channel(COMMANDS_MAX);
         let sources = Sources {
+            strangers: match group {
+                Some(_) => Strangers::MayJoin,
+                None => Strangers::TurnedAway,
+            },
             health: seen,
             renewer,
             commands: asked,

@@ -2,10 +2,13 @@
 
 mod conflicts;
 mod crash;
+mod crowds;
 mod leave;
 mod raw;
 mod reload;
 mod replacing;
+mod rights;
+mod strangers;
 mod together;
 
 use std::io;

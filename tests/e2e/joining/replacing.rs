@@ -193,5 +193,8 @@ fn what_was_added_and_what_a_guest_has_are_kept_apart() {
     eventually("the end of the site", || {
         ask(address, &roots, "two.test").err()
     });
-    drop(Raw::join(first.home().control(), &[format!("two.test={target}")]));
+    drop(Raw::join(
+        first.home().control(),
+        &[format!("two.test={target}")],
+    ));
 }
