@@ -273,8 +273,21 @@ impl App {
             return;
         };
         let mut lines = self.taps.guest(id.0, format_of(party.log));
+        let (taps, mut lost) = (self.taps.clone(), 0);
         drop(self.shutdown.spawn_attendant(async move {
             while let Some(block) = lines.recv().await {
+                let dropped = taps.dropped(id.0);
+                let fresh = dropped.saturating_sub(std::mem::replace(&mut lost, dropped));
+                if fresh > 0 {
+                    let note = format!(
+                        "{fresh} log lines are missing here: they came faster than they were read"
+                    );
+                    let told = Told::Note(note);
+                    let descriptors = Vec::new();
+                    if line.send(Outgoing { told, descriptors }).await.is_err() {
+                        return;
+                    }
+                }
                 let told = Told::Lines(String::from_utf8_lossy(&block).into_owned());
                 let descriptors = Vec::new();
                 if line.send(Outgoing { told, descriptors }).await.is_err() {

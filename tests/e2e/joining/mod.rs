@@ -4,12 +4,15 @@ mod conflicts;
 mod crash;
 mod crowds;
 mod leave;
+mod luggage;
+mod others;
 mod raw;
 mod reload;
 mod replacing;
 mod rights;
 mod strangers;
 mod together;
+mod versions;
 
 use std::io;
 use std::net::SocketAddr;
