@@ -149,6 +149,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("workers", old.workers != new.workers),
         ("storage", old.storage != new.storage),
         ("log", old.log != new.log),
+        ("control.group", old.control.group != new.control.group),
     ];
     changes
         .into_iter()

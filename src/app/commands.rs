@@ -166,6 +166,14 @@ pub(super) fn too_many(full: &leases::Full) -> Refusal {
     )
 }
 
+/// More than one other user may have.
+pub(super) fn too_many_of(most: usize) -> Refusal {
+    let text = format!(
+        "error[too-many-leases]: one other user has {most} leases at most: end one of them\n"
+    );
+    Refusal::new("too-many-leases", text)
+}
+
 pub(super) fn stale(revision: u64) -> Refusal {
     Refusal {
         error: "stale-revision".to_owned(),

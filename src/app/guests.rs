@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::change::NotReloaded;
-use super::luggage;
+use super::luggage::{self, Home};
 use super::prepare::sorted;
+use super::strangers::{self, Whose};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::config::merge::{self, Part, PartLog};
@@ -105,14 +106,13 @@ impl Guests {
         let away_until = Some(Instant::now() + GRACE);
         for inherited in &estate.guests {
             let id = inherited.lease.id;
-            match open(
-                &inherited.offer,
-                &doorway,
-                None,
+            let home = Home {
                 storage,
-                id,
-                estate.revision + 1,
-            ) {
+                lease: id,
+                revision: estate.revision + 1,
+            };
+            let whose = Whose::of(inherited.lease.owner.uid, self.holder.uid);
+            match open(&inherited.offer, &doorway, None, home, whose) {
                 Ok(loaded) => {
                     self.table.inherit(inherited.lease.clone());
                     let party = Party {
@@ -229,8 +229,18 @@ impl Guests {
             .collect()
     }
 
-    /// Guests who could go on with the door, the oldest first.
+    /// Guests who could go on with the door, the oldest first: none of another user.
     pub(super) fn heirs(&self) -> Vec<(LeaseId, Line)> {
+        let mut heirs = self.connected();
+        heirs.retain(|(id, _line)| {
+            let lease = self.table.lease(*id);
+            lease.is_some_and(|lease| Whose::of(lease.owner.uid, self.holder.uid) == Whose::Trusted)
+        });
+        heirs
+    }
+
+    /// Guests who listen, the oldest first.
+    pub(super) fn connected(&self) -> Vec<(LeaseId, Line)> {
         self.table
             .leases()
             .filter(|lease| lease.kind == Kind::Session)
@@ -239,6 +249,12 @@ impl Guests {
                 Some((lease.id, line))
             })
             .collect()
+    }
+
+    /// Tells a guest that its lease is over, and why.
+    pub(super) fn dismiss(&self, id: LeaseId, reason: &str) {
+        let reason = reason.to_owned();
+        self.tell(id, Told::Ended { reason });
     }
 
     /// What an heir needs to serve the others; saved leases lie in the storage.
@@ -312,14 +328,16 @@ pub(super) fn open(
     offer: &Offer,
     doorway: &Doorway,
     earlier: Option<&Loaded>,
-    storage: &Storage,
-    lease: LeaseId,
-    revision: u64,
+    home: Home<'_>,
+    whose: Whose,
 ) -> Result<Loaded, NotReloaded> {
     let mut loaded = offer
         .read_at(Some(doorway), earlier)
         .map_err(NotReloaded::Config)?;
-    luggage::unpack(storage, lease, revision, offer, &mut loaded)
+    if whose == Whose::AnotherUsers {
+        strangers::restrict(&mut loaded.config);
+    }
+    luggage::unpack(home, offer, &mut loaded, whose)
         .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
     Ok(loaded)
 }

@@ -262,7 +262,7 @@ impl App {
 
     /// Tells everybody but the heir where the door is now.
     fn move_guests(&self, heir: LeaseId, pid: u32) {
-        for (guest, _line) in self.guests.heirs() {
+        for (guest, _line) in self.guests.connected() {
             if guest != heir {
                 self.guests.tell(guest, Told::Moved { pid });
             }
@@ -271,7 +271,7 @@ impl App {
 
     /// Ends every guest's lease with the door.
     pub(super) fn end_guests(&self, reason: &str) {
-        for (guest, _line) in self.guests.heirs() {
+        for (guest, _line) in self.guests.connected() {
             let reason = reason.to_owned();
             self.guests.tell(guest, Told::Ended { reason });
         }

@@ -6,7 +6,8 @@ use super::App;
 use super::change::NotReloaded;
 use super::commands::{conflict, format_of, not_allowed, owner_in_words, stale, too_many};
 use super::guests::{Guests, Party, open};
-use super::luggage;
+use super::luggage::{self, Home};
+use super::strangers::Whose;
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
@@ -131,21 +132,25 @@ impl App {
         mut lease: Lease,
         mut party: Party,
     ) -> Result<Vec<String>, Refusal> {
-        let id = lease.id;
+        let (id, whose) = (lease.id, self.whose(lease.owner.uid));
         let earlier = self.guests.party(id).map(|party| party.loaded.clone());
         let revision = self.revision() + 1;
         party.loaded = self
-            .read_offer(&party.offer, id, revision, earlier)
+            .read_offer(&party.offer, id, revision, earlier, whose)
             .await
             .map_err(NotReloaded::refusal)?;
         lease.claims = claims_of(&party.loaded.config);
         if guests.is_empty() {
             guests.claim_for_file(&self.own);
         }
-        let judged = guests
-            .table
-            .room_for(&lease)
-            .map_err(|full| too_many(&full))
+        let admitted = self.admit(&lease, &party.loaded).await;
+        let judged = admitted
+            .and_then(|()| {
+                guests
+                    .table
+                    .room_for(&lease)
+                    .map_err(|full| too_many(&full))
+            })
             .and_then(|()| guests.table.judge(&lease).map_err(|found| conflict(&found)));
         let grant = judged.inspect_err(|_refused| {
             luggage::discard(&self.storage, id, self.revision_of(id));
@@ -202,11 +207,17 @@ impl App {
         id: LeaseId,
         revision: u64,
         earlier: Option<Loaded>,
+        whose: Whose,
     ) -> Result<Loaded, NotReloaded> {
         let (offer, storage) = (offer.clone(), self.storage.clone());
         let doorway = Doorway::of(&self.own.config);
         let reading = tokio::task::spawn_blocking(move || {
-            open(&offer, &doorway, earlier.as_ref(), &storage, id, revision)
+            let home = Home {
+                storage: &storage,
+                lease: id,
+                revision,
+            };
+            open(&offer, &doorway, earlier.as_ref(), home, whose)
         });
         reading.await.map_err(NotReloaded::stopped)?
     }
@@ -262,8 +273,21 @@ impl App {
             return;
         };
         let mut lines = self.taps.guest(id.0, format_of(party.log));
+        let (taps, mut lost) = (self.taps.clone(), 0);
         drop(self.shutdown.spawn_attendant(async move {
             while let Some(block) = lines.recv().await {
+                let dropped = taps.dropped(id.0);
+                let fresh = dropped.saturating_sub(std::mem::replace(&mut lost, dropped));
+                if fresh > 0 {
+                    let note = format!(
+                        "{fresh} log lines are missing here: they came faster than they were read"
+                    );
+                    let told = Told::Note(note);
+                    let descriptors = Vec::new();
+                    if line.send(Outgoing { told, descriptors }).await.is_err() {
+                        return;
+                    }
+                }
                 let told = Told::Lines(String::from_utf8_lossy(&block).into_owned());
                 let descriptors = Vec::new();
                 if line.send(Outgoing { told, descriptors }).await.is_err() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::strangers::Whose;
 use crate::config::Loaded;
 use crate::config::named::files_of;
 use crate::config::offer::Offer;
@@ -13,17 +14,30 @@ use crate::storage::files::{Error, Storage};
 /// The folder in the storage under which every lease has its own.
 const FOLDER: &str = "guests";
 
-/// Writes what the configuration names into the storage and points it there. `revision` keeps what is in service untouched.
+/// Where the files of one offer are kept. The revision keeps what is in service untouched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Home<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) lease: LeaseId,
+    pub(super) revision: u64,
+}
+
+/// Writes what the configuration names into the storage and points it there. What another user's guest names and did not send is looked
+/// for nowhere else.
 ///
 /// # Errors
 /// When the storage does not take it; what was written is of no use then.
 pub(super) fn unpack(
-    storage: &Storage,
-    lease: LeaseId,
-    revision: u64,
+    home: Home<'_>,
     offer: &Offer,
     loaded: &mut Loaded,
+    whose: Whose,
 ) -> Result<(), Error> {
+    let Home {
+        storage,
+        lease,
+        revision,
+    } = home;
     let home = format!("{FOLDER}/{lease}/{revision}");
     let mut problem = None;
     let mut number = 0;
@@ -42,12 +56,15 @@ pub(super) fn unpack(
         place.value = storage.path(&format!("{home}/cert_dir"));
     }
     files_of(&mut loaded.config, &mut |path: &mut PathBuf| {
-        let Some(contents) = offer.files.get(path) else {
-            return;
-        };
         number += 1;
         let name = path.file_name().map(|name| name.to_string_lossy());
         let kept = format!("{home}/{number}-{}", name.as_deref().unwrap_or("file"));
+        let Some(contents) = offer.files.get(path) else {
+            if whose == Whose::AnotherUsers {
+                *path = storage.path(&kept);
+            }
+            return;
+        };
         match storage.write(&kept, &contents.0) {
             Ok(()) => *path = storage.path(&kept),
             Err(error) => problem = problem.take().or(Some(error)),

@@ -27,6 +27,7 @@ pub mod source;
 mod start;
 mod status;
 mod stop;
+mod strangers;
 mod trails;
 mod watch;
 

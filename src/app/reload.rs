@@ -34,6 +34,7 @@ impl App {
                 Ok(()) => {
                     self.last_refusal = None;
                     tell_problems(&self.own);
+                    Box::pin(self.end_strangers()).await;
                     self.tell_acceptance();
                     let revision = self.current.table.routes.revision;
                     tracing::info!(

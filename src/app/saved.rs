@@ -10,6 +10,8 @@ use super::App;
 use super::commands::stale;
 use super::guests::{Guests, Party, open};
 use super::kept::{self, Forgotten};
+use super::luggage::Home;
+use super::strangers::Whose;
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
@@ -175,7 +177,12 @@ fn enter(
 ) -> Result<(), String> {
     let id = guests.fresh_id();
     let doorway = Doorway::of(&own.config);
-    let loaded = open(&offer_of(saved), &doorway, None, storage, id, 0)
+    let home = Home {
+        storage,
+        lease: id,
+        revision: 0,
+    };
+    let loaded = open(&offer_of(saved), &doorway, None, home, Whose::Trusted)
         .map_err(|refused| refused.refusal().text)?;
     let lease = lease_of(saved, id, claims_of(&loaded.config));
     if guests.is_empty() {

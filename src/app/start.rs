@@ -29,7 +29,7 @@ use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::readiness;
 use crate::control::renewal::Renewer;
-use crate::control::server::{self, Serving, Sources};
+use crate::control::server::{self, Serving, Sources, Strangers};
 use crate::door::Current;
 use crate::door::accept::Capacity;
 use crate::ports::descriptors::raise_descriptor_limit;
@@ -117,7 +117,7 @@ impl App {
             origin,
             overrides,
             prepared,
-            claim,
+            mut claim,
             control,
             listeners,
             revision,
@@ -127,9 +127,15 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
+        let desk = Desk::open(
+            control,
+            &mut claim,
+            &own.config,
+            keeping.renewer(),
+            &shutdown,
+        )?;
         let files = FileWatch::of(&own);
-        let mut app = Self {
+        let app = Self {
             source,
             heed,
             doorway,
@@ -164,13 +170,17 @@ impl App {
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
         };
-        app.listeners
-            .accept(&app.workers, &app.capacity)
+        app.let_in().await
+    }
+
+    async fn let_in(mut self) -> Result<Self, StartError> {
+        self.listeners
+            .accept(&self.workers, &self.capacity)
             .map_err(StartError::System)?;
-        app.announce();
+        self.announce();
         // A CA asks through the door, so the door is open first.
-        app.keep().await.map_err(StartError::Dns)?;
-        Ok(app)
+        self.keep().await.map_err(StartError::Dns)?;
+        Ok(self)
     }
 
     /// Tells whoever asks or waits that this is served now.
@@ -214,17 +224,28 @@ struct Desk {
 impl Desk {
     fn open(
         inherited: Option<UnixListener>,
-        claim: &Claim,
+        claim: &mut Claim,
+        own: &Config,
         renewer: Renewer,
         shutdown: &Shutdown,
     ) -> Result<Self, StartError> {
-        let socket = match inherited {
-            Some(inherited) => inherited,
-            None => claim.listen().map_err(StartError::Control)?,
+        let group = own.control.group.as_deref();
+        let socket = match (inherited, group) {
+            (Some(inherited), _) => inherited,
+            (None, group) => {
+                let opened = group.map_or(Ok(()), |group| claim.open_to(group));
+                opened
+                    .and_then(|()| claim.listen())
+                    .map_err(StartError::Control)?
+            }
         };
         let (health, seen) = watch::channel(Health::starting(timestamp()));
         let (asked, commands) = mpsc::channel(COMMANDS_MAX);
         let sources = Sources {
+            strangers: match group {
+                Some(_) => Strangers::MayJoin,
+                None => Strangers::TurnedAway,
+            },
             health: seen,
             renewer,
             commands: asked,

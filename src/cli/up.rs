@@ -9,8 +9,9 @@ use super::{Exit, UpArguments, place, say};
 use crate::app::source::Source;
 use crate::app::{Heed, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
-use crate::control::claim::ClaimProblem;
+use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::leases::Insistence;
+use crate::control::place::Place;
 use crate::observe::events::{self, Style};
 use crate::ports::passed::Passed;
 
@@ -167,6 +168,31 @@ pub(super) fn not_claimed(problem: &ClaimProblem) -> Exit {
     if let ClaimProblem::Held { pid, .. } = problem {
         say::err(&ways_beside(*pid));
     }
+    Exit::Failed
+}
+
+/// The process that has the door does nothing, not even end.
+pub(super) fn not_answered(place: &Place) -> Exit {
+    let pid = Claim::holder(place);
+    let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let folder = place.folder().display();
+    say::err(&format!(
+        "error[control]: the onedoor{who} in charge of `{folder}` does not answer\n"
+    ));
+    let beside = "onedoor up --instance NAME";
+    let mut text = String::from("  try:");
+    if let Some(pid) = pid {
+        let width = beside.len();
+        let (go_on, end) = (format!("kill -CONT {pid}"), format!("kill -9 {pid}"));
+        text.push_str(&format!(
+            "  {go_on:width$}   lets it go on, if it was stopped\n"
+        ));
+        text.push_str(&format!(
+            "        {end:width$}   ends it; its guests go on with the door\n      "
+        ));
+    }
+    text.push_str(&format!("  {beside}   serves beside it, on other ports\n"));
+    say::err(&text);
     Exit::Failed
 }
 

@@ -7,6 +7,7 @@ pub mod alerts;
 mod answers;
 mod arguments;
 pub mod command;
+pub mod control;
 mod document;
 pub mod doorway;
 mod grammar;
@@ -59,6 +60,7 @@ use crate::hostname::{HostName, HostPattern};
 use acme::Acme;
 use acme::names::Ordered;
 use alerts::Alerts;
+use control::Control;
 use listen::Listen;
 use problem::Located;
 use site::Site;
@@ -76,6 +78,8 @@ pub struct Config {
     /// Public certificates; none: nobody is asked for any.
     pub acme: Option<Acme>,
     pub alerts: Alerts,
+    /// Which other users may have sites served.
+    pub control: Control,
     /// What happens to a name that nobody serves.
     pub unknown: Unknown,
     /// Data threads; none: the cores available.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -96,11 +96,13 @@ impl Offer {
         read::assemble_at(doorway, main, &self.arguments, &mut files, previous)
     }
 
-    /// The offered files in a folder, each with its path from there.
+    /// The offered files in a folder, each with its path from there, which leads nowhere else.
     pub fn within(&self, folder: &Path) -> impl Iterator<Item = (&Path, &Contents)> {
         self.files.iter().filter_map(move |(path, contents)| {
             let inside = path.strip_prefix(folder).ok()?;
-            Some((inside, contents))
+            let mut parts = inside.components();
+            let stays = parts.all(|part| matches!(part, Component::Normal(_)));
+            stays.then_some((inside, contents))
         })
     }
 

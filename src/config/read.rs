@@ -289,6 +289,7 @@ impl<'a> Reading<'a> {
                 storage: settings.storage,
                 acme: settings.acme.map(|(acme, _places)| acme),
                 alerts: settings.alerts,
+                control: settings.control,
                 unknown,
                 workers: settings.workers,
                 drain: settings.drain,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::acme::{self, Acme, Places};
 use super::alerts::Alerts;
+use super::control::Control;
 use super::doorway::Doorway;
 use super::keys;
 use super::problem::{Located, Problem};
@@ -52,6 +53,7 @@ pub(super) struct Settings {
     pub(super) storage: Storage,
     pub(super) acme: Option<(Acme, Places)>,
     pub(super) alerts: Alerts,
+    pub(super) control: Control,
     /// A site's name; none: refuse.
     pub(super) unknown: Option<Located<String>>,
     pub(super) workers: Option<NonZeroUsize>,
@@ -71,6 +73,7 @@ impl Default for Settings {
             storage: Storage::default(),
             acme: None,
             alerts: Alerts::default(),
+            control: Control::default(),
             unknown: None,
             workers: None,
             drain: DRAIN,
@@ -127,7 +130,7 @@ impl Settings {
                 .and_then(|item| item.table("a table", problems))
         };
         let (tls, limits, log) = (table("tls"), table("limits"), table("log"));
-        let alerts = table("alerts");
+        let (alerts, control) = (table("alerts"), table("control"));
         if let Some(tls) = tls {
             settings.read_tls(&tls, problems);
         }
@@ -139,6 +142,9 @@ impl Settings {
         }
         if let Some(alerts) = alerts {
             settings.alerts = Alerts::read(&alerts, files, problems);
+        }
+        if let Some(control) = control {
+            settings.control = Control::read(&control, problems);
         }
         settings
     }

@@ -3,19 +3,22 @@
 use std::error::Error;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt as _, FileTypeExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
+use crate::control::accounts::Accounts;
 use crate::control::client;
 use crate::control::place::{Place, Untrusted};
 
 /// How long a holder that is only starting is waited for, to learn who it is.
 pub const HOLDER_WAIT: Duration = Duration::from_secs(2);
+/// A process number in the lock, with its line feed.
+const NUMBER_BYTES_MAX: u64 = 11;
 
 /// The lock, held until dropped. Dropping it removes the socket first.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Claim {
     place: Place,
     lock: File,
     end: End,
+    /// Whom the socket is opened to, besides its owner.
+    group: Option<u32>,
 }
 
 /// What becomes of the socket when the claim is dropped.
@@ -42,6 +47,8 @@ pub enum ClaimProblem {
         place: Place,
     },
     Folder(Untrusted),
+    /// This machine has no group of this name.
+    NoGroup(String),
     /// What lies where the socket belongs is no socket.
     Occupied {
         path: PathBuf,
@@ -82,11 +89,16 @@ impl Claim {
         options.read(true).write(true).create(true).truncate(false);
         let lock = options.mode(0o600).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self {
-                place: place.clone(),
-                lock,
-                end: End::Removed,
-            })),
+            Ok(()) => {
+                // Who waits does without it.
+                let _written = lock.write_all_at(name_of(process::id()).as_bytes(), 0);
+                Ok(Some(Self {
+                    place: place.clone(),
+                    lock,
+                    end: End::Removed,
+                    group: None,
+                }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -100,6 +112,7 @@ impl Claim {
             place,
             lock,
             end: End::PassedOn,
+            group: None,
         }
     }
 
@@ -114,6 +127,29 @@ impl Claim {
         let mut name = [0; NAME_LENGTH];
         let read = self.lock.read_exact_at(&mut name, 0);
         read.is_ok() && name == *name_of(process::id()).as_bytes()
+    }
+
+    /// Lets the members of a group reach the socket that will be opened.
+    ///
+    /// # Errors
+    /// When there is no such group, or the system refuses.
+    pub fn open_to(&mut self, group: &str) -> Result<(), ClaimProblem> {
+        let gid = Accounts::read().group(group);
+        let gid = gid.ok_or_else(|| ClaimProblem::NoGroup(group.to_owned()))?;
+        self.place.open_to(gid).map_err(ClaimProblem::Folder)?;
+        self.group = Some(gid);
+        Ok(())
+    }
+
+    /// The process that has the lock, as it says itself.
+    #[must_use]
+    pub fn holder(place: &Place) -> Option<u32> {
+        let mut number = String::new();
+        let lock = File::open(place.lock()).ok()?;
+        lock.take(NUMBER_BYTES_MAX)
+            .read_to_string(&mut number)
+            .ok()?;
+        number.trim().parse().ok()
     }
 
     /// The lock once more, for an heir.
@@ -144,7 +180,7 @@ impl Claim {
         &self.place
     }
 
-    /// Opens the control socket, non-blocking and for its owner alone; what a dead holder left is removed.
+    /// Opens the control socket, non-blocking and for its owner, or the group that was let in; what a dead holder left is removed.
     ///
     /// # Errors
     /// When something else than a socket lies there, or the system refuses.
@@ -161,7 +197,14 @@ impl Claim {
             Err(error) => return Err(failed(error)),
         }
         let listener = UnixListener::bind(&path).map_err(failed)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let mode = match self.group {
+            None => 0o600,
+            Some(gid) => {
+                chown(&path, None, Some(gid)).map_err(failed)?;
+                0o660
+            }
+        };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
     }
@@ -205,6 +248,10 @@ impl fmt::Display for ClaimProblem {
                 place.folder().display()
             ),
             Self::Folder(_) => f.write_str("the control socket cannot be opened safely"),
+            Self::NoGroup(group) => write!(
+                f,
+                "`control.group`: this machine has no group `{group}` (`groupadd {group}` makes one)"
+            ),
             Self::Occupied { path } => write!(f, "`{}` is no socket: move it away", path.display()),
             Self::Failed { path, .. } => write!(f, "cannot use `{}`", path.display()),
         }
@@ -216,7 +263,7 @@ impl Error for ClaimProblem {
         match self {
             Self::Folder(untrusted) => Some(untrusted),
             Self::Failed { source, .. } => Some(source),
-            Self::Held { .. } | Self::Occupied { .. } => None,
+            Self::Held { .. } | Self::NoGroup(_) | Self::Occupied { .. } => None,
         }
     }
 }

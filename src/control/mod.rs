@@ -47,6 +47,7 @@
 //!  "owner":{"pid":4312,"uid":1000,"command":"deploy","folder":"/srv/shop","since":"2026-01-31T12:00:00Z"}}
 //! ```
 
+pub mod accounts;
 pub mod claim;
 pub mod client;
 pub mod command;

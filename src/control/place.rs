@@ -2,11 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+
+use super::accounts::Accounts;
 
 /// The longest path of a socket, with its final zero: `sun_path` of macOS and the BSDs, the shortest there is; Linux has four more.
 pub const SOCKET_PATH_BYTES_MAX: usize = 104;
@@ -14,8 +16,12 @@ const SOCKET: &str = "control.sock";
 const LOCK: &str = "lock";
 /// Under it other doors have their folders, by name.
 const INSTANCES: &str = "instances";
-/// The permission bits that let anyone but the owner in.
-const STRANGERS: u32 = 0o077;
+/// The permission bits that let others change what lies there, or users in who are in no group of it.
+const STRANGERS: u32 = 0o027;
+/// Those that let its group in.
+const GROUP: u32 = 0o050;
+const MODE_OF_OWNER: u32 = 0o700;
+const MODE_OF_GROUP: u32 = 0o750;
 
 /// The folder of a control socket. Two processes that are given the same wishes find the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +43,22 @@ pub struct Wishes<'a> {
 /// Why a folder is not trusted with the control socket.
 #[derive(Debug)]
 pub enum Untrusted {
-    NoFolder { folder: PathBuf },
-    Owner { folder: PathBuf, uid: u32 },
-    Open { folder: PathBuf, mode: u32 },
-    Failed { folder: PathBuf, source: io::Error },
+    NoFolder {
+        folder: PathBuf,
+    },
+    /// With the user's name, or what there is of it.
+    Owner {
+        folder: PathBuf,
+        owner: String,
+    },
+    Open {
+        folder: PathBuf,
+        mode: u32,
+    },
+    Failed {
+        folder: PathBuf,
+        source: io::Error,
+    },
 }
 
 impl Place {
@@ -91,7 +109,7 @@ impl Place {
     pub fn prepare(&self) -> Result<(), Untrusted> {
         let made = DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(MODE_OF_OWNER)
             .create(&self.folder);
         match made {
             Ok(()) => self.verify(),
@@ -100,13 +118,39 @@ impl Place {
         }
     }
 
-    /// The folder is one, is no link, and only its owner, who we are, may enter.
+    /// The folder is one, is no link, is ours, and nobody else changes what lies there; its group may enter at most, and finds a
+    /// socket that is closed to it unless [`Self::open_to`] was said.
     ///
     /// # Errors
     /// Says which of these is not so; a missing folder is `Failed` with `NotFound`.
     pub fn verify(&self) -> Result<(), Untrusted> {
-        let found = fs::symlink_metadata(&self.folder).map_err(|source| self.failed(source))?;
-        self.judge(&found, rustix::process::geteuid().as_raw())
+        self.judge(&self.found()?, rustix::process::geteuid().as_raw())
+    }
+
+    /// The user whose process may be believed here: ourselves, or whoever opened a folder of theirs to a group.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn owner(&self) -> Result<u32, Untrusted> {
+        let (found, own) = (self.found()?, rustix::process::geteuid().as_raw());
+        let is_open = found.mode() & GROUP == GROUP;
+        let owner = if is_open { found.uid() } else { own };
+        self.judge(&found, owner).map(|()| owner)
+    }
+
+    /// Lets a group in, which is the owner's right.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open_to(&self, gid: u32) -> Result<(), Untrusted> {
+        self.verify()?;
+        chown(&self.folder, None, Some(gid))
+            .and_then(|()| fs::set_permissions(&self.folder, Permissions::from_mode(MODE_OF_GROUP)))
+            .map_err(|source| self.failed(source))
+    }
+
+    fn found(&self) -> Result<Metadata, Untrusted> {
+        fs::symlink_metadata(&self.folder).map_err(|source| self.failed(source))
     }
 
     fn judge(&self, found: &Metadata, uid: u32) -> Result<(), Untrusted> {
@@ -115,8 +159,8 @@ impl Place {
             return Err(Untrusted::NoFolder { folder });
         }
         if found.uid() != uid {
-            let uid = found.uid();
-            return Err(Untrusted::Owner { folder, uid });
+            let owner = Accounts::read().user(found.uid());
+            return Err(Untrusted::Owner { folder, owner });
         }
         if found.mode() & STRANGERS != 0 {
             let mode = found.mode() & 0o7777;
@@ -139,9 +183,9 @@ impl fmt::Display for Untrusted {
             Self::NoFolder { folder } => {
                 write!(f, "the control folder `{}` is no folder", folder.display())
             }
-            Self::Owner { folder, uid } => write!(
+            Self::Owner { folder, owner } => write!(
                 f,
-                "the control folder `{}` belongs to user number {uid}",
+                "the control folder `{}` belongs to {owner}",
                 folder.display()
             ),
             Self::Open { folder, mode } => write!(
@@ -196,8 +240,7 @@ fn fnv1a(octets: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -263,9 +306,16 @@ mod tests {
     #[test]
     fn a_folder_that_lets_others_in_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        fs::set_permissions(root.path(), Permissions::from_mode(0o750)).unwrap();
-        let refused = at(root.path().to_owned()).prepare().unwrap_err();
-        assert!(refused.to_string().contains("mode 0750"), "{refused}");
+        for mode in [0o755, 0o770, 0o701] {
+            fs::set_permissions(root.path(), Permissions::from_mode(mode)).unwrap();
+            let place = at(root.path().to_owned());
+            let refused = place.prepare().unwrap_err();
+            assert!(
+                refused.to_string().contains(&format!("mode 0{mode:o}")),
+                "{refused}"
+            );
+            assert!(place.owner().is_err());
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ mod tests {
     use crate::control::place::Wishes;
     use crate::control::probe::Probe;
     use crate::control::renewal::{Renewal, Renewer};
-    use crate::control::server::{self, Sources};
+    use crate::control::server::{self, Sources, Strangers};
     use crate::control::session::message::Refusal;
     use crate::shutdown::Shutdown;
 
@@ -119,6 +119,7 @@ mod tests {
         let (commands, mut asked) = mpsc::channel(COMMANDS_MAX);
         let (_health, told) = watch::channel(statuses[0].health.clone());
         let sources = Sources {
+            strangers: Strangers::TurnedAway,
             health: told,
             renewer: Renewer::new(|_name| Box::pin(async { Renewal::Unknown })),
             commands,

@@ -16,7 +16,7 @@ use crate::app::source::Source;
 use crate::app::{Beginning, Heed};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
-use crate::control::claim::Claim;
+use crate::control::claim::{Claim, ClaimProblem};
 use crate::control::client;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
@@ -28,8 +28,10 @@ pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
 const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
-/// How long a holder may take to put our sites into service.
-const JOIN_TIME: Duration = Duration::from_secs(30);
+/// How long a holder may take to put our sites into service. One that is stuck is not waited for any longer.
+const JOIN_TIME: Duration = Duration::from_secs(12);
+/// How long a person waits before they are told for whom.
+const WAIT_UNTOLD_MAX: Duration = Duration::from_secs(1);
 /// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
 const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
 
@@ -72,7 +74,8 @@ pub(in crate::cli) async fn serve(
         };
     }
     loop {
-        match begun.look().await {
+        let place = begun.place.clone();
+        match told_of_wait(&place, begun.look()).await {
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
                 let origin = Beginning::Fresh { claim, passed };
@@ -105,6 +108,19 @@ pub(in crate::cli) async fn serve(
             Err(exit) => return exit,
         }
     }
+}
+
+/// Says whom we wait for, if it takes so long that a person wonders.
+async fn told_of_wait<T>(place: &Place, waiting: impl Future<Output = T>) -> T {
+    let mut waiting = std::pin::pin!(waiting);
+    if let Ok(done) = time::timeout(WAIT_UNTOLD_MAX, waiting.as_mut()).await {
+        return done;
+    }
+    match Claim::holder(place) {
+        Some(pid) => say::err(&format!("waiting for pid {pid}, which has the door\n")),
+        None => say::err("waiting for another onedoor, which has the door\n"),
+    }
+    waiting.await
 }
 
 /// What is known of our sites, whoever serves them.
@@ -155,6 +171,15 @@ impl Begun {
                     let millis = fastrand::u64(LOOK_AGAIN_MILLIS);
                     time::sleep(Duration::from_millis(millis)).await;
                 }
+                // The door of another user, which served us and may come back.
+                Err(ClaimProblem::Folder(_))
+                    if self.token.is_some()
+                        && self.place.owner().is_ok()
+                        && Instant::now() < end =>
+                {
+                    let millis = fastrand::u64(LOOK_AGAIN_MILLIS);
+                    time::sleep(Duration::from_millis(millis)).await;
+                }
                 Err(problem) => return Err(up::not_claimed(&problem)),
             }
         }
@@ -182,6 +207,7 @@ impl Begun {
                 say::err(&refusal.text);
                 Err(Exit::As(refusal.exit))
             }
+            Err(NotJoined::TimedOut) => Err(up::not_answered(&self.place)),
             Err(problem) => {
                 say::error("control", &problem);
                 Err(Exit::Failed)

@@ -1,4 +1,4 @@
-//! The keys of the tables around certificates, storage and alerts, as data.
+//! The keys of the tables around certificates, storage, alerts and other users, as data.
 
 use super::Keys;
 use super::tables::plain;
@@ -214,5 +214,17 @@ pub(in crate::config) static SECRET: Keys = plain(
         ("var", "env"),
         ("variable", "env"),
         ("environment", "env"),
+    ],
+);
+
+pub(in crate::config) static CONTROL: Keys = plain(
+    "`control`",
+    &["group", "allow"],
+    &[
+        ("gid", "group"),
+        ("users", "allow"),
+        ("rules", "allow"),
+        ("permissions", "allow"),
+        ("grant", "allow"),
     ],
 );

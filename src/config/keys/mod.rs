@@ -6,7 +6,8 @@ mod tables;
 use super::problem::{At, Problem};
 use super::suggest;
 pub(super) use certificates::{
-    ACME, ACME_DNS, ALERTS, CLOUDFLARE, EAB, EXEC, FALLBACK, ON_DEMAND, RFC2136, SECRET, STORAGE,
+    ACME, ACME_DNS, ALERTS, CLOUDFLARE, CONTROL, EAB, EXEC, FALLBACK, ON_DEMAND, RFC2136, SECRET,
+    STORAGE,
 };
 pub(super) use tables::{
     DEFAULTS, HEADERS, HSTS, INCLUDED, LIMITS, LOG, PATH, RESPOND, REWRITE, SITE, TARGET, TIMEOUT,
@@ -107,7 +108,7 @@ impl Keys {
 /// The table that a key most likely belongs to.
 fn home(key: &str) -> Option<&'static Keys> {
     let homes = [
-        &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS,
+        &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS, &CONTROL,
     ];
     homes.into_iter().find(|keys| keys.known.contains(&key))
 }
@@ -136,7 +137,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const TABLES: [&Keys; 24] = [
+    const TABLES: [&Keys; 25] = [
         &TOP,
         &SITE,
         &DEFAULTS,
@@ -160,6 +161,7 @@ mod tests {
         &EXEC,
         &STORAGE,
         &ALERTS,
+        &CONTROL,
         &SECRET,
     ];
 

@@ -6,7 +6,7 @@ pub(in crate::config) static TOP: Keys = Keys {
     of: "the top level",
     known: &[
         "listen", "http", "acme", "storage", "include", "unknown", "workers", "drain", "tls",
-        "defaults", "limits", "log", "alerts", "sites",
+        "defaults", "limits", "log", "alerts", "control", "sites",
     ],
     unbuilt: &["trust", "metrics", "admin"],
     foreign: &[
@@ -32,6 +32,9 @@ pub(in crate::config) static TOP: Keys = Keys {
         ("certificatesresolvers", "acme"),
         ("on_demand_tls", "acme"),
         ("resolvers", "acme"),
+        ("users", "control"),
+        ("permissions", "control"),
+        ("acl", "control"),
         ("alert", "alerts"),
         ("notify", "alerts"),
         ("notifications", "alerts"),

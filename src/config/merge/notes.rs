@@ -31,6 +31,11 @@ pub(super) fn of(own: &Loaded, parts: &[Part<'_>]) -> Vec<(u32, String)> {
             theirs.alerts == own.alerts,
         );
         compare(
+            "control",
+            theirs.control != defaults.control,
+            theirs.control == own.control,
+        );
+        compare(
             "drain",
             theirs.drain != defaults.drain,
             theirs.drain == own.drain,

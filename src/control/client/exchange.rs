@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time;
 
 use super::{Stranger, Unhealthy};
+use crate::control::accounts::Accounts;
 use crate::control::command::BasedOn;
 use crate::control::place::{Place, Untrusted};
 use crate::control::server::may_talk;
@@ -84,22 +85,29 @@ pub async fn is_there(place: &Place) -> bool {
 pub(in crate::control) async fn connect(place: &Place) -> Result<UnixStream, Unhealthy> {
     let own = rustix::process::geteuid();
     // Root may ask about anyone's; there is nothing it could be tricked into.
-    if !own.is_root() {
-        trust(place)?;
-    }
-    let stream = UnixStream::connect(place.socket())
-        .await
-        .map_err(unreachable)?;
+    let owner = if own.is_root() {
+        None
+    } else {
+        Some(trust(place)?)
+    };
+    let connected = UnixStream::connect(place.socket()).await;
+    let stream = connected.map_err(|error| match owner {
+        Some(owner) if error.kind() == ErrorKind::PermissionDenied => {
+            Unhealthy::NotOurs(Stranger::Closed(Accounts::read().user(owner)))
+        }
+        Some(_) | None => unreachable(error),
+    })?;
     let peer = stream.peer_cred().map_err(Unhealthy::Failed)?.uid();
-    if !own.is_root() && !may_talk(peer, own.as_raw()) {
+    if owner.is_some_and(|owner| !may_talk(peer, owner)) {
         return Err(Unhealthy::NotOurs(Stranger::User(peer)));
     }
     Ok(stream)
 }
 
-fn trust(place: &Place) -> Result<(), Unhealthy> {
-    match place.verify() {
-        Ok(()) => Ok(()),
+/// Whose process is believed there.
+fn trust(place: &Place) -> Result<u32, Unhealthy> {
+    match place.owner() {
+        Ok(owner) => Ok(owner),
         Err(Untrusted::Failed { source, .. }) => Err(unreachable(source)),
         Err(
             untrusted @ (Untrusted::NoFolder { .. }

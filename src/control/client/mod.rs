@@ -44,6 +44,8 @@ pub enum Unhealthy {
 #[derive(Debug)]
 pub enum Stranger {
     Folder(Untrusted),
+    /// It serves this user, and a group that we are not in.
+    Closed(String),
     /// The process belongs to another user.
     User(u32),
     /// It does not speak our protocol.
@@ -140,6 +142,10 @@ impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(_) => f.write_str("the folder is not to be trusted"),
+            Self::Closed(owner) => write!(
+                f,
+                "the control socket belongs to {owner} and is not open to this user"
+            ),
             Self::User(uid) => write!(f, "the process belongs to user number {uid}"),
             Self::Protocol => f.write_str("the answer is not in our protocol"),
         }
@@ -150,7 +156,7 @@ impl Error for Stranger {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Folder(untrusted) => Some(untrusted),
-            Self::User(_) | Self::Protocol => None,
+            Self::Closed(_) | Self::User(_) | Self::Protocol => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::precondition::{Unconditional, based_on};
 use super::query::field;
 use super::reply::{self, Content};
 use super::route::{Route, Unrouted, route};
-use super::{CONNECTION_TIMEOUT, leases, logs, sessions};
+use super::{CONNECTION_TIMEOUT, Peer, Rights, leases, logs, sessions};
 use crate::control::command::{BasedOn, Command, Extent};
 use crate::control::health::{Health, Status};
 use crate::control::renewal::RENEWAL_TIMEOUT;
@@ -22,7 +22,7 @@ use crate::control::session::message::Refusal;
 pub(super) async fn answer(
     request: Request<Incoming>,
     desk: &Arc<Desk>,
-    uid: u32,
+    peer: Peer,
     patience: &Patience,
 ) -> Result<Response<Content>, Infallible> {
     let route = match route(request.method(), request.uri().path()) {
@@ -30,7 +30,11 @@ pub(super) async fn answer(
         Err(Unrouted::Path) => return Ok(reply::not_found()),
         Err(Unrouted::Method(methods)) => return Ok(reply::only(methods)),
     };
-    let answered = serve(route, request, desk, uid, patience).await;
+    if peer.rights == Rights::Stranger && !matches!(route, Route::Health | Route::Join) {
+        let text = "error[not-allowed]: this door belongs to another user: only they and root may ask that of it\n";
+        return Ok(reply::refused(&Refusal::new("not-allowed", text)));
+    }
+    let answered = serve(route, request, desk, peer.uid, patience).await;
     Ok(answered.unwrap_or_else(|refusal| {
         if refusal.error == reply::STALE {
             return reply::stale(&refusal, desk.revision());

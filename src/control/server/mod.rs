@@ -54,9 +54,21 @@ const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// How long nothing is accepted after the system refused, for want of descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections at once of other users, who must not fill all places.
+pub const STRANGERS_MAX: usize = 16;
+
+/// What becomes of other users, who can reach the socket of a door that is opened to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangers {
+    TurnedAway,
+    /// They ask for its health, and join as far as `app` lets them.
+    MayJoin,
+}
+
 /// Where answers come from.
 #[derive(Debug, Clone)]
 pub struct Sources {
+    pub strangers: Strangers,
     pub health: watch::Receiver<Health>,
     pub renewer: Renewer,
     pub commands: mpsc::Sender<Command>,
@@ -69,6 +81,7 @@ impl Sources {
     pub(super) fn of(health: watch::Receiver<Health>) -> Self {
         use crate::control::renewal::Renewal;
         Self {
+            strangers: Strangers::TurnedAway,
             health,
             renewer: Renewer::new(|_name| Box::pin(async { Renewal::Unknown })),
             commands: mpsc::channel(1).0,
@@ -141,14 +154,22 @@ pub fn start(
 }
 
 async fn accept(listener: UnixListener, desk: Arc<Desk>, permits: Arc<Semaphore>) {
-    let own = rustix::process::geteuid().as_raw();
+    let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _address)) => {
-                if let Some(uid) = trusted(&stream, own) {
-                    let connection = converse(stream, uid, Arc::clone(&desk), permit);
-                    drop(desk.shutdown.spawn_attendant(connection));
-                }
+                let Some(peer) = Peer::of(&stream, desk.sources.strangers) else {
+                    continue;
+                };
+                let place = match peer.rights {
+                    Rights::All => None,
+                    Rights::Stranger => match Arc::clone(&strangers).try_acquire_owned() {
+                        Ok(place) => Some(place),
+                        Err(_full) => continue,
+                    },
+                };
+                let connection = converse(stream, peer, Arc::clone(&desk), (permit, place));
+                drop(desk.shutdown.spawn_attendant(connection));
             }
             Err(error) => {
                 tracing::warn!(%error, "control socket: cannot accept");
@@ -158,14 +179,41 @@ async fn accept(listener: UnixListener, desk: Arc<Desk>, permits: Arc<Semaphore>
     }
 }
 
-/// The user is the authority; process numbers are used again.
-fn trusted(stream: &UnixStream, own: u32) -> Option<u32> {
-    let peer = stream.peer_cred().map(|peer| peer.uid());
-    let trusted = peer.as_ref().ok().filter(|uid| may_talk(**uid, own));
-    if trusted.is_none() {
-        tracing::debug!(?peer, "control socket: closed a stranger's connection");
+/// Who is at the other end. The user is the authority; process numbers are used again.
+#[derive(Debug, Clone, Copy)]
+struct Peer {
+    uid: u32,
+    rights: Rights,
+}
+
+/// What somebody may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    All,
+    /// Another user's.
+    Stranger,
+}
+
+impl Peer {
+    /// None: whoever it is must go.
+    fn of(stream: &UnixStream, strangers: Strangers) -> Option<Self> {
+        let peer = stream.peer_cred().map(|peer| peer.uid());
+        let own = rustix::process::geteuid().as_raw();
+        match (&peer, strangers) {
+            (Ok(uid), _) if may_talk(*uid, own) => Some(Self {
+                uid: *uid,
+                rights: Rights::All,
+            }),
+            (Ok(uid), Strangers::MayJoin) => Some(Self {
+                uid: *uid,
+                rights: Rights::Stranger,
+            }),
+            (Ok(_) | Err(_), _) => {
+                tracing::debug!(?peer, "control socket: closed a stranger's connection");
+                None
+            }
+        }
     }
-    trusted.copied()
 }
 
 /// The same user, or root.
@@ -173,9 +221,14 @@ pub(super) fn may_talk(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-async fn converse(stream: UnixStream, uid: u32, desk: Arc<Desk>, _permit: OwnedSemaphorePermit) {
+async fn converse(
+    stream: UnixStream,
+    peer: Peer,
+    desk: Arc<Desk>,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+) {
     let patience = Patience::new(CONNECTION_TIMEOUT);
-    let service = service_fn(|request| answer::answer(request, &desk, uid, &patience));
+    let service = service_fn(|request| answer::answer(request, &desk, peer, &patience));
     let mut http = http1::Builder::new();
     http.keep_alive(false)
         .max_buf_size(HEAD_BYTES_MAX)

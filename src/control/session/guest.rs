@@ -10,7 +10,9 @@ use serde::Serialize;
 use tokio::time;
 
 use super::channel::{self, Bounds, Broken, DESCRIPTORS_MAX, LINE_BYTES_MAX, Reader, Writer};
-use super::message::{Join, Refusal, Said, Succeed, Told, Versions, Welcome};
+use super::message::{
+    Join, PROTOCOL, PROTOCOL_MIN, Refusal, Said, Succeed, Told, Versions, Welcome,
+};
 use super::upgrade::{self, Answer};
 use super::{JOIN_PATH, SUCCEED_PATH};
 use crate::control::client::{self, Stranger, Unhealthy};
@@ -161,8 +163,13 @@ impl fmt::Display for NotJoined {
             ),
             Self::OtherVersions(theirs) => write!(
                 f,
-                "the running onedoor {} speaks another protocol than this one: `onedoor restart` upgrades it",
-                theirs.version
+                "the running onedoor {} speaks protocol {} to {}, this onedoor {} speaks {} to {}: run `onedoor restart` with the newer of them",
+                theirs.version,
+                theirs.min,
+                theirs.protocol,
+                env!("CARGO_PKG_VERSION"),
+                PROTOCOL_MIN,
+                PROTOCOL
             ),
             Self::TimedOut => f.write_str("the running onedoor does not answer"),
             Self::Unwritable(_) => f.write_str("the configuration cannot be sent"),

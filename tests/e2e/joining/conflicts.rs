@@ -18,13 +18,20 @@ fn a_name_that_somebody_has_is_refused_with_who_has_it() {
     let home = first.home().beside(&follower("two.test", &two));
     let (code, err) = refused(&home, &["up"]);
     assert_eq!(code, 3, "{err}");
-    for word in [
-        "two.test",
-        &format!("pid {}", second.pid()),
-        "--replace",
-        &second.home().path().display().to_string(),
+    let pid = second.pid();
+    for line in [
+        "error[name-conflict]: `two.test` is served already\n",
+        &format!(
+            "held by  {} up (pid {pid})\n",
+            env!("CARGO_BIN_EXE_onedoor")
+        ),
+        &format!(" s ago in {}\n", second.home().path().display()),
+        &format!("leads to {}, and here to {}\n", one.address, two.address),
+        "  try:  --replace      serve it from here until this ends; they get it back then\n",
+        &format!("kill {pid:<7}   end theirs, or press Ctrl-C in its terminal\n"),
+        "another name   serve both\n",
     ] {
-        assert!(err.contains(word), "{word}: {err}");
+        assert!(err.contains(line), "{line}: {err}");
     }
     assert_eq!(ask(first.tls(), &roots(&first), "two.test").unwrap(), "one");
 }

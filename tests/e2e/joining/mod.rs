@@ -3,13 +3,21 @@
 mod conflicts;
 mod crash;
 mod crowd;
+mod crowds;
 mod handover;
 mod heirs;
 mod leave;
+mod luggage;
+mod others;
+mod raw;
 mod reload;
+mod replacing;
 mod restart;
+mod rights;
+mod strangers;
 mod streams;
 mod together;
+mod versions;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

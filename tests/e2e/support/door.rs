@@ -36,6 +36,8 @@ impl Manager {
         // A door that was in this folder before left its socket.
         let _none = fs::remove_file(path);
         let socket = Arc::new(UnixDatagram::bind(path).unwrap());
+        // Whichever user onedoor runs as.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let (listening, noted) = (socket.clone(), heard.clone());
         thread::spawn(move || {
@@ -75,13 +77,17 @@ impl Home {
         home
     }
 
-    /// A folder of its own whose onedoor finds the other's.
-    pub(crate) fn beside(&self, config: &str) -> Self {
-        let control = self.control.clone();
+    /// With the control socket in a folder elsewhere.
+    pub(crate) fn with_control(config: &str, control: &Path) -> Self {
         Self {
-            control,
+            control: control.to_owned(),
             ..Self::new(config)
         }
+    }
+
+    /// A folder of its own whose onedoor finds the other's.
+    pub(crate) fn beside(&self, config: &str) -> Self {
+        Self::with_control(config, &self.control)
     }
 
     pub(crate) fn path(&self) -> &Path {
