@@ -175,8 +175,14 @@ impl Guests {
         }
     }
 
-    /// The connection broke: the sites stay for a while.
+    /// The connection broke: the sites stay for a while. Nothing changes for a guest that came back by another one before this was
+    /// heard.
     pub(super) fn lost(&mut self, id: LeaseId, now: Instant) {
+        let is_there =
+            |party: &Arc<Party>| party.line.as_ref().is_some_and(|line| !line.is_closed());
+        if self.party(id).is_some_and(is_there) {
+            return;
+        }
         self.table.set_presence(id, Presence::Away);
         self.change(id, |party| {
             party.line = None;
@@ -215,6 +221,15 @@ impl Guests {
             .values()
             .filter_map(|party| party.away_until)
             .min()
+    }
+
+    /// Whoever is away is waited for from now on.
+    pub(super) fn wait_from(&mut self, now: Instant) {
+        let away = |(id, party): (&LeaseId, &Arc<Party>)| party.away_until.is_some().then_some(*id);
+        let away: Vec<LeaseId> = self.parties.iter().filter_map(away).collect();
+        for id in away {
+            self.change(id, |party| party.away_until = Some(now + GRACE));
+        }
     }
 
     /// Guests that did not come back in time.
@@ -321,3 +336,7 @@ pub(super) fn open(
         .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
     Ok(loaded)
 }
+
+#[cfg(test)]
+#[path = "guests_tests.rs"]
+mod tests;

@@ -78,10 +78,6 @@ impl App {
         if !same {
             return Err(not_allowed("this lease belongs to another user"));
         }
-        self.guests.found(id, line, log);
-        if let Some(party) = self.guests.party(id) {
-            self.tap(id, party);
-        }
         let unchanged = self
             .guests
             .party(id)
@@ -93,6 +89,11 @@ impl App {
                 .await?
                 .notes
         };
+        // Who is refused stays away, and its grace goes on.
+        self.guests.found(id, line, log);
+        if let Some(party) = self.guests.party(id) {
+            self.tap(id, party);
+        }
         tracing::info!(lease = %id, pid = owner.pid, "a guest is back");
         self.welcome(id, notes)
     }
