@@ -18,6 +18,8 @@ const LOG_TIME: Duration = Duration::from_secs(2);
 impl App {
     /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
     pub(super) async fn stop(self) {
+        // Whoever asked too late hears it at once, and finds the next holder if there is one.
+        drop(self.commands);
         let Self {
             mut listeners,
             workers,
@@ -70,26 +72,31 @@ impl App {
             .iter()
             .map(|worker| worker.counters.clone())
             .collect();
-        let Totals {
-            connections,
-            requests,
-            ..
-        } = sum(&counters);
-        match cut {
-            0 => tracing::info!(connections, requests, "stopped"),
-            cut => {
-                tracing::warn!(
-                    cut,
-                    connections,
-                    requests,
-                    "stopped, and cut connections that were still open"
-                );
-            }
+        told(cut, &sum(&counters));
+    }
+}
+
+fn told(cut: usize, totals: &Totals) {
+    let Totals {
+        connections,
+        requests,
+        ..
+    } = totals;
+    match cut {
+        0 => tracing::info!(connections, requests, "stopped"),
+        cut => {
+            tracing::warn!(
+                cut,
+                connections,
+                requests,
+                "stopped, and cut connections that were still open"
+            );
         }
     }
 }
 
-fn close(access: &AccessLog) {
+/// Writes what the log has, and says what it lacks.
+pub(super) fn close(access: &AccessLog) {
     if access.close(LOG_TIME).is_err() {
         tracing::warn!("the access log was not written to its end");
     }
