@@ -126,7 +126,7 @@ pub enum Ending {
 
 /// The signals that are heard. Until they are, each of them ends the process.
 #[derive(Debug)]
-struct Signals {
+pub struct Signals {
     reload: Signal,
     reopen: Signal,
     restart: Signal,

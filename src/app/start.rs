@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::banner::counted;
 use super::crew::{Crew, LogProblem};
@@ -65,6 +66,8 @@ pub struct Setup {
     /// What the own sites do where a guest of an earlier holder has a name.
     pub insistence: Insistence,
     pub origin: Beginning,
+    /// Those that are heard already; else they are from now on.
+    pub signals: Option<Signals>,
 }
 
 /// With what a door begins.
@@ -100,9 +103,10 @@ impl App {
     ///
     /// # Errors
     /// Nothing is left behind then.
-    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+    pub async fn start(mut setup: Setup) -> Result<Self, StartError> {
         let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
         let connections_max = connections_max(descriptors.soft);
+        let signals = heard(setup.signals.take())?;
         let (source, heed, doorway) = (setup.source.clone(), setup.heed, setup.doorway.clone());
         let Ground {
             storage,
@@ -124,10 +128,8 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let signals = Signals::new().map_err(StartError::System)?;
         let desk = Desk::open(control, &claim, keeping.renewer(), &shutdown)?;
-        let mut files = FileWatch::new();
-        files.follow(&own);
+        let files = FileWatch::of(&own);
         let mut app = Self {
             source,
             heed,
@@ -169,6 +171,8 @@ impl App {
         app.announce();
         // A CA asks through the door, so the door is open first.
         app.keep().await.map_err(StartError::Dns)?;
+        // Only now they are told where the door is.
+        app.guests.wait_from(Instant::now());
         Ok(app)
     }
 
@@ -195,6 +199,11 @@ impl App {
             tracing::warn!(%error, "the service manager was not told");
         }
     }
+}
+
+fn heard(already: Option<Signals>) -> Result<Signals, StartError> {
+    let signals = already.map_or_else(Signals::new, Ok);
+    signals.map_err(StartError::System)
 }
 
 /// Where others ask.

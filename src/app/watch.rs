@@ -69,6 +69,14 @@ impl FileWatch {
         }
     }
 
+    /// Watches this configuration, as [`Self::follow`] says.
+    #[must_use]
+    pub(super) fn of(loaded: &Loaded) -> Self {
+        let mut watch = Self::new();
+        watch.follow(loaded);
+        watch
+    }
+
     /// Watches what this configuration was read from and the certificates it names, by the ways that lead there now, and nothing
     /// else any more.
     pub(super) fn follow(&mut self, loaded: &Loaded) {

@@ -108,6 +108,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
             claim,
             passed: Passed::none(),
         },
+        signals: None,
     })
     .await
 }

@@ -13,14 +13,14 @@ use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::{Heritage, SUCCEED, descriptors_of};
 use crate::app::source::Source;
 use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
-use crate::config::Loaded;
 use crate::config::doorway::Doorway;
+use crate::config::{Loaded, Refused};
 use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
+use crate::control::session::message::{Join, LogForm, Refusal, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
@@ -60,14 +60,8 @@ pub(in crate::cli) async fn serve(
     if std::env::var_os(SUCCEED).is_some() {
         return match begun.succeed().await {
             Ok((heritage, session)) => {
-                begun
-                    .hold(
-                        Beginning::Inherited(Box::new(heritage)),
-                        Some(session),
-                        until,
-                        served,
-                    )
-                    .await
+                let origin = Beginning::Inherited(Box::new(heritage));
+                Box::pin(begun.hold(origin, Some(session), until, served)).await
             }
             Err(problem) => {
                 say::err(&format!("error[not-restarted]: {problem}\n"));
@@ -76,12 +70,11 @@ pub(in crate::cli) async fn serve(
         };
     }
     loop {
-        match begun.look().await {
+        match begun.look(until.as_mut()).await {
             Ok(Found::Lock(claim)) => {
                 let passed = passed.take().unwrap_or_else(Passed::none);
-                return begun
-                    .hold(Beginning::Fresh { claim, passed }, None, until, served)
-                    .await;
+                let origin = Beginning::Fresh { claim, passed };
+                return Box::pin(begun.hold(origin, None, until, served)).await;
             }
             Ok(Found::Holder(joined)) => {
                 let (welcome, session) = *joined;
@@ -95,7 +88,8 @@ pub(in crate::cli) async fn serve(
                     Ok(Parting::Orphaned) => {}
                     Ok(Parting::Heir { heritage, session }) => {
                         let origin = Beginning::Inherited(heritage);
-                        return begun.hold(origin, Some(*session), until, served).await;
+                        let held = begun.hold(origin, Some(*session), until, served);
+                        return Box::pin(held).await;
                     }
                     Err(exit) => return exit,
                 }
@@ -131,12 +125,39 @@ enum Found {
 }
 
 impl Begun {
-    /// Joins the holder, or takes the lock. A holder that is only starting, or just went, is waited for.
-    async fn look(&mut self) -> Result<Found, Exit> {
+    /// Joins the holder, or takes the lock; unless we are told to stop first.
+    async fn look(&mut self, until: impl Future<Output = ()>) -> Result<Found, Exit> {
+        let mut guest = match self.guest.take() {
+            Some(guest) => guest,
+            None => self.guest()?,
+        };
+        let join = self.request(guest.offered().offer.clone(), guest.log());
+        let found = tokio::select! {
+            found = self.seek(&join) => found,
+            () = guest.told_to_go() => Err(Exit::Fine),
+            () = until => Err(Exit::Fine),
+        };
+        self.guest = Some(guest);
+        found
+    }
+
+    /// As which we join, if there is somebody to be joined.
+    fn guest(&self) -> Result<Guest, Exit> {
+        let (offer, loaded) = self.source.offer(Some(&self.loaded)).map_err(|refused| {
+            say::refused(&refused);
+            Exit::Configuration
+        })?;
+        let offered = Offered { offer, loaded };
+        let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
+        guest.map_err(|error| up::not_started(&error))
+    }
+
+    /// A holder that is only starting, or just went, is waited for.
+    async fn seek(&self, join: &Join) -> Result<Found, Exit> {
         let end = Instant::now() + HOLDER_STARTS_MAX;
         loop {
             if self.joining == Joining::Allowed
-                && let Some(joined) = self.join().await?
+                && let Some(joined) = self.join(join).await?
             {
                 return Ok(Found::Holder(Box::new(joined)));
             }
@@ -159,34 +180,12 @@ impl Begun {
     }
 
     /// None: nobody is there, or nobody who answers yet.
-    async fn join(&mut self) -> Result<Option<(Welcome, Session)>, Exit> {
-        let (offer, log) = match &self.guest {
-            Some(guest) => (guest.offered().offer.clone(), guest.log()),
-            None => {
-                let (offer, loaded) = match self.source.offer(Some(&self.loaded)) {
-                    Ok(offered) => offered,
-                    Err(refused) => {
-                        say::refused(&refused);
-                        return Err(Exit::Configuration);
-                    }
-                };
-                let offered = Offered {
-                    offer: offer.clone(),
-                    loaded,
-                };
-                let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
-                let guest = guest.map_err(|error| up::not_started(&StartError::System(error)))?;
-                let log = guest.log();
-                self.guest = Some(guest);
-                (offer, log)
-            }
-        };
-        let join = self.request(offer, log);
-        match session::join(&self.place, &join, JOIN_TIME).await {
+    async fn join(&self, join: &Join) -> Result<Option<(Welcome, Session)>, Exit> {
+        match session::join(&self.place, join, JOIN_TIME).await {
             Ok(joined) => Ok(Some(joined)),
             // One that is about to end, or only just begins.
             Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
-            Err(NotJoined::Refused(refusal)) if refusal.error == "busy" => Ok(None),
+            Err(NotJoined::Refused(refusal)) if refusal.error == Refusal::BUSY => Ok(None),
             Err(NotJoined::Refused(refusal)) => {
                 say::err(&refusal.text);
                 Err(Exit::As(refusal.exit))
@@ -284,16 +283,22 @@ impl Begun {
                 (heritage.storage().to_owned(), heritage.doorway().cloned())
             }
         };
-        let (source, mut loaded) = match self.guest {
-            Some(guest) => guest.into_parts(),
-            None => (self.source, self.loaded),
-        };
-        if doorway.is_some() {
-            match source.load_at(doorway.as_ref(), Some(&loaded)) {
-                Ok(there) => loaded = there,
-                Err(refused) => return not_held(&StartError::Config(refused), former).await,
+        let (source, offered, signals) = match self.guest {
+            Some(guest) => {
+                let (source, offered, signals) = guest.into_parts();
+                (source, Some(offered), Some(signals))
             }
-        }
+            None => (self.source, None, None),
+        };
+        let loaded = match (&doorway, &offered) {
+            (None, _) => Ok(self.loaded),
+            (Some(doorway), None) => source.load_at(Some(doorway), Some(&self.loaded)),
+            (Some(doorway), Some(offered)) => there(&source, offered, doorway),
+        };
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(refused) => return not_held(&StartError::Config(refused), former).await,
+        };
         let app = App::start(Setup {
             source,
             heed: self.heed,
@@ -303,6 +308,7 @@ impl Begun {
             owner: self.owner,
             insistence: self.insistence,
             origin,
+            signals,
         });
         let app = match Box::pin(app).await {
             Ok(app) => app,
@@ -327,6 +333,18 @@ impl Begun {
             Ending::PassedOn(child) => attended(child).await,
         }
     }
+}
+
+/// Our configuration at the door that served us; as it was last served if the files cannot be read now.
+fn there(source: &Source, offered: &Offered, doorway: &Doorway) -> Result<Loaded, Refused> {
+    source
+        .load_at(Some(doorway), Some(&offered.loaded))
+        .or_else(|refused| {
+            let loaded = offered.at(doorway)?;
+            say::refused(&refused);
+            say::err("note: the configuration stays in service as it was before\n");
+            Ok(loaded)
+        })
 }
 
 /// Says why the door cannot be had, to the person here and to the former holder, who goes on or asks somebody else.
