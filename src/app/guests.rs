@@ -98,7 +98,7 @@ impl Guests {
     }
 
     /// Reads again what the guests of an earlier holder offered. Who cannot be served here joins again, and hears why.
-    pub(super) fn take_over(&mut self, estate: &Estate, storage: &Storage, own: &Arc<Loaded>) {
+    pub(super) fn take_over(&mut self, estate: &Estate, luggage: &Storage, own: &Arc<Loaded>) {
         self.next = estate.next_lease;
         self.claim_for_file(own);
         let doorway = Doorway::of(&own.config);
@@ -109,7 +109,7 @@ impl Guests {
                 &inherited.offer,
                 &doorway,
                 None,
-                storage,
+                luggage,
                 id,
                 estate.revision + 1,
             ) {
@@ -299,6 +299,14 @@ impl Guests {
         }
     }
 
+    /// The revision of the files in service that each of them brought.
+    pub(super) fn luggage(&self, luggage: &Storage) -> BTreeMap<LeaseId, Option<u64>> {
+        let of = |(id, party): (&LeaseId, &Arc<Party>)| {
+            (*id, luggage::revision_of(luggage, *id, &party.loaded))
+        };
+        self.parties.iter().map(of).collect()
+    }
+
     fn parts(&self) -> Vec<Part<'_>> {
         self.table
             .leases()
@@ -325,14 +333,14 @@ pub(super) fn open(
     offer: &Offer,
     doorway: &Doorway,
     earlier: Option<&Loaded>,
-    storage: &Storage,
+    luggage: &Storage,
     lease: LeaseId,
     revision: u64,
 ) -> Result<Loaded, NotReloaded> {
     let mut loaded = offer
         .read_at(Some(doorway), earlier)
         .map_err(NotReloaded::Config)?;
-    luggage::unpack(storage, lease, revision, offer, &mut loaded)
+    luggage::unpack(luggage, lease, revision, offer, &mut loaded)
         .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
     Ok(loaded)
 }

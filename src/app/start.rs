@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::banner::counted;
 use super::crew::{Crew, LogProblem};
@@ -18,7 +17,7 @@ use super::prepare::Prepared;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{App, Heed, Signals, probing};
+use super::{App, Heed, Signals, luggage, probing};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
 use crate::config::doorway::Doorway;
@@ -104,8 +103,8 @@ impl App {
     /// # Errors
     /// Nothing is left behind then.
     pub async fn start(mut setup: Setup) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
-        let connections_max = connections_max(descriptors.soft);
+        let descriptors = raise_descriptor_limit().map_err(StartError::System)?.soft;
+        let connections_max = connections_max(descriptors);
         let signals = heard(setup.signals.take())?;
         let (source, heed, doorway) = (setup.source.clone(), setup.heed, setup.doorway.clone());
         let Ground {
@@ -140,6 +139,7 @@ impl App {
             overrides,
             capacity: Capacity::new(loaded.config.limits.connections.min(connections_max)),
             loaded,
+            luggage: luggage::of_door(&storage, claim.place()),
             storage,
             resolver,
             keeping,
@@ -171,8 +171,6 @@ impl App {
         app.announce();
         // A CA asks through the door, so the door is open first.
         app.keep().await.map_err(StartError::Dns)?;
-        // Only now they are told where the door is.
-        app.guests.wait_from(Instant::now());
         Ok(app)
     }
 
