@@ -37,7 +37,7 @@ pub struct Guest {
 }
 
 /// What was last sent to the holder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Offered {
     pub offer: Offer,
     pub loaded: Loaded,
@@ -54,6 +54,16 @@ impl Offered {
             watched: self.loaded.watched.clone(),
             ..loaded
         })
+    }
+
+    /// How the log lines are wished.
+    #[must_use]
+    pub fn log(&self) -> LogForm {
+        match self.loaded.config.log.format {
+            LogFormat::Text => LogForm::Text,
+            LogFormat::Json => LogForm::Json,
+            LogFormat::Combined => LogForm::Combined,
+        }
     }
 }
 
@@ -118,16 +128,6 @@ impl Guest {
     #[must_use]
     pub fn offered(&self) -> &Offered {
         &self.offered
-    }
-
-    /// How the log lines are wished.
-    #[must_use]
-    pub fn log(&self) -> LogForm {
-        match self.offered.loaded.config.log.format {
-            LogFormat::Text => LogForm::Text,
-            LogFormat::Json => LogForm::Json,
-            LogFormat::Combined => LogForm::Combined,
-        }
     }
 
     /// Goes on with the door where the former holder left it. The signals go along: none that comes meanwhile is lost.

@@ -14,6 +14,8 @@ use crate::proxy::context::Stage;
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 /// How long the access log may take to write what it has.
 const LOG_TIME: Duration = Duration::from_secs(2);
+/// How long the answers on the control socket may take to be read.
+const ANSWERS_TIME: Duration = Duration::from_millis(500);
 
 impl App {
     /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
@@ -31,6 +33,7 @@ impl App {
             claim,
             current,
             mut signals,
+            answering,
             ..
         } = self;
         let drain = current.table.drain;
@@ -63,6 +66,8 @@ impl App {
                 tracing::error!("a worker had panicked");
             }
         }
+        answering.stop_accepting();
+        answering.settled(ANSWERS_TIME).await;
         shutdown.cut_off();
         if let Some(access) = access {
             close(&access);

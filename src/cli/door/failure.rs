@@ -59,8 +59,7 @@ impl Failure {
     }
 }
 
-const NOBODY: &str = "\
-  try:  onedoor up                     serves the sites of proxy.toml
+const NOBODY: &str = "  try:  onedoor up                     serves the sites of proxy.toml
         onedoor app.localhost=3000     serves one site, without a file
         --instance NAME                asks another door
 ";
@@ -111,8 +110,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(refusal: Refusal, expected: &str, exit: Exit) {
-        let failure = Failure::from(NotDone::Refused(refusal));
+    fn check(refusal: &Refusal, expected: &str, exit: Exit) {
+        let failure = Failure::from(NotDone::Refused(refusal.clone()));
         assert_eq!(failure.text, expected);
         assert_eq!(failure.exit, exit);
     }
@@ -125,10 +124,9 @@ mod tests {
                 .to_owned(),
             exit: 3,
         };
-        let text = conflict.text.clone();
-        check(conflict.clone(), &text, Exit::As(3));
+        check(&conflict, &conflict.text, Exit::As(3));
         check(
-            Refusal::busy(),
+            &Refusal::busy(),
             "error[busy]: the running onedoor is busy: try again\n",
             Exit::As(1),
         );
@@ -136,7 +134,7 @@ mod tests {
             exit: 0,
             ..conflict
         };
-        check(unknown, &text, Exit::Failed);
+        check(&unknown, &unknown.text, Exit::Failed);
     }
 
     #[test]

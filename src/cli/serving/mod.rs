@@ -1,12 +1,11 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
+mod look;
 mod wish;
 
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
-
-use tokio::time::{self, Instant};
 
 use super::{Exit, say, up};
 use crate::app::guest::{Guest, Offered, Parting};
@@ -15,23 +14,18 @@ use crate::app::source::Source;
 use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
 use crate::config::doorway::Doorway;
 use crate::config::{Loaded, Refused};
-use crate::control::claim::Claim;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
-use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, LogForm, Refusal, Said, Told, Versions, Welcome};
+use crate::control::session::guest::{self as session, Session};
+use crate::control::session::message::{Said, Told, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
+use look::{Found, Joined};
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
-/// How long a holder may take from its lock to its socket before we give up.
-const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
 /// How long a holder may take to put our sites into service.
 const JOIN_TIME: Duration = Duration::from_secs(30);
-/// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
-const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
-
 /// Serves the sites until we are told to stop or `until` ends. `served` is called once they are, and whenever somebody else serves them.
 pub(in crate::cli) async fn serve(
     wish: Wish,
@@ -77,9 +71,8 @@ pub(in crate::cli) async fn serve(
                 return Box::pin(begun.hold(origin, None, until, served)).await;
             }
             Ok(Found::Holder(joined)) => {
-                let (welcome, session) = *joined;
-                served(Served::by(&welcome));
-                match begun.be_guest(&welcome, session, until.as_mut()).await {
+                served(Served::by(&joined.welcome));
+                match begun.be_guest(*joined, until.as_mut()).await {
                     Ok(Parting::Left) => return Exit::Fine,
                     Ok(Parting::Ended { reason }) => {
                         say::err(&format!("these sites are served no more: {reason}\n"));
@@ -119,108 +112,26 @@ struct Begun {
     greeted: bool,
 }
 
-enum Found {
-    Lock(Claim),
-    Holder(Box<(Welcome, Session)>),
-}
-
 impl Begun {
-    /// Joins the holder, or takes the lock; unless we are told to stop first.
-    async fn look(&mut self, until: impl Future<Output = ()>) -> Result<Found, Exit> {
-        let mut guest = match self.guest.take() {
-            Some(guest) => guest,
-            None => self.guest()?,
-        };
-        let join = self.request(guest.offered().offer.clone(), guest.log());
-        let found = tokio::select! {
-            found = self.seek(&join) => found,
-            () = guest.told_to_go() => Err(Exit::Fine),
-            () = until => Err(Exit::Fine),
-        };
-        self.guest = Some(guest);
-        found
-    }
-
-    /// As which we join, if there is somebody to be joined.
-    fn guest(&self) -> Result<Guest, Exit> {
-        let (offer, loaded) = self.source.offer(Some(&self.loaded)).map_err(|refused| {
-            say::refused(&refused);
-            Exit::Configuration
-        })?;
-        let offered = Offered { offer, loaded };
-        let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
-        guest.map_err(|error| up::not_started(&error))
-    }
-
-    /// A holder that is only starting, or just went, is waited for.
-    async fn seek(&self, join: &Join) -> Result<Found, Exit> {
-        let end = Instant::now() + HOLDER_STARTS_MAX;
-        loop {
-            if self.joining == Joining::Allowed
-                && let Some(joined) = self.join(join).await?
-            {
-                return Ok(Found::Holder(Box::new(joined)));
-            }
-            match Claim::attempt(&self.place) {
-                Ok(Some(claim)) => return Ok(Found::Lock(claim)),
-                Ok(None) if self.joining == Joining::Refused || Instant::now() > end => {
-                    let held = match Claim::take(&self.place).await {
-                        Ok(claim) => return Ok(Found::Lock(claim)),
-                        Err(held) => held,
-                    };
-                    return Err(up::not_claimed(&held));
-                }
-                Ok(None) => {
-                    let millis = fastrand::u64(LOOK_AGAIN_MILLIS);
-                    time::sleep(Duration::from_millis(millis)).await;
-                }
-                Err(problem) => return Err(up::not_claimed(&problem)),
-            }
-        }
-    }
-
-    /// None: nobody is there, or nobody who answers yet.
-    async fn join(&self, join: &Join) -> Result<Option<(Welcome, Session)>, Exit> {
-        match session::join(&self.place, join, JOIN_TIME).await {
-            Ok(joined) => Ok(Some(joined)),
-            // One that is about to end, or only just begins.
-            Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
-            Err(NotJoined::Refused(refusal)) if refusal.error == Refusal::BUSY => Ok(None),
-            Err(NotJoined::Refused(refusal)) => {
-                say::err(&refusal.text);
-                Err(Exit::As(refusal.exit))
-            }
-            Err(problem) => {
-                say::error("control", &problem);
-                Err(Exit::Failed)
-            }
-        }
-    }
-
-    fn request(&self, offer: crate::config::offer::Offer, log: LogForm) -> Join {
-        Join {
-            versions: Versions::own(),
-            owner: self.owner.clone(),
-            offer,
-            insistence: self.insistence,
-            log,
-            token: self.token.clone(),
-        }
-    }
-
     async fn be_guest(
         &mut self,
-        welcome: &Welcome,
-        session: Session,
+        joined: Joined,
         until: impl Future<Output = ()>,
     ) -> Result<Parting, Exit> {
-        let Some(mut guest) = self.guest.take() else {
-            return Ok(Parting::Orphaned);
+        let Joined {
+            welcome,
+            session,
+            offered,
+        } = joined;
+        let mut guest = match self.guest.take() {
+            Some(guest) => guest,
+            None => Guest::new(self.source.clone(), self.heed, offered, self.place.clone())
+                .map_err(|error| up::not_started(&error))?,
         };
         self.token = Some(welcome.token.clone());
         self.storage.clone_from(&welcome.storage);
         self.doorway.clone_from(&welcome.doorway);
-        self.greet(welcome);
+        self.greet(&welcome);
         let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;
         self.loaded = guest.offered().loaded.clone();
         self.guest = Some(guest);
@@ -320,13 +231,12 @@ impl Begun {
             storage: app.storage(),
             local_ca: app.local_ca_path().map(Path::to_owned),
         });
-        let is_heir = former.is_some();
         if let Some(mut former) = former {
             // A holder that is gone already needs no word.
             let _gone = former.say(&Said::Took).await;
         }
         if self.greeting == Greeting::Table {
-            greet_as_holder(&app, is_heir && self.greeted);
+            greet_as_holder(&app, self.greeted);
         }
         match app.run(until).await {
             Ending::Stopped => Exit::Fine,

@@ -79,12 +79,26 @@ impl Sources {
 #[derive(Debug)]
 pub struct Serving {
     accepting: CancellationToken,
+    conversations: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
 }
 
 impl Serving {
     /// Leaves new connections to whoever else has the socket. Conversations and sessions go on.
     pub fn stop_accepting(&self) {
         self.accepting.cancel();
+    }
+
+    /// Waits until every answer is written and every guest has hung up, but no longer than this: whoever asked for the end shall hear of
+    /// it, and whoever is told where the door is now must not take it for a crash.
+    pub async fn settled(&self, within: Duration) {
+        let all = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
+        let over = async {
+            let _answered = self.conversations.acquire_many(all(CONNECTIONS_MAX)).await;
+            let _gone = self.sessions.acquire_many(all(SESSIONS_MAX)).await;
+        };
+        // What never ends, as watching the logs, is cut with everything else.
+        let _late = time::timeout(within, over).await;
     }
 }
 
@@ -101,17 +115,25 @@ pub fn start(
     let listener = UnixListener::from_std(listener)?;
     let accepting = CancellationToken::new();
     let desk = Arc::new(Desk::new(sources, shutdown.clone()));
+    let sessions = Arc::clone(&desk.sessions);
     let token = accepting.clone();
+    let conversations = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::clone(&conversations);
     // Detached on purpose: an attendant ends with the cut.
     drop(shutdown.spawn_attendant(async move {
         // None: it is told to stop.
-        let _ended: Option<()> = token.run_until_cancelled(accept(listener, desk)).await;
+        let _ended: Option<()> = token
+            .run_until_cancelled(accept(listener, desk, permits))
+            .await;
     }));
-    Ok(Serving { accepting })
+    Ok(Serving {
+        accepting,
+        conversations,
+        sessions,
+    })
 }
 
-async fn accept(listener: UnixListener, desk: Arc<Desk>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: UnixListener, desk: Arc<Desk>, permits: Arc<Semaphore>) {
     let own = rustix::process::geteuid().as_raw();
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
