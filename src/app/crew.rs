@@ -74,7 +74,7 @@ impl std::error::Error for LogProblem {
     }
 }
 
-fn access_log(config: &Config) -> Result<Option<Arc<AccessLog>>, LogProblem> {
+pub(super) fn access_log(config: &Config) -> Result<Option<Arc<AccessLog>>, LogProblem> {
     let destination = match &config.log.access {
         Destination::Off => return Ok(None),
         Destination::Stdout => access::Destination::Stdout,

@@ -13,6 +13,7 @@ use super::{luggage, saved};
 use crate::certs::resolver::Resolver;
 use crate::config::Loaded;
 use crate::control::claim::Claim;
+use crate::control::place::Place;
 use crate::ports::passed::Passed;
 use crate::routing::sockets_of;
 use crate::shutdown::Shutdown;
@@ -54,8 +55,9 @@ impl Ground {
         let keeping = Keeping::start(storage.path(""), &resolver, &shutdown);
         let own = sorted(loaded);
         let mut guests = Guests::new(owner, insistence);
-        let begun = Begun::of(origin, &mut guests, &storage, &own);
-        saved::restore(keeping.store(), &storage, &own, &mut guests).await;
+        let luggage = luggage::of_door(&storage, origin.place());
+        let begun = Begun::of(origin, &mut guests, &luggage, &own);
+        saved::restore(keeping.store(), &luggage, &own, &mut guests).await;
         let composed = guests.compose(&own);
         let prepared =
             prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
@@ -102,18 +104,15 @@ struct Begun {
 }
 
 impl Begun {
-    fn of(origin: Beginning, guests: &mut Guests, storage: &Storage, own: &Arc<Loaded>) -> Self {
+    fn of(origin: Beginning, guests: &mut Guests, luggage: &Storage, own: &Arc<Loaded>) -> Self {
         match origin {
-            Beginning::Fresh { claim, passed } => {
-                luggage::discard_all(storage);
-                Self {
-                    claim,
-                    control: None,
-                    listeners: Listeners::default(),
-                    passed,
-                    revision: 1,
-                }
-            }
+            Beginning::Fresh { claim, passed } => Self {
+                claim,
+                control: None,
+                listeners: Listeners::default(),
+                passed,
+                revision: 1,
+            },
             Beginning::Inherited(heritage) => {
                 let Heritage {
                     estate,
@@ -121,7 +120,7 @@ impl Begun {
                     control,
                     sockets,
                 } = *heritage;
-                guests.take_over(&estate, storage, own);
+                guests.take_over(&estate, luggage, own);
                 Self {
                     claim,
                     control: Some(control),
@@ -130,6 +129,15 @@ impl Begun {
                     revision: estate.revision + 1,
                 }
             }
+        }
+    }
+}
+
+impl Beginning {
+    fn place(&self) -> &Place {
+        match self {
+            Self::Fresh { claim, .. } => claim.place(),
+            Self::Inherited(heritage) => heritage.claim.place(),
         }
     }
 }

@@ -1,27 +1,25 @@
 //! Being served by another process: what a guest hears, says and shows until it ends or has the door itself.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
-use std::time::Duration;
+use std::io;
+use std::sync::Arc;
 
+use super::crew::access_log;
 use super::heritage::{Heritage, descriptors_of};
 use super::reload::{tell, tell_problems, tell_text};
 use super::source::Source;
+use super::start::StartError;
+use super::stop::close;
 use super::watch::FileWatch;
-use super::{Farewell, Heed, Signals};
+use super::{Heed, Signals};
+use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
-use crate::config::{AccessLog, Config, Loaded, LogFormat};
+use crate::config::{Loaded, LogFormat, Refused};
 use crate::control::place::Place;
 use crate::control::readiness;
 use crate::control::session::channel::Broken;
 use crate::control::session::guest::Session;
-use crate::control::session::message::{Estate, LogForm, Said, Told};
-
-/// The log may hold addresses of people: the group reads, others do not.
-const LOG_MODE: u32 = 0o640;
+use crate::control::session::message::{Estate, LogForm, Refusal, Said, Told};
+use crate::observe::access::AccessLog;
 
 /// A process whose sites another one serves.
 #[derive(Debug)]
@@ -29,6 +27,9 @@ pub struct Guest {
     source: Source,
     heed: Heed,
     offered: Offered,
+    /// What the holder looks at.
+    asked: Option<Offered>,
+    afterwards: Afterwards,
     files: FileWatch,
     lines: Lines,
     signals: Signals,
@@ -43,6 +44,18 @@ pub struct Offered {
 }
 
 impl Offered {
+    /// The same at a door that was there before.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn at(&self, doorway: &Doorway) -> Result<Loaded, Refused> {
+        let loaded = self.offer.read_at(Some(doorway), Some(&self.loaded))?;
+        Ok(Loaded {
+            watched: self.loaded.watched.clone(),
+            ..loaded
+        })
+    }
+
     /// How the log lines are wished.
     #[must_use]
     pub fn log(&self) -> LogForm {
@@ -52,6 +65,13 @@ impl Offered {
             LogFormat::Combined => LogForm::Combined,
         }
     }
+}
+
+/// Whether the files are to be read once more when the holder has answered, or another one has the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    Rest,
+    ReadAgain,
 }
 
 /// How being a guest ended.
@@ -83,16 +103,23 @@ impl Guest {
     ///
     /// # Errors
     /// When the system gives no signals, or the access log cannot be opened.
-    pub fn new(source: Source, heed: Heed, offered: Offered, place: Place) -> io::Result<Self> {
-        let lines = Lines::open(&offered.loaded.config)?;
+    pub fn new(
+        source: Source,
+        heed: Heed,
+        offered: Offered,
+        place: Place,
+    ) -> Result<Self, StartError> {
+        let lines = Lines(access_log(&offered.loaded.config).map_err(StartError::Log)?);
         let files = FileWatch::of(&offered.loaded);
         Ok(Self {
             source,
             heed,
             offered,
+            asked: None,
+            afterwards: Afterwards::Rest,
             files,
             lines,
-            signals: Signals::new()?,
+            signals: Signals::new().map_err(StartError::System)?,
             place,
         })
     }
@@ -119,44 +146,36 @@ impl Guest {
         until: impl Future<Output = ()>,
     ) -> Parting {
         let mut until = std::pin::pin!(until);
-        let mut asked: Option<Offered> = None;
-        // A change that an earlier holder was told of may have been lost with it.
-        let mut looked = false;
+        // Nobody will answer what another holder was asked.
+        if self.asked.take().is_some() {
+            self.afterwards = Afterwards::ReadAgain;
+        }
         self.announce();
         loop {
-            let Signals {
-                reload,
-                reopen,
-                restart,
-                farewell,
-                attendance: _,
-            } = &mut self.signals;
-            let ours = self.heed == Heed::Ours;
-            let wake = tokio::select! {
-                () = std::future::ready(()), if !looked => Wake::Reload,
-                told = session.next() => Wake::Told(told),
-                () = self.files.changed() => Wake::Reload,
-                _some = reload.recv(), if ours => Wake::Reload,
-                _some = reopen.recv(), if ours => Wake::Reopen,
-                _some = restart.recv(), if ours => continue,
-                () = Farewell::said(farewell), if ours => Wake::Stop,
-                () = &mut until => Wake::Stop,
+            let wake = match self.afterwards {
+                Afterwards::ReadAgain if self.asked.is_none() => Wake::Reload,
+                Afterwards::ReadAgain | Afterwards::Rest => {
+                    self.wake(&mut session, until.as_mut()).await
+                }
             };
             match wake {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
-                    match self.inherit(&mut session, *estate).await {
-                        Some(Ok(heritage)) => {
+                    match self.inherit(&mut session, *estate) {
+                        Ok(heritage) => {
                             return Parting::Heir {
                                 heritage: Box::new(heritage),
                                 session: Box::new(session),
                             };
                         }
-                        Some(Err(parting)) => return parting,
-                        None => {}
+                        Err(error) => {
+                            let problem = error.to_string();
+                            // Without us the holder asks the next guest.
+                            let _gone = session.say(&Said::CannotTake { problem }).await;
+                        }
                     }
                 }
                 Wake::Told(Ok(told)) => {
-                    if let Some(parting) = self.hear(told, &mut revision, &mut asked) {
+                    if let Some(parting) = self.hear(told, &mut revision) {
                         return parting;
                     }
                 }
@@ -165,20 +184,13 @@ impl Guest {
                     return Parting::Orphaned;
                 }
                 Wake::Reload => {
-                    looked = true;
-                    if let Some(offered) = self.read_again() {
-                        let offer = offered.offer.clone();
-                        let said = Said::Offer {
-                            offer,
-                            based_on: revision,
-                        };
-                        asked = Some(offered);
-                        if session.say(&said).await.is_err() {
-                            return Parting::Orphaned;
-                        }
+                    if let Some(said) = self.offer_again(revision)
+                        && session.say(&said).await.is_err()
+                    {
+                        return Parting::Orphaned;
                     }
                 }
-                Wake::Reopen => self.lines.reopen(&self.offered.loaded.config),
+                Wake::Reopen => self.lines.reopen(),
                 Wake::Stop => {
                     // A holder that is gone needs no goodbye.
                     let _gone = session.say(&Said::Leave).await;
@@ -188,18 +200,59 @@ impl Guest {
         }
     }
 
-    fn hear(
+    async fn wake(
         &mut self,
-        told: Told,
-        revision: &mut u64,
-        asked: &mut Option<Offered>,
-    ) -> Option<Parting> {
+        session: &mut Session,
+        mut until: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Wake {
+        let Signals {
+            reload,
+            reopen,
+            restart,
+            farewell,
+            attendance: _,
+        } = &mut self.signals;
+        let ours = self.heed == Heed::Ours;
+        loop {
+            return tokio::select! {
+                told = session.next() => Wake::Told(told),
+                () = self.files.changed() => Wake::Reload,
+                _some = reload.recv(), if ours => Wake::Reload,
+                _some = reopen.recv(), if ours => Wake::Reopen,
+                _some = restart.recv(), if ours => {
+                    tracing::warn!("not restarted: another process has the door");
+                    continue;
+                }
+                () = farewell.said(), if ours => Wake::Stop,
+                () = &mut until => Wake::Stop,
+            };
+        }
+    }
+
+    /// What is to be said of a change of the files. One change is answered before the next is read.
+    fn offer_again(&mut self, based_on: u64) -> Option<Said> {
+        if self.asked.is_some() {
+            self.afterwards = Afterwards::ReadAgain;
+            return None;
+        }
+        self.afterwards = Afterwards::Rest;
+        let offered = self.read_again()?;
+        let offer = offered.offer.clone();
+        self.asked = Some(offered);
+        Some(Said::Offer { offer, based_on })
+    }
+
+    fn hear(&mut self, told: Told, revision: &mut u64) -> Option<Parting> {
         match told {
-            Told::Lines(lines) => self.lines.write(&lines),
+            Told::Lines(lines) => {
+                if let Some(log) = &self.lines.0 {
+                    log.hand_on(lines);
+                }
+            }
             Told::Note(note) => tracing::info!("{note}"),
             Told::Accepted(accepted) => {
                 *revision = accepted.revision;
-                if let Some(offered) = asked.take() {
+                if let Some(offered) = self.asked.take() {
                     tell_problems(&offered.loaded);
                     self.files.follow(&offered.loaded);
                     self.offered = offered;
@@ -210,8 +263,10 @@ impl Guest {
                 let sites = self.offered.loaded.config.sites.len();
                 tracing::info!(revision, sites, "configuration reloaded");
             }
+            // It is about to end; the next one is asked again.
+            Told::Refused(refusal) if refusal.error == Refusal::BUSY => {}
             Told::Refused(refusal) => {
-                *asked = None;
+                self.asked = None;
                 tell_text(&refusal.text);
                 tracing::error!("configuration refused: the old one stays in service");
             }
@@ -226,44 +281,9 @@ impl Guest {
         None
     }
 
-    /// What the holder leaves to us, unless somebody else has it by now. None: it is of no use, as the holder is told.
-    async fn inherit(
-        &mut self,
-        session: &mut Session,
-        estate: Estate,
-    ) -> Option<Result<Heritage, Parting>> {
+    fn inherit(&self, session: &mut Session, estate: Estate) -> io::Result<Heritage> {
         let descriptors = session.take_descriptors(descriptors_of(&estate));
-        match Heritage::open(self.place.clone(), estate, descriptors) {
-            Ok(heritage) => {
-                let overtaken = self.overtaken(session).await;
-                Some(overtaken.map_or(Ok(heritage), Err))
-            }
-            Err(error) => {
-                let problem = error.to_string();
-                // Without us the holder asks the next guest.
-                let _gone = session.say(&Said::CannotTake { problem }).await;
-                None
-            }
-        }
-    }
-
-    /// What was said behind the words that gave us the door: one who slept too long finds that somebody else has it.
-    async fn overtaken(&mut self, session: &mut Session) -> Option<Parting> {
-        let (mut revision, mut asked) = (0, None);
-        while let Ok(told) = tokio::time::timeout(Duration::ZERO, session.next()).await {
-            match told {
-                Ok(told) => {
-                    if let Some(parting) = self.hear(told, &mut revision, &mut asked) {
-                        return Some(parting);
-                    }
-                }
-                Err(broken) => {
-                    tracing::warn!(%broken, "the holder is gone");
-                    return Some(Parting::Orphaned);
-                }
-            }
-        }
-        None
+        Heritage::open(self.place.clone(), estate, descriptors)
     }
 
     /// What the files say now; none if it is the same, or nothing that may be served.
@@ -293,38 +313,25 @@ impl Guest {
     }
 }
 
-/// Where the access-log lines of the own sites go.
+/// Where the access-log lines of the own sites go: by a thread of its own, for a terminal that stands still must not keep us from hearing
+/// the holder.
 #[derive(Debug)]
-struct Lines(Option<File>);
+struct Lines(Option<Arc<AccessLog>>);
 
 impl Lines {
-    fn open(config: &Config) -> io::Result<Self> {
-        Ok(Self(match &config.log.access {
-            AccessLog::Off => None,
-            AccessLog::Stdout => Some(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
-            AccessLog::Stderr => Some(File::from(io::stderr().as_fd().try_clone_to_owned()?)),
-            AccessLog::File(path) => Some(append_to(path)?),
-        }))
-    }
-
-    fn write(&mut self, lines: &str) {
-        let Some(file) = &mut self.0 else {
-            return;
-        };
-        if let Err(error) = file.write_all(lines.as_bytes()) {
-            tracing::warn!(%error, "the access log lost lines");
-        }
-    }
-
-    fn reopen(&mut self, config: &Config) {
-        match Self::open(config) {
-            Ok(lines) => *self = lines,
-            Err(error) => tracing::error!(%error, "access log not reopened, the old file goes on"),
+    fn reopen(&self) {
+        if let Some(log) = &self.0
+            && let Err(error) = log.reopen()
+        {
+            tracing::error!(%error, "access log not reopened, the old file goes on");
         }
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(LOG_MODE).open(path)
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let Some(log) = &self.0 {
+            close(log);
+        }
+    }
 }

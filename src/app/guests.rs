@@ -99,7 +99,7 @@ impl Guests {
     }
 
     /// Reads again what the guests of an earlier holder offered. Who cannot be served here joins again, and hears why.
-    pub(super) fn take_over(&mut self, estate: &Estate, storage: &Storage, own: &Arc<Loaded>) {
+    pub(super) fn take_over(&mut self, estate: &Estate, luggage: &Storage, own: &Arc<Loaded>) {
         self.next = estate.next_lease;
         self.claim_for_file(own);
         let doorway = Doorway::of(&own.config);
@@ -107,7 +107,7 @@ impl Guests {
         for inherited in &estate.guests {
             let id = inherited.lease.id;
             let home = Home {
-                storage,
+                storage: luggage,
                 lease: id,
                 revision: estate.revision + 1,
             };
@@ -130,8 +130,6 @@ impl Guests {
                 }
             }
         }
-        let kept: Vec<LeaseId> = self.parties.keys().copied().collect();
-        luggage::discard_others(storage, &kept);
     }
 
     pub(super) fn fresh_id(&mut self) -> LeaseId {
@@ -177,8 +175,14 @@ impl Guests {
         }
     }
 
-    /// The connection broke: the sites stay for a while.
+    /// The connection broke: the sites stay for a while. Nothing changes for a guest that came back by another one before this was
+    /// heard.
     pub(super) fn lost(&mut self, id: LeaseId, now: Instant) {
+        let is_there =
+            |party: &Arc<Party>| party.line.as_ref().is_some_and(|line| !line.is_closed());
+        if self.party(id).is_some_and(is_there) {
+            return;
+        }
         self.table.set_presence(id, Presence::Away);
         self.change(id, |party| {
             party.line = None;
@@ -217,6 +221,15 @@ impl Guests {
             .values()
             .filter_map(|party| party.away_until)
             .min()
+    }
+
+    /// Whoever is away is waited for from now on.
+    pub(super) fn wait_from(&mut self, now: Instant) {
+        let away = |(id, party): (&LeaseId, &Arc<Party>)| party.away_until.is_some().then_some(*id);
+        let away: Vec<LeaseId> = self.parties.iter().filter_map(away).collect();
+        for id in away {
+            self.change(id, |party| party.away_until = Some(now + GRACE));
+        }
     }
 
     /// Guests that did not come back in time.
@@ -302,6 +315,14 @@ impl Guests {
         }
     }
 
+    /// The revision of the files in service that each of them brought.
+    pub(super) fn luggage(&self, luggage: &Storage) -> BTreeMap<LeaseId, Option<u64>> {
+        let of = |(id, party): (&LeaseId, &Arc<Party>)| {
+            (*id, luggage::revision_of(luggage, *id, &party.loaded))
+        };
+        self.parties.iter().map(of).collect()
+    }
+
     fn parts(&self) -> Vec<Part<'_>> {
         self.table
             .leases()
@@ -341,3 +362,7 @@ pub(super) fn open(
         .map_err(|error| NotReloaded::System(std::io::Error::other(error)))?;
     Ok(loaded)
 }
+
+#[cfg(test)]
+#[path = "guests_tests.rs"]
+mod tests;

@@ -79,10 +79,6 @@ impl App {
         if !same {
             return Err(not_allowed("this lease belongs to another user"));
         }
-        self.guests.found(id, line, log);
-        if let Some(party) = self.guests.party(id) {
-            self.tap(id, party);
-        }
         let unchanged = self
             .guests
             .party(id)
@@ -94,6 +90,11 @@ impl App {
                 .await?
                 .notes
         };
+        // Who is refused stays away, and its grace goes on.
+        self.guests.found(id, line, log);
+        if let Some(party) = self.guests.party(id) {
+            self.tap(id, party);
+        }
         tracing::info!(lease = %id, pid = owner.pid, "a guest is back");
         self.welcome(id, notes)
     }
@@ -152,9 +153,13 @@ impl App {
                     .map_err(|full| too_many(&full))
             })
             .and_then(|()| guests.table.judge(&lease).map_err(|found| conflict(&found)));
-        let grant = judged.inspect_err(|_refused| {
-            luggage::discard(&self.storage, id, self.revision_of(id));
-        })?;
+        let grant = match judged {
+            Ok(grant) => grant,
+            Err(refused) => {
+                self.discard(id, self.revision_of(id)).await;
+                return Err(refused);
+            }
+        };
         let mut notes: Vec<String> = grant.notes.clone();
         let taken: Vec<LeaseId> = grant.takes_over.clone();
         let mut displaced: Vec<LeaseId> = grant.displaces.iter().map(|one| one.lease).collect();
@@ -175,10 +180,10 @@ impl App {
             Err(refused) => Err(refused),
         };
         if let Err(refused) = adopted {
-            luggage::discard(&self.storage, id, self.revision_of(id));
+            self.discard(id, self.revision_of(id)).await;
             return Err(refused.refusal());
         }
-        luggage::discard(&self.storage, id, Some(revision));
+        self.discard(id, Some(revision)).await;
         for note in &notes {
             tracing::info!(lease = %id, "{note}");
         }
@@ -186,7 +191,7 @@ impl App {
             let reason =
                 format!("{words} took its names over: the same command in the same folder");
             before.tell(taken, Told::Ended { reason });
-            self.forget(taken);
+            self.forget(taken).await;
         }
         for displaced in displaced {
             let note = format!("{words} serves names of yours until it ends (--replace)");
@@ -198,7 +203,7 @@ impl App {
     /// The revision whose luggage a lease needs, if it is in service already.
     fn revision_of(&self, id: LeaseId) -> Option<u64> {
         let party = self.guests.party(id)?;
-        luggage::revision_of(&self.storage, id, &party.loaded)
+        luggage::revision_of(&self.luggage, id, &party.loaded)
     }
 
     async fn read_offer(
@@ -209,11 +214,11 @@ impl App {
         earlier: Option<Loaded>,
         whose: Whose,
     ) -> Result<Loaded, NotReloaded> {
-        let (offer, storage) = (offer.clone(), self.storage.clone());
+        let (offer, luggage) = (offer.clone(), self.luggage.clone());
         let doorway = Doorway::of(&self.own.config);
         let reading = tokio::task::spawn_blocking(move || {
             let home = Home {
-                storage: &storage,
+                storage: &luggage,
                 lease: id,
                 revision,
             };
@@ -246,7 +251,7 @@ impl App {
             tracing::error!(lease = %id, "the sites of a lease that ended stay until the next change: {}", refused.refusal().text);
             self.guests.end(id);
         }
-        self.forget(id);
+        self.forget(id).await;
         for other in restored {
             let note = "your names are yours again".to_owned();
             self.guests.tell(other, Told::Note(note));
@@ -255,9 +260,28 @@ impl App {
     }
 
     /// What is kept for a lease outside the tables.
-    fn forget(&self, id: LeaseId) {
+    async fn forget(&self, id: LeaseId) {
         self.taps.remove(id.0);
-        luggage::discard(&self.storage, id, None);
+        self.discard(id, None).await;
+    }
+
+    async fn discard(&self, id: LeaseId, keep: Option<u64>) {
+        let luggage = self.luggage.clone();
+        let discarding = tokio::task::spawn_blocking(move || {
+            luggage::discard(&luggage, id, keep);
+        });
+        // It tells by itself what it cannot remove.
+        let _stopped = discarding.await;
+    }
+
+    /// The door is ours: guests hear only now where it is, and what others brought to a holder before us is of no more use.
+    pub(super) async fn settle_in(&mut self) {
+        self.guests.wait_from(Instant::now());
+        let (luggage, kept) = (self.luggage.clone(), self.guests.luggage(&self.luggage));
+        let discarding = tokio::task::spawn_blocking(move || {
+            luggage::discard_others(&luggage, &kept);
+        });
+        let _stopped = discarding.await;
     }
 
     /// Ends the leases whose guests did not come back.

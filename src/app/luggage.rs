@@ -1,18 +1,34 @@
 //! Files that a guest brought: kept in the holder's storage as long as its lease, for the guest's own paths need not be readable here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
 
 use super::strangers::Whose;
 use crate::config::Loaded;
 use crate::config::named::files_of;
 use crate::config::offer::Offer;
 use crate::control::leases::LeaseId;
+use crate::control::place::Place;
 use crate::storage::files::{Error, Storage};
 
-/// The folder in the storage under which every lease has its own.
+/// The folder in the storage under which every door has its own, and in that every lease.
 const FOLDER: &str = "guests";
+/// Octets of a digest that tell doors apart.
+const DOOR_BYTES: usize = 8;
+
+/// Where a door keeps what its guests bring: several doors may share a storage, and count their leases alike.
+pub(super) fn of_door(storage: &Storage, door: &Place) -> Storage {
+    let folder = door.folder().as_os_str().as_bytes();
+    let digest = digest::digest(&digest::SHA256, folder);
+    let octets = digest.as_ref().iter().take(DOOR_BYTES);
+    let name: String = octets.map(|octet| format!("{octet:02x}")).collect();
+    Storage::at(storage.path(&format!("{FOLDER}/{name}")))
+}
 
 /// Where the files of one offer are kept. The revision keeps what is in service untouched.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +50,11 @@ pub(super) fn unpack(
     whose: Whose,
 ) -> Result<(), Error> {
     let Home {
-        storage,
+        storage: luggage,
         lease,
         revision,
     } = home;
-    let home = format!("{FOLDER}/{lease}/{revision}");
+    let home = format!("{lease}/{revision}");
     let mut problem = None;
     let mut number = 0;
     let folder = loaded
@@ -49,11 +65,11 @@ pub(super) fn unpack(
     if let (Some(from), Some(place)) = (&folder, &mut loaded.config.cert_dir) {
         for (name, contents) in offer.within(from) {
             let kept = format!("{home}/cert_dir/{}", name.display());
-            if let Err(error) = storage.write(&kept, &contents.0) {
+            if let Err(error) = luggage.write(&kept, &contents.0) {
                 problem = problem.or(Some(error));
             }
         }
-        place.value = storage.path(&format!("{home}/cert_dir"));
+        place.value = luggage.path(&format!("{home}/cert_dir"));
     }
     files_of(&mut loaded.config, &mut |path: &mut PathBuf| {
         number += 1;
@@ -61,12 +77,12 @@ pub(super) fn unpack(
         let kept = format!("{home}/{number}-{}", name.as_deref().unwrap_or("file"));
         let Some(contents) = offer.files.get(path) else {
             if whose == Whose::AnotherUsers {
-                *path = storage.path(&kept);
+                *path = luggage.path(&kept);
             }
             return;
         };
-        match storage.write(&kept, &contents.0) {
-            Ok(()) => *path = storage.path(&kept),
+        match luggage.write(&kept, &contents.0) {
+            Ok(()) => *path = luggage.path(&kept),
             Err(error) => problem = problem.take().or(Some(error)),
         }
     });
@@ -74,8 +90,8 @@ pub(super) fn unpack(
 }
 
 /// The revision of the files that a configuration names.
-pub(super) fn revision_of(storage: &Storage, lease: LeaseId, loaded: &Loaded) -> Option<u64> {
-    let home = storage.path(&format!("{FOLDER}/{lease}"));
+pub(super) fn revision_of(luggage: &Storage, lease: LeaseId, loaded: &Loaded) -> Option<u64> {
+    let home = luggage.path(&lease.to_string());
     let mut config = loaded.config.clone();
     let mut revision = None;
     let look = |path: &Path| {
@@ -92,8 +108,8 @@ pub(super) fn revision_of(storage: &Storage, lease: LeaseId, loaded: &Loaded) ->
 }
 
 /// Removes what earlier offers of a lease brought; all of it without a `revision` to keep.
-pub(super) fn discard(storage: &Storage, lease: LeaseId, keep: Option<u64>) {
-    let home = storage.path(&format!("{FOLDER}/{lease}"));
+pub(super) fn discard(luggage: &Storage, lease: LeaseId, keep: Option<u64>) {
+    let home = luggage.path(&lease.to_string());
     let kept = keep.map(|revision| home.join(revision.to_string()));
     let removed = match &kept {
         None => remove(&home),
@@ -108,28 +124,21 @@ pub(super) fn discard(storage: &Storage, lease: LeaseId, keep: Option<u64>) {
     tell(&home, removed);
 }
 
-/// Removes what a holder left behind that did not end in order.
-pub(super) fn discard_all(storage: &Storage) {
-    let home = storage.path(FOLDER);
-    tell(&home, remove(&home));
-}
-
-/// Removes what belongs to no lease any more: an heir needs none of its own.
-pub(super) fn discard_others(storage: &Storage, kept: &[LeaseId]) {
-    let home = storage.path(FOLDER);
-    let names: Vec<String> = kept.iter().map(ToString::to_string).collect();
-    let is_kept = |path: &Path| {
-        let name = path.file_name().map(|name| name.to_string_lossy());
-        name.is_some_and(|name| names.iter().any(|kept| *kept == name))
+/// Removes what a holder left behind, but these revisions of these leases.
+pub(super) fn discard_others(luggage: &Storage, kept: &BTreeMap<LeaseId, Option<u64>>) {
+    let home = luggage.path("");
+    let entries = match fs::read_dir(&home) {
+        Ok(entries) => entries,
+        Err(error) => return tell(&home, Err(error)),
     };
-    let removed = fs::read_dir(&home).and_then(|entries| {
-        entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .filter(|path| !is_kept(path))
-            .try_for_each(|path| remove(&path))
-    });
-    tell(&home, removed);
+    for folder in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let lease = name.and_then(|name| name.parse().ok()).map(LeaseId);
+        match lease.and_then(|lease| Some((lease, kept.get(&lease)?))) {
+            Some((lease, revision)) => discard(luggage, lease, *revision),
+            None => tell(&folder, remove(&folder)),
+        }
+    }
 }
 
 fn remove(folder: &Path) -> io::Result<()> {
@@ -144,5 +153,49 @@ fn tell(folder: &Path, removed: io::Result<()>) {
         && error.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(folder = %folder.display(), %error, "what guests brought was not removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::place::Wishes;
+
+    #[test]
+    fn doors_that_share_a_storage_keep_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::at(folder.path().join("storage"));
+        let place = |name: &str| {
+            Place::choose(Wishes {
+                explicit: Some(&folder.path().join(name)),
+                runtime: None,
+                state: folder.path(),
+            })
+        };
+        let (one, two) = (
+            of_door(&storage, &place("one")),
+            of_door(&storage, &place("two")),
+        );
+        for door in [&one, &two] {
+            door.write("1/2/1-key.pem", b"key").unwrap();
+        }
+        discard_others(&one, &BTreeMap::new());
+        assert!(!one.exists("1").unwrap());
+        assert!(two.exists("1/2/1-key.pem").unwrap());
+    }
+
+    #[test]
+    fn what_nobody_needs_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let luggage = Storage::at(folder.path().join("door"));
+        discard_others(&luggage, &BTreeMap::new());
+        for name in ["1/2/cert", "1/3/cert", "2/2/cert", "4/2/cert"] {
+            luggage.write(name, b"pem").unwrap();
+        }
+        let kept = BTreeMap::from([(LeaseId(1), Some(3)), (LeaseId(4), None)]);
+        discard_others(&luggage, &kept);
+        let there = |name| luggage.exists(name).unwrap();
+        assert!(there("1/3/cert"));
+        assert!(!there("1/2") && !there("2") && !there("4"));
     }
 }

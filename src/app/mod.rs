@@ -87,6 +87,8 @@ pub struct App {
     /// What is in service: the own sites and those of all leases.
     loaded: Arc<Loaded>,
     storage: Storage,
+    /// The part of it where lies what guests brought.
+    luggage: Storage,
     resolver: Resolver,
     keeping: Keeping,
     current: Arc<Current>,
@@ -207,6 +209,7 @@ enum Wake {
 impl App {
     /// Serves until it is told to stop by a signal or a command, `until` ends, or another process takes over; then drains.
     pub async fn run(mut self, until: impl Future<Output = ()>) -> Ending {
+        self.settle_in().await;
         let mut until = std::pin::pin!(until);
         let mut rounds = tokio::time::interval(ROUND);
         let mut probes = tokio::time::interval(selfprobe::EVERY);

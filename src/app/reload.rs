@@ -23,19 +23,18 @@ impl App {
     /// Reads everything again. A refused configuration changes nothing and is told with the same snippets as at the start.
     pub(super) async fn reload(&mut self, why: Why) {
         // Links may lead elsewhere now. What changes from here on is seen, even if nothing of it can be read yet.
-        self.files.follow(&self.loaded);
+        self.files.follow(&self.own);
         self.refresh_pairs();
         if let Err(error) = readiness::reloading() {
             tracing::debug!(%error, "the service manager was not told");
         }
         match self.read_again(why).await {
-            Ok(None) => {}
+            Ok(None) => self.accepted_again(),
             Ok(Some(change)) => match self.adopt(change).await {
                 Ok(()) => {
-                    self.last_refusal = None;
+                    self.accepted_again();
                     tell_problems(&self.own);
                     Box::pin(self.end_strangers()).await;
-                    self.tell_acceptance();
                     let revision = self.current.table.routes.revision;
                     tracing::info!(
                         revision,
@@ -80,6 +79,12 @@ impl App {
         self.consider(sorted(own), guests).await.map(Some)
     }
 
+    /// What the files say is in service: nothing that was refused is left.
+    fn accepted_again(&mut self) {
+        self.last_refusal = None;
+        self.tell_acceptance();
+    }
+
     fn refuse(&mut self, refused: NotReloaded) {
         match refused {
             NotReloaded::Config(Refused { problems, sources }) => {
@@ -103,6 +108,7 @@ impl App {
                 tracing::error!(clash, "configuration refused: the old one stays in service");
             }
             NotReloaded::System(error) => {
+                self.last_refusal = Some(error.to_string());
                 tracing::error!(%error, "reload failed: the old configuration stays in service");
             }
         }

@@ -17,7 +17,7 @@ use super::prepare::Prepared;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
-use super::{App, Heed, Signals, probing};
+use super::{App, Heed, Signals, luggage, probing};
 use crate::certs::dns::error::DnsError;
 use crate::certs::resolver::Resolver;
 use crate::config::doorway::Doorway;
@@ -64,9 +64,9 @@ pub struct Setup {
     pub owner: Owner,
     /// What the own sites do where a guest of an earlier holder has a name.
     pub insistence: Insistence,
-    /// None: they are heard from now on.
-    pub signals: Option<Signals>,
     pub origin: Beginning,
+    /// Those that are heard already; else they are from now on.
+    pub signals: Option<Signals>,
 }
 
 /// With what a door begins.
@@ -103,10 +103,10 @@ impl App {
     /// # Errors
     /// Nothing is left behind then.
     pub async fn start(mut setup: Setup) -> Result<Self, StartError> {
-        let descriptors = raise_descriptor_limit().map_err(StartError::System)?;
-        let connections_max = connections_max(descriptors.soft);
+        let descriptors = raise_descriptor_limit().map_err(StartError::System)?.soft;
+        let connections_max = connections_max(descriptors);
         let (source, heed, doorway) = (setup.source.clone(), setup.heed, setup.doorway.clone());
-        let signals = setup.signals.take();
+        let signals = heard(setup.signals.take())?;
         let Ground {
             storage,
             resolver,
@@ -127,13 +127,8 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let desk = Desk::open(
-            control,
-            &mut claim,
-            &own.config,
-            keeping.renewer(),
-            &shutdown,
-        )?;
+        let renewer = keeping.renewer();
+        let desk = Desk::open(control, &mut claim, &own.config, renewer, &shutdown)?;
         let files = FileWatch::of(&own);
         let app = Self {
             source,
@@ -145,6 +140,7 @@ impl App {
             overrides,
             capacity: Capacity::new(loaded.config.limits.connections.min(connections_max)),
             loaded,
+            luggage: luggage::of_door(&storage, claim.place()),
             storage,
             resolver,
             keeping,
@@ -158,7 +154,7 @@ impl App {
             taps: crew.taps,
             health: desk.health,
             files,
-            signals: heard(signals)?,
+            signals,
             shutdown,
             claim,
             control: desk.socket,
@@ -208,8 +204,8 @@ impl App {
     }
 }
 
-fn heard(signals: Option<Signals>) -> Result<Signals, StartError> {
-    let signals = signals.map_or_else(Signals::new, Ok);
+fn heard(already: Option<Signals>) -> Result<Signals, StartError> {
+    let signals = already.map_or_else(Signals::new, Ok);
     signals.map_err(StartError::System)
 }
 

@@ -126,7 +126,8 @@ fn tell_totals(workers: &[Handle], cut: usize) {
     );
 }
 
-fn close(access: &AccessLog) {
+/// Writes what the log has, and says what it lacks.
+pub(super) fn close(access: &AccessLog) {
     if access.close(LOG_TIME).is_err() {
         tracing::warn!("the access log was not written to its end");
     }

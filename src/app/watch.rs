@@ -69,7 +69,8 @@ impl FileWatch {
         }
     }
 
-    /// One that follows this configuration.
+    /// Watches this configuration, as [`Self::follow`] says.
+    #[must_use]
     pub(super) fn of(loaded: &Loaded) -> Self {
         let mut watch = Self::new();
         watch.follow(loaded);

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::record::Format;
-use super::sink::{Message, Shared, Sink};
+use super::sink::{Block, Message, Shared, Sink};
 use super::writer::AccessWriter;
 
 /// Blocks of all workers that wait to be written; what comes on top is dropped and counted.
@@ -83,6 +83,22 @@ impl AccessLog {
     #[must_use]
     pub fn writer(&self) -> AccessWriter {
         AccessWriter::new(self.format, self.blocks.clone(), Arc::clone(&self.shared))
+    }
+
+    /// Takes whole lines that were written elsewhere, in the form of the log.
+    pub fn hand_on(&self, lines: String) {
+        let count = lines.bytes().filter(|octet| *octet == b'\n').count();
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        // Nobody wants the buffer back.
+        let (home, _spares) = mpsc::sync_channel(0);
+        let block = Block {
+            bytes: lines.into_bytes(),
+            lines: count,
+            home,
+        };
+        if self.blocks.try_send(Message::Block(block)).is_err() {
+            self.shared.dropped.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     /// Opens the file again under its name, after someone moved it away. Lines written from now on go there; the standard

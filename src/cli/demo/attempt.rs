@@ -104,11 +104,11 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         storage: scratch.storage(),
         owner: serving::owner(),
         insistence: Insistence::Asks,
-        signals: None,
         origin: Beginning::Fresh {
             claim,
             passed: Passed::none(),
         },
+        signals: None,
     })
     .await
 }

@@ -59,8 +59,7 @@ impl Failure {
     }
 }
 
-const NOBODY: &str = "\
-  try:  onedoor up                     serves the sites of proxy.toml
+const NOBODY: &str = "  try:  onedoor up                     serves the sites of proxy.toml
         onedoor app.localhost=3000     serves one site, without a file
         --instance NAME                asks another door
 ";

@@ -229,10 +229,7 @@ impl Begun {
             return Ok(());
         }
         let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
-        self.guest = Some(guest.map_err(|error| {
-            say::error("access-log", &error);
-            Exit::Configuration
-        })?);
+        self.guest = Some(guest.map_err(|error| up::not_started(&error))?);
         Ok(())
     }
 

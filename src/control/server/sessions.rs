@@ -168,6 +168,7 @@ impl Beginning {
         let upgraded = if waits { upgrade.await } else { None };
         let parts = upgraded.and_then(|stream| stream.downcast::<TokioIo<UnixStream>>().ok());
         let Some(parts) = parts else {
+            drop(lines);
             // Without `app` the process is about to end.
             let _told = commands.send(Command::Lost(lease)).await;
             return;

@@ -44,6 +44,8 @@ pub(in crate::control) async fn host(
     match ended {
         Err(broken) if !guest.left => {
             tracing::debug!(%lease, %broken, "control socket: lost a guest");
+            // A guest that is back by then has another line.
+            guest.line.close();
             guest.command(Command::Lost(lease)).await;
         }
         Ok(()) | Err(_) => {}

@@ -132,10 +132,13 @@ impl Refusal {
         }
     }
 
+    /// The `error` of [`Self::busy`].
+    pub const BUSY: &'static str = "busy";
+
     /// The holder has too much to do, or is about to end.
     #[must_use]
     pub fn busy() -> Self {
-        Self::new("busy", "the running onedoor is busy: try again")
+        Self::new(Self::BUSY, "the running onedoor is busy: try again")
     }
 }
 

@@ -132,6 +132,7 @@ async fn two_guests_hear_only_what_is_meant_for_them() {
     drop(second);
     let lost = holder.command().await;
     assert!(matches!(lost, Command::Lost(LeaseId(2))), "{lost:?}");
+    assert!(to_second.is_closed());
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The holder leaves, and the door stays.
 
+use std::fs;
+
 use rustix::process::Signal;
 
 use super::{Loop, ask, follower, join, site};
@@ -66,4 +68,61 @@ fn the_door_goes_from_hand_to_hand_until_the_last_one_leaves_with_it() {
     assert!(last.ended().success());
     assert!(ask(address, &roots, names[3]).is_err());
     assert!(!first.home().control().join("control.sock").exists());
+}
+
+#[test]
+fn an_heir_whose_file_is_broken_serves_on_as_before() {
+    let (one, two) = (Backend::saying("one"), Backend::saying("two"));
+    let mut first = Door::up(&site("one.test", &one));
+    let second = join(&first, &follower("two.test", &two));
+    let (address, roots) = (first.tls(), roots(&first));
+    fs::write(second.home().path().join("proxy.toml"), "[sites\n").unwrap();
+    first.signal(Signal::TERM);
+    assert!(first.ended().success());
+    assert_eq!(ask(address, &roots, "two.test").unwrap(), "two");
+    assert_eq!(second.health()["pid"], second.pid());
+    assert!(
+        second.said().contains("stays in service"),
+        "{}",
+        second.said()
+    );
+}
+
+#[test]
+fn the_end_of_the_door_ends_every_guest() {
+    let backend = Backend::saying("here");
+    let mut first = Door::up(&site("a.test", &backend));
+    let mut guests: Vec<Door> = ["b.test", "c.test", "d.test"]
+        .iter()
+        .map(|name| join(&first, &follower(name, &backend)))
+        .collect();
+    let (code, _out, err) = first.home().run(&["stop", "--all"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(first.ended().success());
+    for guest in &mut guests {
+        assert!(guest.ended().success(), "{}", guest.said());
+        assert!(
+            guest.said().contains("the door was stopped"),
+            "{}",
+            guest.said()
+        );
+    }
+    assert!(!first.home().control().join("control.sock").exists());
+}
+
+#[test]
+fn everybody_who_is_told_at_once_goes() {
+    let backend = Backend::saying("here");
+    let first = Door::up(&site("a.test", &backend));
+    let mut all: Vec<Door> = ["b.test", "c.test", "d.test"]
+        .iter()
+        .map(|name| join(&first, &follower(name, &backend)))
+        .collect();
+    all.push(first);
+    for door in &all {
+        door.signal(Signal::TERM);
+    }
+    for door in &mut all {
+        door.ended();
+    }
 }
