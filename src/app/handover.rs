@@ -237,7 +237,7 @@ impl App {
                 Some(Doorway::of(&self.own.config))
             },
             next_lease: self.guests.next,
-            storage: self.storage.path(""),
+            storage: self.storage.folder().to_owned(),
             listeners,
             guests: self.guests.legacy(heir),
         };

@@ -331,7 +331,7 @@ impl App {
             lease: id,
             token: party.token.clone(),
             accepted: self.accepted(id, notes),
-            storage: self.storage.path(""),
+            storage: self.storage.folder().to_owned(),
             doorway: Some(Doorway::of(&self.own.config)),
             local_ca: self.local_ca_path().map(std::path::Path::to_owned),
         })

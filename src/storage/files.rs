@@ -51,6 +51,12 @@ impl Storage {
         Self { folder }
     }
 
+    /// Where everything is kept, whether it exists or not.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where `name` is, whether it exists or not.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::who::process;
+use super::who::{process, whole};
 use crate::cli::place::ControlArguments;
 use crate::cli::say;
 use crate::control::client;
@@ -70,7 +70,7 @@ fn tell(told: &Explanation, now: Timestamp) -> String {
     }
     if let Some(since) = told.since {
         let ago = ago(since, now);
-        fact(&mut text, "since", &format!("{ago} ({since})"));
+        fact(&mut text, "since", &format!("{ago} ({})", whole(since)));
     }
     text
 }

@@ -45,7 +45,11 @@ fn list(status: &Status, now: Timestamp) -> String {
     let mut rows = vec![["NAME", "TARGET", "FROM", "STATE"].map(str::to_owned)];
     let from = |id: LeaseId| {
         let lease = who::lease(id, status);
-        lease.map_or_else(String::new, |lease| who::origin(lease, &status.file, now))
+        lease.map_or_else(
+            // A door without guests keeps no leases: everything is its own.
+            || format!("file {}", status.file),
+            |lease| who::origin(lease, &status.file, now),
+        )
     };
     for site in &status.sites {
         for name in &site.names {
@@ -155,6 +159,15 @@ https://shop.localhost  localhost:4000      pid 4313 `onedoor up -c b.toml` in /
 *.dev.localhost         unix:/run/dev.sock  pid 4313 `onedoor up -c b.toml` in /src/b  away
 ",
         );
+    }
+
+    #[test]
+    fn a_door_without_guests_names_its_file() {
+        let mut alone = door();
+        alone.sites.truncate(1);
+        alone.leases.clear();
+        let told = list(&alone, NOW.parse().unwrap());
+        assert!(told.contains("file proxy.toml"), "{told}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::who::{self, process};
+use super::who::{self, process, whole};
 use crate::app::banner::counted;
 use crate::cli::place::ControlArguments;
 use crate::cli::say;
@@ -78,7 +78,7 @@ fn head(text: &mut String, status: &Status, now: Timestamp) {
         .collect();
     let sites = counted(health.sites, "site");
     let connections = counted(status.connections, "connection");
-    let since = format!("{} ({})", ago(health.since, now), health.since);
+    let since = format!("{} ({})", ago(health.since, now), whole(health.since));
     let holder = &status.holder;
     let command = who::printable(&holder.command);
     let begun = format!("`{command}` in {}", who::folder(holder));
@@ -110,7 +110,10 @@ fn leases(text: &mut String, status: &Status, now: Timestamp) {
             Presence::Away => ", away",
         };
         let (who, ago) = (process(&guest.owner), ago(since, now));
-        line(text, &format!("  {who}, since {ago} ({since}){away}"));
+        line(
+            text,
+            &format!("  {who}, since {ago} ({}){away}", whole(since)),
+        );
         names(text, guest, status);
     }
     if of_kind(Kind::Saved).next().is_some() {

@@ -48,6 +48,11 @@ pub(super) fn possessive(id: LeaseId, status: &Status) -> String {
     }
 }
 
+/// To the second: more is of no use to a person.
+pub(super) fn whole(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
 pub(super) fn lease(id: LeaseId, status: &Status) -> Option<&LeaseStatus> {
     status.leases.iter().find(|lease| lease.lease == id)
 }
