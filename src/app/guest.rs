@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::heritage::{Heritage, descriptors_of};
@@ -33,6 +34,8 @@ pub struct Guest {
     lines: Lines,
     signals: Signals,
     place: Place,
+    /// Of the last holder, which tells of what it finishes.
+    former: Option<Session>,
 }
 
 /// What was last sent to the holder.
@@ -61,8 +64,11 @@ pub enum Parting {
 
 enum Wake {
     Told(Result<Told, Broken>),
+    Late(Result<Told, Broken>),
     Reload,
     Reopen,
+    /// There is nothing here to restart.
+    Restart,
     Stop,
 }
 
@@ -82,6 +88,7 @@ impl Guest {
             lines,
             signals: Signals::new()?,
             place,
+            former: None,
         })
     }
 
@@ -122,23 +129,10 @@ impl Guest {
         let mut looked = false;
         self.announce();
         loop {
-            let Signals {
-                reload,
-                reopen,
-                restart,
-                farewell,
-                attendance: _,
-            } = &mut self.signals;
-            let ours = self.heed == Heed::Ours;
-            let wake = tokio::select! {
-                () = std::future::ready(()), if !looked => Wake::Reload,
-                told = session.next() => Wake::Told(told),
-                () = self.files.changed() => Wake::Reload,
-                _some = reload.recv(), if ours => Wake::Reload,
-                _some = reopen.recv(), if ours => Wake::Reopen,
-                _some = restart.recv(), if ours => continue,
-                () = Farewell::said(farewell), if ours => Wake::Stop,
-                () = &mut until => Wake::Stop,
+            let wake = if std::mem::replace(&mut looked, true) {
+                self.wake(&mut session, until.as_mut()).await
+            } else {
+                Wake::Reload
             };
             match wake {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
@@ -153,17 +147,26 @@ impl Guest {
                         None => {}
                     }
                 }
+                Wake::Told(Ok(Told::Moved { pid })) => {
+                    tracing::info!(pid, "the door is passed on");
+                    self.former = Some(session);
+                    return Parting::Orphaned;
+                }
                 Wake::Told(Ok(told)) => {
                     if let Some(parting) = self.hear(told, &mut revision, &mut asked) {
                         return parting;
                     }
                 }
+                Wake::Late(Ok(Told::Lines(lines))) => self.lines.write(&lines),
+                // Its other words are about what it no longer has.
+                Wake::Late(Ok(_stale)) => {}
+                Wake::Late(Err(_ended)) => self.former = None,
                 Wake::Told(Err(broken)) => {
                     tracing::warn!(%broken, "the holder is gone");
                     return Parting::Orphaned;
                 }
+                Wake::Restart => {}
                 Wake::Reload => {
-                    looked = true;
                     if let Some(offered) = self.read_again() {
                         let offer = offered.offer.clone();
                         let said = Said::Offer {
@@ -183,6 +186,31 @@ impl Guest {
                     return Parting::Left;
                 }
             }
+        }
+    }
+
+    async fn wake(
+        &mut self,
+        session: &mut Session,
+        until: Pin<&mut impl Future<Output = ()>>,
+    ) -> Wake {
+        let Signals {
+            reload,
+            reopen,
+            restart,
+            farewell,
+            attendance: _,
+        } = &mut self.signals;
+        let ours = self.heed == Heed::Ours;
+        tokio::select! {
+            told = session.next() => Wake::Told(told),
+            late = late(self.former.as_mut()) => Wake::Late(late),
+            () = self.files.changed() => Wake::Reload,
+            _some = reload.recv(), if ours => Wake::Reload,
+            _some = reopen.recv(), if ours => Wake::Reopen,
+            _some = restart.recv(), if ours => Wake::Restart,
+            () = Farewell::said(farewell), if ours => Wake::Stop,
+            () = until => Wake::Stop,
         }
     }
 
@@ -288,6 +316,13 @@ impl Guest {
         if let Err(error) = readiness::ready(&summary) {
             tracing::warn!(%error, "the service manager was not told");
         }
+    }
+}
+
+async fn late(former: Option<&mut Session>) -> Result<Told, Broken> {
+    match former {
+        Some(former) => former.next().await,
+        None => std::future::pending().await,
     }
 }
 
