@@ -160,3 +160,25 @@ pub fn code(status: ExitStatus) -> u8 {
     let code = status.code().or(signalled).unwrap_or(1);
     u8::try_from(code).unwrap_or(u8::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_for_where_a_shell_finds_it() {
+        let found = named("sh".as_ref()).unwrap();
+        assert!(found.is_absolute() && found.ends_with("sh"), "{found:?}");
+        assert_eq!(named("no-such-program-anywhere".as_ref()), None);
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(named("./onedoor".as_ref()), Some(here.join("./onedoor")));
+        assert_eq!(named("/bin/sh".as_ref()), Some("/bin/sh".into()));
+    }
+
+    #[test]
+    fn an_end_by_a_signal_is_told_as_a_shell_tells_it() {
+        assert_eq!(code(ExitStatus::from_raw(0)), 0);
+        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
+        assert_eq!(code(ExitStatus::from_raw(9)), 137);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::crew::access_log;
 use super::heritage::{Heritage, descriptors_of};
@@ -34,6 +35,8 @@ pub struct Guest {
     lines: Lines,
     signals: Signals,
     place: Place,
+    /// Of the last holder, which tells of what it finishes.
+    former: Option<Session>,
 }
 
 /// What was last sent to the holder.
@@ -93,6 +96,7 @@ pub enum Parting {
 
 enum Wake {
     Told(Result<Told, Broken>),
+    Late(Result<Told, Broken>),
     Reload,
     Reopen,
     Stop,
@@ -121,6 +125,7 @@ impl Guest {
             lines,
             signals: Signals::new().map_err(StartError::System)?,
             place,
+            former: None,
         })
     }
 
@@ -146,10 +151,9 @@ impl Guest {
         until: impl Future<Output = ()>,
     ) -> Parting {
         let mut until = std::pin::pin!(until);
-        // Nobody will answer what another holder was asked.
-        if self.asked.take().is_some() {
-            self.afterwards = Afterwards::ReadAgain;
-        }
+        // Nobody will answer what another holder was asked, and a change meanwhile may have been lost with it.
+        self.asked = None;
+        self.afterwards = Afterwards::ReadAgain;
         self.announce();
         loop {
             let wake = match self.afterwards {
@@ -160,25 +164,31 @@ impl Guest {
             };
             match wake {
                 Wake::Told(Ok(Told::Inherit(estate))) => {
-                    match self.inherit(&mut session, *estate) {
-                        Ok(heritage) => {
+                    match self.inherit(&mut session, *estate).await {
+                        Some(Ok(heritage)) => {
                             return Parting::Heir {
                                 heritage: Box::new(heritage),
                                 session: Box::new(session),
                             };
                         }
-                        Err(error) => {
-                            let problem = error.to_string();
-                            // Without us the holder asks the next guest.
-                            let _gone = session.say(&Said::CannotTake { problem }).await;
-                        }
+                        Some(Err(parting)) => return parting,
+                        None => {}
                     }
+                }
+                Wake::Told(Ok(Told::Moved { pid })) => {
+                    tracing::info!(pid, "the door is passed on");
+                    self.former = Some(session);
+                    return Parting::Orphaned;
                 }
                 Wake::Told(Ok(told)) => {
                     if let Some(parting) = self.hear(told, &mut revision) {
                         return parting;
                     }
                 }
+                Wake::Late(Ok(Told::Lines(lines))) => self.lines.write(lines),
+                // Its other words are about what it no longer has.
+                Wake::Late(Ok(_stale)) => {}
+                Wake::Late(Err(_ended)) => self.former = None,
                 Wake::Told(Err(broken)) => {
                     tracing::warn!(%broken, "the holder is gone");
                     return Parting::Orphaned;
@@ -216,6 +226,7 @@ impl Guest {
         loop {
             return tokio::select! {
                 told = session.next() => Wake::Told(told),
+                late = late(self.former.as_mut()) => Wake::Late(late),
                 () = self.files.changed() => Wake::Reload,
                 _some = reload.recv(), if ours => Wake::Reload,
                 _some = reopen.recv(), if ours => Wake::Reopen,
@@ -244,11 +255,7 @@ impl Guest {
 
     fn hear(&mut self, told: Told, revision: &mut u64) -> Option<Parting> {
         match told {
-            Told::Lines(lines) => {
-                if let Some(log) = &self.lines.0 {
-                    log.hand_on(lines);
-                }
-            }
+            Told::Lines(lines) => self.lines.write(lines),
             Told::Note(note) => tracing::info!("{note}"),
             Told::Accepted(accepted) => {
                 *revision = accepted.revision;
@@ -281,9 +288,44 @@ impl Guest {
         None
     }
 
-    fn inherit(&self, session: &mut Session, estate: Estate) -> io::Result<Heritage> {
+    /// What the holder leaves to us, unless somebody else has it by now. None: it is of no use, as the holder is told.
+    async fn inherit(
+        &mut self,
+        session: &mut Session,
+        estate: Estate,
+    ) -> Option<Result<Heritage, Parting>> {
         let descriptors = session.take_descriptors(descriptors_of(&estate));
-        Heritage::open(self.place.clone(), estate, descriptors)
+        match Heritage::open(self.place.clone(), estate, descriptors) {
+            Ok(heritage) => {
+                let overtaken = self.overtaken(session).await;
+                Some(overtaken.map_or(Ok(heritage), Err))
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                // Without us the holder asks the next guest.
+                let _gone = session.say(&Said::CannotTake { problem }).await;
+                None
+            }
+        }
+    }
+
+    /// What was said behind the words that gave us the door: one who slept too long finds that somebody else has it.
+    async fn overtaken(&mut self, session: &mut Session) -> Option<Parting> {
+        let mut revision = 0;
+        while let Ok(told) = tokio::time::timeout(Duration::ZERO, session.next()).await {
+            match told {
+                Ok(told) => {
+                    if let Some(parting) = self.hear(told, &mut revision) {
+                        return Some(parting);
+                    }
+                }
+                Err(broken) => {
+                    tracing::warn!(%broken, "the holder is gone");
+                    return Some(Parting::Orphaned);
+                }
+            }
+        }
+        None
     }
 
     /// What the files say now; none if it is the same, or nothing that may be served.
@@ -313,12 +355,25 @@ impl Guest {
     }
 }
 
+async fn late(former: Option<&mut Session>) -> Result<Told, Broken> {
+    match former {
+        Some(former) => former.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Where the access-log lines of the own sites go: by a thread of its own, for a terminal that stands still must not keep us from hearing
 /// the holder.
 #[derive(Debug)]
 struct Lines(Option<Arc<AccessLog>>);
 
 impl Lines {
+    fn write(&self, lines: String) {
+        if let Some(log) = &self.0 {
+            log.hand_on(lines);
+        }
+    }
+
     fn reopen(&self) {
         if let Some(log) = &self.0
             && let Err(error) = log.reopen()

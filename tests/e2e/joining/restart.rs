@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Distant, Loop, ask, follower, is_alive, join, refused, site, streams};
+use crate::lifecycle::Slow;
+use crate::support::answer::{read_answer, send_get};
 use crate::support::backend::Backend;
-use crate::support::client::roots;
+use crate::support::client::{roots, tls};
 use crate::support::door::{Door, Home};
 use crate::support::eventually;
 
@@ -129,6 +132,28 @@ fn a_word_to_the_first_process_while_it_drains_is_for_the_new_one() {
 }
 
 #[test]
+fn an_interrupt_of_the_whole_terminal_is_heard_once() {
+    let slow = Slow::new();
+    let home = Home::new(&site("one.test", &slow.backend).replace("5s", "1h"));
+    let mut command = command_with(home.command(), "up");
+    command.process_group(0);
+    let mut first = Door::up_unmanaged(home, command);
+    let next = restart(&first);
+    let mut stream = tls(&first, "one.test", &[]);
+    send_get(&mut stream, "one.test", "/");
+    slow.arrived();
+    let group = Pid::from_raw(i32::try_from(first.pid()).unwrap()).unwrap();
+    kill_process_group(group, Signal::INT).unwrap();
+    eventually("the drain", || {
+        (first.try_health()?["status"] == "draining").then_some(())
+    });
+    slow.answer();
+    assert_eq!(read_answer(&mut stream).unwrap().body, "slow");
+    assert_eq!(first.ended().code(), Some(0), "{}", first.said());
+    next.ended();
+}
+
+#[test]
 fn a_restart_with_a_broken_file_changes_nothing() {
     let backend = Backend::saying("here");
     let first = Door::up(&site("one.test", &backend));
@@ -161,7 +186,7 @@ fn a_restart_with_a_broken_program_changes_nothing() {
     let mut first = Door::up_unmanaged(home, command_with(command, "up"));
     let (address, roots) = (first.tls(), roots(&first));
     let good = first.home().path().join("good");
-    fs::copy(&program, &good).unwrap();
+    fs::rename(&program, &good).unwrap();
     replace(&program, b"no program at all");
     refused_at_once(&first, "");
     replace(&program, b"#!/bin/sh\nexit 3\n");

@@ -9,6 +9,7 @@ use crate::support::answer::read_answer;
 use crate::support::backend::{Backend, ok, read_request};
 use crate::support::client::{Tls, tls};
 use crate::support::door::Door;
+use crate::support::eventually;
 
 #[test]
 fn a_web_socket_lives_on_in_the_old_process_until_it_ends() {
@@ -24,7 +25,11 @@ fn a_web_socket_lives_on_in_the_old_process_until_it_ends() {
     }
     let mut fresh = open(&first, "one.test");
     say(&mut fresh, "by the new process");
+    assert!(!second.home().read("out").contains(" 101 "));
     drop((own, guests));
+    eventually("the line of what ended late", || {
+        second.home().read("out").contains(" 101 ").then_some(())
+    });
     assert!(first.ended().success(), "{}", first.said());
     say(&mut fresh, "that goes on");
     drop((second, next));
