@@ -35,10 +35,22 @@ pub struct Guest {
 }
 
 /// What was last sent to the holder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Offered {
     pub offer: Offer,
     pub loaded: Loaded,
+}
+
+impl Offered {
+    /// How the log lines are wished.
+    #[must_use]
+    pub fn log(&self) -> LogForm {
+        match self.loaded.config.log.format {
+            LogFormat::Text => LogForm::Text,
+            LogFormat::Json => LogForm::Json,
+            LogFormat::Combined => LogForm::Combined,
+        }
+    }
 }
 
 /// How being a guest ended.
@@ -89,16 +101,6 @@ impl Guest {
     #[must_use]
     pub fn offered(&self) -> &Offered {
         &self.offered
-    }
-
-    /// How the log lines are wished.
-    #[must_use]
-    pub fn log(&self) -> LogForm {
-        match self.offered.loaded.config.log.format {
-            LogFormat::Text => LogForm::Text,
-            LogFormat::Json => LogForm::Json,
-            LogFormat::Combined => LogForm::Combined,
-        }
     }
 
     /// Goes on with the door where the former holder left it.

@@ -308,7 +308,7 @@ impl App {
             token: party.token.clone(),
             accepted: self.accepted(id, notes),
             storage: self.storage.path(""),
-            doorway: Doorway::of(&self.own.config),
+            doorway: Some(Doorway::of(&self.own.config)),
             local_ca: self.local_ca_path().map(std::path::Path::to_owned),
         })
     }

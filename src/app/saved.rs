@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use tokio::time;
 
 use super::App;
-use super::commands::{not_allowed, stale};
+use super::commands::stale;
 use super::guests::{Guests, Party, open};
+use super::kept::{self, Forgotten};
 use super::luggage::Home;
 use super::strangers::Whose;
 use crate::config::Loaded;
@@ -21,10 +22,8 @@ use crate::control::owner::Owner;
 use crate::control::saved::{Kept, SavedLease};
 use crate::control::session::message::{LogForm, Refusal};
 use crate::storage::files::Storage;
-use crate::storage::store::{Key, Store, When};
+use crate::storage::store::Store;
 
-/// Where they lie in the storage.
-const PREFIX: &str = "saved-leases/";
 /// How often it is looked whether the last exchange of an old target has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// After this nobody waits for the old target any more.
@@ -38,7 +37,6 @@ impl App {
         uid: u32,
     ) -> Result<Kept, Refusal> {
         self.check(based_on)?;
-        let key = key_of(&saved.host)?;
         let mut guests = self.guests.clone();
         let known = saved_lease(&self.guests, &saved.host);
         let id = known.unwrap_or_else(|| guests.fresh_id());
@@ -50,13 +48,7 @@ impl App {
         let lease = lease_of(&saved, id, Vec::new());
         let party = party(&saved, self.own.as_ref().clone());
         self.put_in_force(guests, lease, party).await?;
-        let text = serde_json::to_vec(&saved).map_err(|error| unkept(&error))?;
-        if let Err(error) = self
-            .keeping
-            .store()
-            .put(&key, &text, &When::Always, None)
-            .await
-        {
+        if let Err(error) = kept::keep(self.keeping.store(), &saved).await {
             Box::pin(self.end_lease(id, "could not be kept")).await;
             return Err(unkept(&error));
         }
@@ -80,19 +72,16 @@ impl App {
         _uid: u32,
     ) -> Result<u64, Refusal> {
         self.check(based_on)?;
-        let Some(id) = saved_lease(&self.guests, host) else {
-            return Err(Refusal {
-                error: "unknown-name".to_owned(),
-                text: format!(
-                    "error[unknown-name]: `{host}` was not added\n  try:  onedoor ls        shows what is served, and by whom\n"
-                ),
-                exit: 1,
-            });
-        };
-        let key = key_of(host)?;
-        let deleted = self.keeping.store().delete(&key, &When::Always, None);
-        deleted.await.map_err(|error| unkept(&error))?;
-        Box::pin(self.end_lease(id, "was removed")).await;
+        // What could not be put into service lies in the storage all the same.
+        let forgotten = kept::forget(self.keeping.store(), host).await;
+        let forgotten = forgotten.map_err(|error| unkept(&error))?;
+        match (saved_lease(&self.guests, host), forgotten) {
+            (Some(id), Forgotten::Removed | Forgotten::Unknown) => {
+                Box::pin(self.end_lease(id, "was removed")).await;
+            }
+            (None, Forgotten::Removed) => {}
+            (None, Forgotten::Unknown) => return Err(unknown(host)),
+        }
         Ok(self.revision())
     }
 
@@ -165,19 +154,15 @@ pub(super) async fn restore(
     own: &Arc<Loaded>,
     guests: &mut Guests,
 ) {
-    let keys = match store.list(PREFIX).await {
-        Ok(keys) => keys,
+    let all = match kept::all(store).await {
+        Ok(all) => all,
         Err(error) => {
             tracing::error!(%error, "saved leases are not served: the storage cannot be read");
             return;
         }
     };
-    for key in keys {
-        let restored = match store.get(&key).await {
-            Ok(Some(object)) => enter(&object.bytes, storage, own, guests),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        };
+    for (key, saved) in all {
+        let restored = saved.and_then(|saved| enter(&saved, storage, own, guests));
         if let Err(problem) = restored {
             tracing::error!(%key, problem, "a saved lease is not served: `onedoor rm` removes it");
         }
@@ -185,12 +170,11 @@ pub(super) async fn restore(
 }
 
 fn enter(
-    text: &[u8],
+    saved: &SavedLease,
     storage: &Storage,
     own: &Arc<Loaded>,
     guests: &mut Guests,
 ) -> Result<(), String> {
-    let saved: SavedLease = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let id = guests.fresh_id();
     let doorway = Doorway::of(&own.config);
     let home = Home {
@@ -198,9 +182,9 @@ fn enter(
         lease: id,
         revision: 0,
     };
-    let loaded = open(&offer_of(&saved), &doorway, None, home, Whose::Trusted)
+    let loaded = open(&offer_of(saved), &doorway, None, home, Whose::Trusted)
         .map_err(|refused| refused.refusal().text)?;
-    let lease = lease_of(&saved, id, claims_of(&loaded.config));
+    let lease = lease_of(saved, id, claims_of(&loaded.config));
     if guests.is_empty() {
         guests.claim_for_file(own);
     }
@@ -211,7 +195,7 @@ fn enter(
         .map_err(|full| full.to_string())?;
     let grant = guests.table.judge(&lease).map_err(taken)?;
     guests.table.grant(lease, &grant);
-    guests.put(id, party(&saved, loaded));
+    guests.put(id, party(saved, loaded));
     Ok(())
 }
 
@@ -260,16 +244,14 @@ fn saved_lease(guests: &Guests, host: &str) -> Option<LeaseId> {
         })
 }
 
-/// Names hold characters that keys may not.
-fn key_of(host: &str) -> Result<Key, Refusal> {
-    let safe: String = host
-        .bytes()
-        .map(|octet| match octet {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => char::from(octet).to_string(),
-            other => format!("_{other:02x}"),
-        })
-        .collect();
-    Key::new(&format!("{PREFIX}{safe}")).map_err(|error| not_allowed(&error.to_string()))
+fn unknown(host: &str) -> Refusal {
+    Refusal {
+        error: "unknown-name".to_owned(),
+        text: format!(
+            "error[unknown-name]: `{host}` was not added\n  try:  onedoor ls        shows what is served, and by whom\n"
+        ),
+        exit: 1,
+    }
 }
 
 fn unkept(error: &dyn std::error::Error) -> Refusal {

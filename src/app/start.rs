@@ -125,13 +125,8 @@ impl App {
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
         let signals = Signals::new().map_err(StartError::System)?;
-        let desk = Desk::open(
-            control,
-            &mut claim,
-            &own.config,
-            keeping.renewer(),
-            &shutdown,
-        )?;
+        let renewer = keeping.renewer();
+        let desk = Desk::open(control, &mut claim, &own.config, renewer, &shutdown)?;
         let mut files = FileWatch::new();
         files.follow(&own);
         let mut app = Self {
@@ -169,14 +164,20 @@ impl App {
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
         };
-        app.listeners
-            .accept(&app.workers, &app.capacity)
-            .map_err(StartError::System)?;
-        app.announce();
-        // A CA asks through the door, so the door is open first.
-        app.keep().await.map_err(StartError::Dns)?;
-        app.claim.settle();
+        Box::pin(app.open()).await?;
         Ok(app)
+    }
+
+    /// From here on clients are let in.
+    async fn open(&mut self) -> Result<(), StartError> {
+        self.listeners
+            .accept(&self.workers, &self.capacity)
+            .map_err(StartError::System)?;
+        self.announce();
+        // A CA asks through the door, so the door is open first.
+        self.keep().await.map_err(StartError::Dns)?;
+        self.claim.settle();
+        Ok(())
     }
 
     /// Tells whoever asks or waits that this is served now.

@@ -14,6 +14,8 @@ use crate::proxy::context::Stage;
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 /// How long the access log may take to write what it has.
 const LOG_TIME: Duration = Duration::from_secs(2);
+/// How long the answers on the control socket may take to be read.
+const ANSWERS_TIME: Duration = Duration::from_millis(500);
 
 impl App {
     /// Drains, cuts, and says how many were cut. Another signal to go ends the draining early.
@@ -29,6 +31,7 @@ impl App {
             claim,
             current,
             mut signals,
+            answering,
             ..
         } = self;
         let drain = current.table.drain;
@@ -61,6 +64,8 @@ impl App {
                 tracing::error!("a worker had panicked");
             }
         }
+        answering.stop_accepting();
+        answering.settled(ANSWERS_TIME).await;
         shutdown.cut_off();
         if let Some(access) = access {
             close(&access);
@@ -70,21 +75,25 @@ impl App {
             .iter()
             .map(|worker| worker.counters.clone())
             .collect();
-        let Totals {
-            connections,
-            requests,
-            ..
-        } = sum(&counters);
-        match cut {
-            0 => tracing::info!(connections, requests, "stopped"),
-            cut => {
-                tracing::warn!(
-                    cut,
-                    connections,
-                    requests,
-                    "stopped, and cut connections that were still open"
-                );
-            }
+        told(cut, &sum(&counters));
+    }
+}
+
+fn told(cut: usize, totals: &Totals) {
+    let Totals {
+        connections,
+        requests,
+        ..
+    } = totals;
+    match cut {
+        0 => tracing::info!(connections, requests, "stopped"),
+        cut => {
+            tracing::warn!(
+                cut,
+                connections,
+                requests,
+                "stopped, and cut connections that were still open"
+            );
         }
     }
 }

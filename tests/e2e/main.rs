@@ -45,5 +45,6 @@ mod support;
 mod tunnel;
 mod unread;
 mod upstreams;
+mod verbs;
 mod volume;
 mod websocket;

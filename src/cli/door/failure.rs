@@ -111,8 +111,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(refusal: Refusal, expected: &str, exit: Exit) {
-        let failure = Failure::from(NotDone::Refused(refusal));
+    fn check(refusal: &Refusal, expected: &str, exit: Exit) {
+        let failure = Failure::from(NotDone::Refused(refusal.clone()));
         assert_eq!(failure.text, expected);
         assert_eq!(failure.exit, exit);
     }
@@ -125,9 +125,9 @@ mod tests {
                 .to_owned(),
             exit: 3,
         };
-        check(conflict.clone(), &conflict.text.clone(), Exit::As(3));
+        check(&conflict, &conflict.text, Exit::As(3));
         check(
-            Refusal::busy(),
+            &Refusal::busy(),
             "error[busy]: the running onedoor is busy: try again\n",
             Exit::As(1),
         );
@@ -135,7 +135,7 @@ mod tests {
             exit: 0,
             ..conflict
         };
-        check(unknown.clone(), &unknown.text.clone(), Exit::Failed);
+        check(&unknown, &unknown.text, Exit::Failed);
     }
 
     #[test]

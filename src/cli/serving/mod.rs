@@ -1,5 +1,6 @@
 //! Serving sites, whoever has the door: as its holder, as a guest of the holder, and as its heir.
 
+mod wait;
 mod wish;
 
 use std::path::{Path, PathBuf};
@@ -16,21 +17,21 @@ use crate::app::{App, Beginning, Ending, Heed, Setup, StartError, attend};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
 use crate::control::claim::{Claim, ClaimProblem};
+use crate::control::client;
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
 use crate::control::place::Place;
 use crate::control::session::guest::{self as session, NotJoined, Session};
-use crate::control::session::message::{Join, LogForm, Said, Told, Versions, Welcome};
+use crate::control::session::message::{Join, Said, Told, Versions, Welcome};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;
+use wait::told_of_wait;
 pub(super) use wish::{Greeting, Joining, Served, Wish, insistence, owner};
 
 /// How long a holder may take from its lock to its socket before we give up.
 const HOLDER_STARTS_MAX: Duration = Duration::from_secs(15);
 /// How long a holder may take to put our sites into service. One that is stuck is not waited for any longer.
 const JOIN_TIME: Duration = Duration::from_secs(12);
-/// How long a person waits before they are told for whom.
-const WAIT_UNTOLD_MAX: Duration = Duration::from_secs(1);
 /// How long it is waited before the door is looked for again, at least and at most: guests that lose their holder must not march in step.
 const LOOK_AGAIN_MILLIS: std::ops::Range<u64> = 5..50;
 
@@ -108,19 +109,6 @@ pub(in crate::cli) async fn serve(
     }
 }
 
-/// Says whom we wait for, if it takes so long that a person wonders.
-async fn told_of_wait<T>(place: &Place, waiting: impl Future<Output = T>) -> T {
-    let mut waiting = std::pin::pin!(waiting);
-    if let Ok(done) = time::timeout(WAIT_UNTOLD_MAX, waiting.as_mut()).await {
-        return done;
-    }
-    match Claim::holder(place) {
-        Some(pid) => say::err(&format!("waiting for pid {pid}, which has the door\n")),
-        None => say::err("waiting for another onedoor, which has the door\n"),
-    }
-    waiting.await
-}
-
 /// What is known of our sites, whoever serves them.
 struct Begun {
     source: Source,
@@ -185,30 +173,19 @@ impl Begun {
 
     /// None: nobody is there, or nobody who answers yet.
     async fn join(&mut self) -> Result<Option<(Welcome, Session)>, Exit> {
-        let (offer, log) = match &self.guest {
-            Some(guest) => (guest.offered().offer.clone(), guest.log()),
-            None => {
-                let (offer, loaded) = match self.source.offer(Some(&self.loaded)) {
-                    Ok(offered) => offered,
-                    Err(refused) => {
-                        say::refused(&refused);
-                        return Err(Exit::Configuration);
-                    }
-                };
-                let offered = Offered {
-                    offer: offer.clone(),
-                    loaded,
-                };
-                let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
-                let guest = guest.map_err(|error| up::not_started(&StartError::System(error)))?;
-                let log = guest.log();
-                self.guest = Some(guest);
-                (offer, log)
-            }
+        if !client::is_there(&self.place).await {
+            return Ok(None);
+        }
+        let offered = match &self.guest {
+            Some(guest) => guest.offered().clone(),
+            None => self.offered()?,
         };
-        let join = self.request(offer, log);
+        let join = self.request(&offered);
         match session::join(&self.place, &join, JOIN_TIME).await {
-            Ok(joined) => Ok(Some(joined)),
+            Ok(joined) => {
+                self.become_guest(offered)?;
+                Ok(Some(joined))
+            }
             // One that is about to end, or only just begins.
             Err(NotJoined::NobodyThere | NotJoined::Broken(_)) => Ok(None),
             Err(NotJoined::Refused(refusal)) if refusal.error == "busy" => Ok(None),
@@ -224,13 +201,34 @@ impl Begun {
         }
     }
 
-    fn request(&self, offer: crate::config::offer::Offer, log: LogForm) -> Join {
+    fn offered(&self) -> Result<Offered, Exit> {
+        let offered = self.source.offer(Some(&self.loaded));
+        let (offer, loaded) = offered.map_err(|refused| {
+            say::refused(&refused);
+            Exit::Configuration
+        })?;
+        Ok(Offered { offer, loaded })
+    }
+
+    fn become_guest(&mut self, offered: Offered) -> Result<(), Exit> {
+        if self.guest.is_some() {
+            return Ok(());
+        }
+        let guest = Guest::new(self.source.clone(), self.heed, offered, self.place.clone());
+        self.guest = Some(guest.map_err(|error| {
+            say::error("access-log", &error);
+            Exit::Configuration
+        })?);
+        Ok(())
+    }
+
+    fn request(&self, offered: &Offered) -> Join {
         Join {
             versions: Versions::own(),
             owner: self.owner.clone(),
-            offer,
+            offer: offered.offer.clone(),
             insistence: self.insistence,
-            log,
+            log: offered.log(),
             token: self.token.clone(),
         }
     }
@@ -246,7 +244,7 @@ impl Begun {
         };
         self.token = Some(welcome.token.clone());
         self.storage.clone_from(&welcome.storage);
-        self.doorway = Some(welcome.doorway.clone());
+        self.doorway.clone_from(&welcome.doorway);
         self.greet(welcome);
         let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;
         self.loaded = guest.offered().loaded.clone();

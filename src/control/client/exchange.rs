@@ -76,6 +76,11 @@ fn tag(based_on: BasedOn) -> String {
     }
 }
 
+/// Whether somebody answers in this folder, or keeps us from asking.
+pub async fn is_there(place: &Place) -> bool {
+    !matches!(connect(place).await, Err(Unhealthy::NobodyThere))
+}
+
 /// A connection to a process that may be believed.
 pub(in crate::control) async fn connect(place: &Place) -> Result<UnixStream, Unhealthy> {
     let own = rustix::process::geteuid();

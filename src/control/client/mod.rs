@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use tokio::time::{self, Instant};
 
-pub use exchange::{REPLY_BYTES_MAX, request};
+pub use exchange::{REPLY_BYTES_MAX, is_there, request};
 pub use logs::{Logs, logs};
 pub use requests::{NotDone, Waits, explain, reload, remove, restart, save, status, stop};
 

@@ -92,12 +92,20 @@ impl Sources {
 #[derive(Debug)]
 pub struct Serving {
     accepting: CancellationToken,
+    conversations: Arc<Semaphore>,
 }
 
 impl Serving {
     /// Leaves new connections to whoever else has the socket. Conversations and sessions go on.
     pub fn stop_accepting(&self) {
         self.accepting.cancel();
+    }
+
+    /// Waits until every answer is written, but no longer than this: whoever asked for the end shall hear of it.
+    pub async fn settled(&self, within: Duration) {
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        // What never ends, as watching the logs, is cut with everything else.
+        let _late = time::timeout(within, self.conversations.acquire_many(all)).await;
     }
 }
 
@@ -115,16 +123,22 @@ pub fn start(
     let accepting = CancellationToken::new();
     let desk = Arc::new(Desk::new(sources, shutdown.clone()));
     let token = accepting.clone();
+    let conversations = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::clone(&conversations);
     // Detached on purpose: an attendant ends with the cut.
     drop(shutdown.spawn_attendant(async move {
         // None: it is told to stop.
-        let _ended: Option<()> = token.run_until_cancelled(accept(listener, desk)).await;
+        let _ended: Option<()> = token
+            .run_until_cancelled(accept(listener, desk, permits))
+            .await;
     }));
-    Ok(Serving { accepting })
+    Ok(Serving {
+        accepting,
+        conversations,
+    })
 }
 
-async fn accept(listener: UnixListener, desk: Arc<Desk>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: UnixListener, desk: Arc<Desk>, permits: Arc<Semaphore>) {
     let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {

@@ -89,7 +89,8 @@ pub struct Welcome {
     /// The holder's storage, which an heir goes on with.
     pub storage: PathBuf,
     /// Where sites are served whose files say nothing of it; an heir goes on with it.
-    pub doorway: Doorway,
+    #[serde(default)]
+    pub doorway: Option<Doorway>,
     /// The root certificate of the local CA, if a site of the guest needs it.
     pub local_ca: Option<PathBuf>,
 }

@@ -13,7 +13,6 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time;
 
-use crate::config::doorway::Doorway;
 use crate::config::offer::Offer;
 use crate::control::claim::Claim;
 use crate::control::command::{COMMANDS_MAX, Command, Line};
@@ -153,10 +152,7 @@ fn welcome(lease: u32) -> Welcome {
         token: format!("token-{lease}"),
         accepted: accepted(7),
         storage: "/storage".into(),
-        doorway: Doorway {
-            listen: Vec::new(),
-            http: Vec::new(),
-        },
+        doorway: None,
         local_ca: None,
     }
 }

@@ -29,7 +29,7 @@ use crate::support::door::{Door, Home};
 use crate::support::eventually;
 
 /// A file with one site, on a port that the system chooses.
-fn site(name: &str, backend: &Backend) -> String {
+pub(crate) fn site(name: &str, backend: &Backend) -> String {
     format!(
         r#"
         listen = ["127.0.0.1:0"]
@@ -43,13 +43,13 @@ fn site(name: &str, backend: &Backend) -> String {
 }
 
 /// A file with one site that follows the door's ports.
-fn follower(name: &str, backend: &Backend) -> String {
+pub(crate) fn follower(name: &str, backend: &Backend) -> String {
     format!("[sites]\n\"{name}\" = \"{}\"\n", backend.address)
 }
 
 /// `onedoor up` with this file beside a door that is there.
 #[track_caller]
-fn join(door: &Door, config: &str) -> Door {
+pub(crate) fn join(door: &Door, config: &str) -> Door {
     Door::up_in(door.home().beside(config), &["up"])
 }
 
@@ -60,7 +60,11 @@ fn refused(home: &Home, arguments: &[&str]) -> (i32, String) {
 }
 
 /// One request on a connection of its own.
-fn ask(address: SocketAddr, roots: &Arc<RootCertStore>, name: &str) -> io::Result<String> {
+pub(crate) fn ask(
+    address: SocketAddr,
+    roots: &Arc<RootCertStore>,
+    name: &str,
+) -> io::Result<String> {
     let mut stream = try_tls(address, roots, name, &[])?;
     send_get(&mut stream, name, "/");
     Ok(read_answer(&mut stream)?.body)
