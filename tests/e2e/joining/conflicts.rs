@@ -21,10 +21,7 @@ fn a_name_that_somebody_has_is_refused_with_who_has_it() {
     let pid = second.pid();
     for line in [
         "error[name-conflict]: `two.test` is served already\n",
-        &format!(
-            "held by  {} up (pid {pid})\n",
-            env!("CARGO_BIN_EXE_onedoor")
-        ),
+        &format!("held by  onedoor up (pid {pid})\n"),
         &format!(" s ago in {}\n", second.home().path().display()),
         &format!("leads to {}, and here to {}\n", one.address, two.address),
         "  try:  --replace      serve it from here until this ends; they get it back then\n",
