@@ -55,17 +55,19 @@ fn the_same_command_in_the_same_folder_takes_over() {
     let (one, two) = (Backend::saying("one"), Backend::saying("two"));
     let first = Door::up(&site("one.test", &one));
     let mut second = join(&first, &follower("two.test", &one));
-    // Its own file changed, and it is started once more in another terminal.
+    // Its own file changes unseen, and it is started once more in another terminal.
+    second.signal(Signal::STOP);
     let folder = second.home().path().to_owned();
     fs::write(folder.join("again.toml"), follower("two.test", &two)).unwrap();
     fs::rename(folder.join("again.toml"), folder.join("proxy.toml")).unwrap();
     let mut command = second.home().command();
     let mut again = command.arg("up").spawn().unwrap();
-    assert!(second.ended().success(), "{}", second.said());
     let (address, roots) = (first.tls(), roots(&first));
     eventually("the new target", || {
         (ask(address, &roots, "two.test").ok()? == "two").then_some(())
     });
+    second.signal(Signal::CONT);
+    assert!(second.ended().success(), "{}", second.said());
     again.kill().unwrap();
     again.wait().unwrap();
 }
