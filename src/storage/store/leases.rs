@@ -119,7 +119,7 @@ fn take_locked(
         Box::new(Locked {
             claim,
             root: Arc::clone(root),
-            _file: file,
+            file,
         })
     }))
 }
@@ -227,7 +227,14 @@ fn succeed(
 struct Locked {
     claim: Claim,
     root: Arc<Root>,
-    _file: File,
+    file: File,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing the file would do, if no program that is just being started had it too, until it is executed.
+        let _closed_then = self.file.unlock();
+    }
 }
 
 impl Hold for Locked {
