@@ -50,7 +50,7 @@ pub(super) struct Composed {
 }
 
 /// What belongs to one lease. Replaced whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Party {
     pub(super) offer: Offer,
     /// Read from the offer; the paths in it are the holder's.
@@ -200,16 +200,15 @@ impl Guests {
         });
     }
 
+    /// A lease and what belongs to it, to be changed or put back.
+    pub(super) fn both(&self, id: LeaseId) -> Option<(Lease, Party)> {
+        let lease = self.table.lease(id)?.clone();
+        Some((lease, Party::clone(self.parties.get(&id)?)))
+    }
+
     fn change(&mut self, id: LeaseId, edit: impl FnOnce(&mut Party)) {
         if let Some(party) = self.parties.get_mut(&id) {
-            let mut changed = Party {
-                offer: party.offer.clone(),
-                loaded: party.loaded.clone(),
-                log: party.log,
-                token: party.token.clone(),
-                line: party.line.clone(),
-                away_until: party.away_until,
-            };
+            let mut changed = Party::clone(party);
             edit(&mut changed);
             *party = Arc::new(changed);
         }

@@ -108,20 +108,10 @@ impl App {
         if based_on > self.revision() {
             return Err(stale(self.revision()));
         }
-        let (Some(lease), Some(party)) = (
-            self.guests.table.lease(id).cloned(),
-            self.guests.party(id).cloned(),
-        ) else {
+        let Some((lease, earlier)) = self.guests.both(id) else {
             return Err(not_allowed("the lease is over"));
         };
-        let party = Party {
-            offer,
-            loaded: party.loaded.clone(),
-            log: party.log,
-            token: party.token.clone(),
-            line: party.line.clone(),
-            away_until: party.away_until,
-        };
+        let party = Party { offer, ..earlier };
         let notes = self.put_in_force(self.guests.clone(), lease, party).await?;
         Ok(self.accepted(id, notes))
     }

@@ -41,6 +41,7 @@ impl App {
         let known = saved_lease(&self.guests, &saved.host);
         let id = known.unwrap_or_else(|| guests.fresh_id());
         let old = known.map_or_else(Vec::new, |id| self.rules_of(id));
+        let earlier = known.and_then(|id| self.guests.both(id));
         let saved = SavedLease {
             owner: Owner { uid, ..saved.owner },
             ..saved
@@ -49,7 +50,7 @@ impl App {
         let party = party(&saved, self.own.as_ref().clone());
         self.put_in_force(guests, lease, party).await?;
         if let Err(error) = kept::keep(self.keeping.store(), &saved).await {
-            Box::pin(self.end_lease(id, "could not be kept")).await;
+            self.put_back(id, earlier).await;
             return Err(unkept(&error));
         }
         let changed = !old.is_empty() && old.iter().any(|rule| !self.is_served(rule));
@@ -63,6 +64,17 @@ impl App {
                 .unwrap_or_else(|| saved.host.clone()),
             drained: changed.then(|| self.drained(old)),
         })
+    }
+
+    /// What was in service before a change that could not be kept.
+    async fn put_back(&mut self, id: LeaseId, earlier: Option<(Lease, Party)>) {
+        if let Some((lease, party)) = earlier {
+            let guests = self.guests.clone();
+            if self.put_in_force(guests, lease, party).await.is_ok() {
+                return;
+            }
+        }
+        Box::pin(self.end_lease(id, "could not be kept")).await;
     }
 
     pub(super) async fn remove(
@@ -139,8 +151,12 @@ impl App {
                     time::sleep(DRAIN_LOOK).await;
                 }
             };
-            let in_time = time::timeout(DRAIN_MAX, empty).await.is_ok();
-            // Who asked may be gone.
+            let in_time = tokio::select! {
+                waited = time::timeout(DRAIN_MAX, empty) => waited.is_ok(),
+                // Nobody wants to know any more.
+                () = told.closed() => return,
+            };
+            // Who asked may be gone by now.
             let _gone = told.send(in_time);
         }));
         drained

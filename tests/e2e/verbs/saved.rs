@@ -1,5 +1,7 @@
 //! `add` and `rm`: what lasts.
 
+use std::fs;
+
 use super::{json, nobody, refused, said};
 use crate::joining::{follower, join, site};
 use crate::support::backend::Backend;
@@ -40,6 +42,24 @@ fn what_was_added_outlives_the_door() {
     let third = Door::up_in(second.leave(), &["up"]);
     assert_eq!(get(&third, "one.test", "/"), "one");
     assert!(curl(&third, "two.test", "/", &[]).0 != 0);
+}
+
+#[test]
+fn a_change_that_cannot_be_kept_leaves_the_old_target_in_service() {
+    let (one, two) = (Backend::saying("one"), Backend::saying("two"));
+    let first = Door::up(&site("one.test", &one));
+    said(first.home(), &["add", "two.test", &one.address.to_string()]);
+    let kept = first.home().path().join("storage/saved-leases");
+    fs::rename(&kept, kept.with_extension("away")).unwrap();
+    // Nothing can be written where a folder is a file.
+    fs::write(&kept, "").unwrap();
+    let to = two.address.to_string();
+    let err = refused(first.home(), &["add", "two.test", &to], 1);
+    assert!(err.starts_with("error[not-kept]: "), "{err}");
+    assert_eq!(get(&first, "two.test", "/"), "one");
+    let err = refused(first.home(), &["add", "new.test", &to], 1);
+    assert!(err.starts_with("error[not-kept]: "), "{err}");
+    assert!(curl(&first, "new.test", "/", &[]).0 != 0);
 }
 
 #[test]
