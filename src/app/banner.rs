@@ -91,11 +91,11 @@ pub(super) fn row(site: &Site, plan: &Plan, slot: usize, listeners: &Listeners) 
         Service::Plain(http) => (answer(http), "none: plain HTTP".to_owned()),
         Service::Secure(_, http) => (answer(http), plan.describe(slot).to_string()),
         Service::Passthrough(tunnel) => (
-            format!("{}, unopened", targets(&tunnel.targets)),
+            format!("{}, unopened", targets(&tunnel.backends)),
             "the target's own".to_owned(),
         ),
         Service::Tcp(_, tunnel) => (
-            format!("{}, as bytes", targets(&tunnel.targets)),
+            format!("{}, as bytes", targets(&tunnel.backends)),
             plan.describe(slot).to_string(),
         ),
     };
@@ -124,13 +124,13 @@ fn answer(http: &Http) -> String {
 
 fn action(action: &Action) -> String {
     match action {
-        Action::Forward(list) => targets(list),
+        Action::Forward(backends) => targets(backends),
         Action::Redirect(redirect) => format!("redirect to {}", redirect.to),
         Action::Respond(respond) => format!("answers {}", respond.status.as_u16()),
     }
 }
 
-fn targets(list: &[std::sync::Arc<Target>]) -> String {
-    let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+fn targets(backends: &Backends) -> String {
+    let list: Vec<String> = backends.targets().map(ToString::to_string).collect();
     list.join(" ")
 }

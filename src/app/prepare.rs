@@ -212,7 +212,7 @@ fn upstream_options(service: &Service) -> Vec<&Arc<UpstreamTls>> {
     let rules = root.iter().chain(paths.iter().map(|path| &path.rule));
     rules
         .filter_map(|rule| match &rule.action {
-            Action::Forward(targets) => Some(targets),
+            Action::Forward(backends) => Some(backends.targets()),
             Action::Redirect(_) | Action::Respond(_) => None,
         })
         .flatten()

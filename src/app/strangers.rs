@@ -165,13 +165,13 @@ fn targets(service: &Service) -> Vec<&Target> {
             let rules = rules.chain(http.paths.iter().map(|path| &path.rule));
             rules
                 .flat_map(|rule| match &rule.action {
-                    Action::Forward(targets) => targets.iter().map(AsRef::as_ref).collect(),
+                    Action::Forward(backends) => backends.targets().map(AsRef::as_ref).collect(),
                     Action::Redirect(_) | Action::Respond(_) => Vec::new(),
                 })
                 .collect()
         }
         Service::Passthrough(tunnel) | Service::Tcp(_, tunnel) => {
-            tunnel.targets.iter().map(AsRef::as_ref).collect()
+            tunnel.backends.targets().map(AsRef::as_ref).collect()
         }
     }
 }

@@ -6,11 +6,13 @@ pub mod acme;
 pub mod alerts;
 mod answers;
 mod arguments;
+pub mod backends;
 pub mod command;
 pub mod control;
 mod document;
 pub mod doorway;
 mod grammar;
+pub mod guard;
 mod headers;
 mod keys;
 pub mod listen;
@@ -19,8 +21,10 @@ mod loops;
 pub mod merge;
 pub mod named;
 mod names;
+pub mod network;
 pub mod offer;
 mod outcome;
+pub mod pages;
 mod paths;
 pub mod places;
 pub mod problem;
@@ -46,7 +50,7 @@ mod unquoted;
 mod url;
 mod walk;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +66,7 @@ use acme::names::Ordered;
 use alerts::Alerts;
 use control::Control;
 use listen::Listen;
+use network::Networks;
 use problem::Located;
 use site::Site;
 use storage::Storage;
@@ -91,6 +96,8 @@ pub struct Config {
     /// Suffixes the local CA signs besides the built-in ones.
     pub local_suffixes: Vec<HostName>,
     pub limits: Limits,
+    pub trust: Trust,
+    pub resolver: Resolver,
     pub log: Log,
     /// In the order of the files, each file's in its own order.
     pub sites: Vec<Site>,
@@ -116,11 +123,32 @@ pub enum Unknown {
     Serve(usize),
 }
 
+/// Who is believed about the client behind them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` count.
+    pub proxies: Networks,
+    /// Whose connections begin with a PROXY header; without one they are closed.
+    pub proxy_protocol: Networks,
+}
+
+/// Who finds the addresses of targets' names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// The name servers that the system is set up with, asked again as the TTL ends; and the hosts file.
+    #[default]
+    Dns,
+    /// The system's own resolver, with all that is configured for it, asked again now and then.
+    System,
+}
+
 /// Bounds on what one client, or all of them, may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Client connections at once, never above what the descriptor limit allows.
     pub connections: usize,
+    /// Client connections at once from one address (IPv6: from one /64); none: as many as there are.
+    pub connections_per_ip: Option<NonZeroU32>,
     /// Header fields of a request.
     pub headers: usize,
     /// Octets of a request head.
@@ -141,6 +169,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            connections_per_ip: None,
             headers: 100,
             header_bytes: 64 << 10,
             uri_bytes: 16 << 10,

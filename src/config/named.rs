@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Config;
+use super::backends::{Backends, Member};
 use super::site::{Action, Certificate, Http, Rule, Service};
 use super::target::{Scheme, Target, UpstreamTls};
 
@@ -45,9 +46,15 @@ fn of_http(http: &mut Http, visit: &mut dyn FnMut(&mut PathBuf)) {
 
 fn names_files(rule: &Rule) -> bool {
     match &rule.action {
-        Action::Forward(targets) => targets.iter().any(|target| options_of(target).is_some()),
+        Action::Forward(backends) => names_files_of_targets(backends),
         Action::Redirect(_) | Action::Respond(_) => false,
     }
+}
+
+fn names_files_of_targets(backends: &Backends) -> bool {
+    backends
+        .targets()
+        .any(|target| options_of(target).is_some())
 }
 
 fn options_of(target: &Target) -> Option<&UpstreamTls> {
@@ -61,10 +68,10 @@ fn options_of(target: &Target) -> Option<&UpstreamTls> {
 }
 
 fn of_rule(rule: &mut Rule, visit: &mut dyn FnMut(&mut PathBuf)) {
-    let Action::Forward(targets) = &mut rule.action else {
+    let Action::Forward(backends) = &mut rule.action else {
         return;
     };
-    for target in targets {
+    for Member { target, .. } in &mut Arc::make_mut(backends).members {
         if options_of(target).is_none() {
             continue;
         }

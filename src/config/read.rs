@@ -296,6 +296,8 @@ impl<'a> Reading<'a> {
                 cert_dir: settings.cert_dir,
                 local_suffixes: settings.local_suffixes,
                 limits: settings.limits,
+                trust: settings.trust,
+                resolver: settings.resolver,
                 log: settings.log,
                 sites: self.sites,
             },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::backends::Backends;
 use super::grammar::Carries;
 use super::keys;
 use super::paths;
@@ -126,7 +127,8 @@ impl<'a> Walk<'a> {
         prefix: Option<&str>,
     ) -> Option<Arc<Rule>> {
         let targets = self.targets.read(item, Carries::Http, &mut self.problems);
-        self.rule(layers, targets.map(Action::Forward), prefix)
+        let action = targets.map(|targets| Action::Forward(Arc::new(Backends::of(targets))));
+        self.rule(layers, action, prefix)
     }
 
     /// The rule of a lone target. Sites that say nothing else about requests share it.
@@ -144,7 +146,7 @@ impl<'a> Walk<'a> {
         let target = self
             .targets
             .text(text, at, folder, Carries::Http, &mut self.problems);
-        let action = target.map(|target| Action::Forward(Box::new([target])));
+        let action = target.map(|target| Action::Forward(Arc::new(Backends::of([target]))));
         let rule = self.rule(layers, action, None)?;
         if shareable {
             self.rules.insert(text.into(), Arc::clone(&rule));
@@ -160,7 +162,7 @@ impl<'a> Walk<'a> {
         prefix: Option<&str>,
     ) -> Option<Arc<Rule>> {
         let strip = self.strip_prefix(layers, prefix);
-        let nothing = Action::Forward(Box::default());
+        let nothing = Action::Forward(Arc::new(Backends::of([])));
         let is_good = action.is_some();
         let rule = rules::rule(layers, action.unwrap_or(nothing), strip, &mut self.problems);
         is_good.then(|| Arc::new(rule))

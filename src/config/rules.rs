@@ -104,6 +104,9 @@ pub(super) fn rule(
         timeouts: timeouts(layers, problems),
         max_body: layers.get("max_body").and_then(|item| item.size(problems)),
         hsts: hsts.and_then(|item| strict_transport(&item, problems)),
+        guard: None,
+        compress: Box::default(),
+        errors: Arc::default(),
         log: logging(layers, problems),
         action,
     }
@@ -176,7 +179,7 @@ fn read_timeouts(table: &Table<'_>, timeouts: &mut Timeouts, problems: &mut Prob
 
 fn default_host(action: &Action) -> HostField {
     match action {
-        Action::Forward(targets) if targets.iter().any(is_public) => HostField::Upstream,
+        Action::Forward(backends) if backends.targets().any(is_public) => HostField::Upstream,
         Action::Forward(_) | Action::Redirect(_) | Action::Respond(_) => HostField::Preserve,
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn tls(
         folder: PairFolder::OfConfig,
         min: min.unwrap_or(settings.min_tls),
         alpn,
+        client_auth: None,
     }
 }
 

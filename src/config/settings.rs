@@ -16,7 +16,7 @@ use super::reader::{Item, Table};
 use super::site::TlsVersion;
 use super::sockets::Sockets;
 use super::storage::Storage;
-use super::{AccessLog, Level, Limits, Log, LogFormat};
+use super::{AccessLog, Level, Limits, Log, LogFormat, Resolver, Trust};
 use crate::hostname::HostName;
 
 const PORT_HTTPS: u16 = 443;
@@ -62,6 +62,8 @@ pub(super) struct Settings {
     pub(super) min_tls: TlsVersion,
     pub(super) local_suffixes: Vec<HostName>,
     pub(super) limits: Limits,
+    pub(super) trust: Trust,
+    pub(super) resolver: Resolver,
     pub(super) log: Log,
 }
 
@@ -81,6 +83,8 @@ impl Default for Settings {
             min_tls: TlsVersion::V1_2,
             local_suffixes: Vec::new(),
             limits: Limits::default(),
+            trust: Trust::default(),
+            resolver: Resolver::default(),
             log: Log::default(),
         }
     }

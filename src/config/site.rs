@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::backends::Backends;
+use super::guard::Guard;
 use super::listen::Listen;
+use super::pages::ErrorPage;
 use super::problem::{At, Located};
-use super::target::Target;
 use crate::hostname::HostPattern;
 
 /// One entry of `[sites]`, with the defaults filled in.
@@ -64,6 +66,24 @@ pub struct Tls {
     pub min: TlsVersion,
     /// Application protocols offered; empty for a `tcp` site without `alpn`.
     pub alpn: Arc<[Box<[u8]>]>,
+    /// None: clients are not asked who they are.
+    pub client_auth: Option<Arc<ClientAuth>>,
+}
+
+/// `client_ca` and `client_auth`: which clients may connect. Equal ones are one and the same demand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientAuth {
+    /// Certificates of the authorities, DER. Never empty.
+    pub roots: Box<[Box<[u8]>]>,
+    pub demand: Demand,
+}
+
+/// Whether a client needs a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Demand {
+    Require,
+    /// One that is shown must be good; none is fine.
+    Request,
 }
 
 /// Where a site's certificate comes from.
@@ -103,8 +123,8 @@ pub enum TlsVersion {
 /// Where bytes are carried to without being understood.
 #[derive(Debug, Clone)]
 pub struct Tunnel {
-    /// Tried in turn; never empty. The scheme is [`super::target::Scheme::Http`] and means nothing.
-    pub targets: Box<[Arc<Target>]>,
+    /// The scheme of each target is [`super::target::Scheme::Http`] and means nothing.
+    pub backends: Arc<Backends>,
     pub timeouts: Timeouts,
     pub log: AccessLogging,
 }
@@ -150,6 +170,12 @@ pub struct Rule {
     pub max_body: Option<u64>,
     /// The whole value of `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
+    /// None: everybody may ask, as often as they like.
+    pub guard: Option<Arc<Guard>>,
+    /// Content codings in the order of preference; empty: answers are left as they are.
+    pub compress: Box<[Coding]>,
+    /// For replies of our own, to browsers.
+    pub errors: Arc<[ErrorPage]>,
     pub log: AccessLogging,
 }
 
@@ -163,11 +189,19 @@ pub enum AccessLogging {
     Guest(u32),
 }
 
+/// A content coding (RFC 9110 section 8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Zstd,
+    Brotli,
+    Gzip,
+}
+
 /// How a request is answered.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// By one of these, in turn. Never empty.
-    Forward(Box<[Arc<Target>]>),
+    /// By one of these.
+    Forward(Arc<Backends>),
     Redirect(Redirect),
     Respond(Arc<Respond>),
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::backends::Backends;
 use super::grammar::Carries;
 use super::keys;
 use super::problem::Problem;
@@ -81,7 +82,7 @@ impl<'a> Walk<'a> {
             .targets
             .read(item, Carries::Bytes, &mut self.problems)?;
         Some(Tunnel {
-            targets,
+            backends: Arc::new(Backends::of(targets)),
             timeouts,
             log,
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::acme::Reached;
 use super::arguments;
+use super::backends::Backends;
 use super::document::Origin;
 use super::listen::Listen;
 use super::loops;
@@ -66,7 +67,7 @@ impl<'a> Walk<'a> {
             ..Layers::default()
         };
         let problems = &mut self.problems;
-        rules::rule(&layers, Action::Forward(Box::default()), None, problems);
+        rules::rule(&layers, Action::Forward(Arc::new(Backends::of([]))), None, problems);
         if let Some(item) = layers.get("strip_prefix") {
             rules::strip_prefix(&item, problems);
         }

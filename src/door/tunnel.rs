@@ -54,7 +54,7 @@ async fn reach<'a>(
     deadline: &Deadline,
     passage: &mut Passage<'a>,
 ) -> Option<Stream> {
-    for target in context.in_turn(&to.targets) {
+    for target in context.in_turn(&to.backends) {
         deadline.arm(to.timeouts.connect);
         match deadline.within(dial::open(&target.address)).await {
             Ok(Ok(stream)) => {

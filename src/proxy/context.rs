@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 
 use crate::config::Limits;
+use crate::config::backends::Backends;
 use crate::config::target::Target;
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
@@ -221,8 +222,9 @@ impl Context {
     /// The targets in the order in which this request tries them: in turn, for each list of targets by itself.
     pub fn in_turn<'a>(
         &self,
-        targets: &'a [Arc<Target>],
+        backends: &'a Backends,
     ) -> impl Iterator<Item = &'a Arc<Target>> + use<'a> {
+        let targets = &backends.members;
         let start = if targets.len() < 2 {
             0
         } else {
@@ -231,6 +233,7 @@ impl Context {
             *turn = turn.wrapping_add(1);
             *turn % targets.len()
         };
-        targets[start..].iter().chain(&targets[..start])
+        let members = targets[start..].iter().chain(&targets[..start]);
+        members.map(|member| &member.target)
     }
 }

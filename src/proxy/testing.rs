@@ -32,6 +32,9 @@ pub(super) fn rule() -> Rule {
         timeouts: Timeouts::default(),
         max_body: None,
         hsts: None,
+        guard: None,
+        compress: [].into(),
+        errors: [].into(),
         log: AccessLogging::Kept,
     }
 }

@@ -31,14 +31,14 @@ fn served(config: &Config, name: &str, port: u16, kind: Kind) -> String {
     };
     let http = match &site.service {
         Service::Plain(http) | Service::Secure(_, http) => http,
-        Service::Passthrough(to) | Service::Tcp(_, to) => return to.targets[0].to_string(),
+        Service::Passthrough(to) | Service::Tcp(_, to) => return to.backends.first().unwrap().to_string(),
     };
     let paths = http.paths.iter().map(|path| (&*path.prefix, &path.rule));
     let root = http.root.iter().map(|rule| ("/", rule));
     let rules: Vec<String> = paths
         .chain(root)
         .map(|(path, rule)| match &rule.action {
-            Action::Forward(targets) => format!("{path}={}", targets[0]),
+            Action::Forward(targets) => format!("{path}={}", targets.first().unwrap()),
             Action::Redirect(_) | Action::Respond(_) => path.to_owned(),
         })
         .collect();

@@ -245,9 +245,9 @@ impl Way<'_> {
 
 fn carried(what: &str, tunnel: &Tunnel, told: &mut Explanation) -> String {
     whose(tunnel.log, told);
-    let targets = listed(&tunnel.targets);
+    let targets = listed(&tunnel.backends);
     told.target = Some(step(&*targets, "bytes are carried, nothing is edited"));
-    format!("{what} carried to {targets}{}", in_turn(&tunnel.targets))
+    format!("{what} carried to {targets}{}", in_turn(&tunnel.backends))
 }
 
 fn whose(logging: AccessLogging, told: &mut Explanation) {
@@ -257,12 +257,12 @@ fn whose(logging: AccessLogging, told: &mut Explanation) {
     };
 }
 
-fn in_turn(targets: &[Arc<Target>]) -> &'static str {
-    if targets.len() > 1 { " in turn" } else { "" }
+fn in_turn(backends: &Backends) -> &'static str {
+    if backends.members.len() > 1 { " in turn" } else { "" }
 }
 
-fn listed(targets: &[Arc<Target>]) -> String {
-    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+fn listed(backends: &Backends) -> String {
+    let targets: Vec<String> = backends.targets().map(ToString::to_string).collect();
     targets.join(", ")
 }
 

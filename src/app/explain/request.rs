@@ -47,7 +47,7 @@ impl Way<'_> {
 
     fn act(&self, sample: &Sample<'_>, rule: &Rule, told: &mut Explanation) -> String {
         match &rule.action {
-            Action::Forward(targets) => self.forward(sample, rule, targets, told),
+            Action::Forward(backends) => self.forward(sample, rule, backends, told),
             Action::Redirect(to) => {
                 let Some(answer) = redirect::redirect(to, Some(&self.asked.target)) else {
                     return self.refused(&replies::no_location());
@@ -77,10 +77,10 @@ impl Way<'_> {
         &self,
         sample: &Sample<'_>,
         rule: &Rule,
-        targets: &[Arc<Target>],
+        backends: &Backends,
         told: &mut Explanation,
     ) -> String {
-        let Some(target) = targets.first() else {
+        let Some(target) = backends.first() else {
             return self.refused(&replies::no_target());
         };
         let sent = match sample.sent(rule, target) {
@@ -98,17 +98,17 @@ impl Way<'_> {
             }
             (None, false) => format!("`rewrite` makes it of `{asked}`"),
         };
-        told.target = Some(step(format!("{} {}", listed(targets), sent.target), why));
+        told.target = Some(step(format!("{} {}", listed(backends), sent.target), why));
         told.request = sent.edits;
         // An upstream's answer is only known once there is one.
         told.answer = sample
             .answered(rule, None::<&Response<()>>)
             .unwrap_or_default();
-        let turn = in_turn(targets);
+        let turn = in_turn(backends);
         format!(
             "`GET {}` goes to {}{turn}, with the host {}",
             sent.target,
-            listed(targets),
+            listed(backends),
             sent.host
         )
     }

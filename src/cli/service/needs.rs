@@ -80,11 +80,11 @@ fn at_site(site: &Site, files: &mut Vec<PathBuf>, sockets: &mut Vec<PathBuf>) {
             Some(tls)
         }
         Service::Passthrough(tunnel) => {
-            at_targets(&tunnel.targets);
+            at_targets(&tunnel.backends);
             None
         }
         Service::Tcp(tls, tunnel) => {
-            at_targets(&tunnel.targets);
+            at_targets(&tunnel.backends);
             Some(tls)
         }
     };
@@ -97,14 +97,14 @@ fn at_site(site: &Site, files: &mut Vec<PathBuf>, sockets: &mut Vec<PathBuf>) {
     }
 }
 
-fn at_rules(http: &Http, at_targets: &mut impl FnMut(&[std::sync::Arc<Target>])) {
+fn at_rules(http: &Http, at_targets: &mut impl FnMut(&Backends)) {
     let rules = http
         .root
         .iter()
         .chain(http.paths.iter().map(|path| &path.rule));
     for rule in rules {
         match &rule.action {
-            Action::Forward(targets) => at_targets(targets),
+            Action::Forward(backends) => at_targets(backends),
             Action::Redirect(_) | Action::Respond(_) => {}
         }
     }

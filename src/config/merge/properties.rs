@@ -82,7 +82,7 @@ fn place(name: &HostPattern, port: u16, path: PathOf<'_>) -> (usize, u16, usize)
 fn rules(http: &Http) -> BTreeMap<usize, Vec<u8>> {
     let target = |action: &Action| match action {
         Action::Forward(targets) => {
-            let text = targets[0].to_string();
+            let text = targets.first().unwrap().to_string();
             let port: u16 = text.rsplit(':').next().unwrap().parse().unwrap();
             u8::try_from(port - 3000).unwrap()
         }

@@ -54,7 +54,7 @@ fn shown(merged: &Merged) -> Vec<String> {
 
 fn rules(http: &Http) -> String {
     let target = |action: &Action| match action {
-        Action::Forward(targets) => targets[0].to_string(),
+        Action::Forward(targets) => targets.first().unwrap().to_string(),
         Action::Redirect(redirect) => redirect.to.to_string(),
         Action::Respond(respond) => respond.status.to_string(),
     };

@@ -64,7 +64,7 @@ fn rule<'a>(http: &'a Http, part: PathOf<'_>) -> Option<&'a Rule> {
 
 fn action(rule: &Rule) -> String {
     match &rule.action {
-        Action::Forward(targets) => list(targets),
+        Action::Forward(backends) => list(backends),
         Action::Redirect(redirect) => {
             format!("redirect {} to {}", redirect.status.as_u16(), redirect.to)
         }
@@ -73,11 +73,11 @@ fn action(rule: &Rule) -> String {
 }
 
 fn tunnel(tunnel: &Tunnel) -> String {
-    list(&tunnel.targets)
+    list(&tunnel.backends)
 }
 
-fn list<T: ToString>(targets: &[T]) -> String {
-    let words: Vec<String> = targets.iter().map(ToString::to_string).collect();
+fn list(backends: &Backends) -> String {
+    let words: Vec<String> = backends.targets().map(ToString::to_string).collect();
     words.join(", ")
 }
 
