@@ -89,6 +89,9 @@ fn rule() -> Rule {
         timeouts: Timeouts::default(),
         max_body: None,
         hsts: None,
+        guard: None,
+        compress: [].into(),
+        errors: [].into(),
         log: AccessLogging::Kept,
     }
 }

@@ -337,8 +337,8 @@ fn http(site: &Site) -> &Http {
 
 fn targets(site: &Site) -> String {
     match &http(site).root.as_ref().unwrap().action {
-        Action::Forward(targets) => {
-            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        Action::Forward(backends) => {
+            let targets: Vec<String> = backends.targets().map(ToString::to_string).collect();
             targets.join(", ")
         }
         Action::Redirect(_) | Action::Respond(_) => panic!("{site:?} forwards nothing"),

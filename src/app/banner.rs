@@ -6,9 +6,9 @@ use super::listeners::Listeners;
 use super::start::LOOPBACK;
 use crate::certs::plan::Plan;
 use crate::config::Config;
+use crate::config::backends::Backends;
 use crate::config::listen::Listen;
 use crate::config::site::{Action, Http, Service, Site};
-use crate::config::target::Target;
 use crate::routing::{Kind, kind_of, specs_of};
 
 /// Sites that are listed; of more only the number is told.

@@ -118,7 +118,13 @@ impl App {
         }
         let revision = self.current.table.routes.revision + 1;
         let port_of = |port| self.listeners.port_of(&fresh, port);
-        let (loaded, current) = assemble(prepared, &self.resolver, revision, &port_of);
+        let (loaded, current) = assemble(
+            prepared,
+            &self.resolver,
+            revision,
+            &port_of,
+            &self.current.table.common,
+        );
         self.listeners.retain(&wanted);
         self.listeners.take_in(fresh);
         for worker in self.workers.iter() {

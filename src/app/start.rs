@@ -35,7 +35,7 @@ use crate::door::accept::Capacity;
 use crate::ports::descriptors::raise_descriptor_limit;
 use crate::ports::passed::Passed;
 use crate::ports::problem::PortProblem;
-use crate::proxy::context::{Answers, Table};
+use crate::proxy::context::{Answers, Common, Table};
 use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
@@ -123,7 +123,8 @@ impl App {
             revision,
         } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of);
+        let (loaded, current) =
+            assemble(prepared, &resolver, revision, &port_of, &Common::default());
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
@@ -264,6 +265,7 @@ pub(super) fn assemble(
     resolver: &Resolver,
     revision: u64,
     port_of: &dyn Fn(u16) -> u16,
+    common: &Common,
 ) -> (Arc<Loaded>, Arc<Current>) {
     let Prepared {
         loaded,
@@ -283,6 +285,7 @@ pub(super) fn assemble(
         }),
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),
+        common: common.clone(),
     };
     let current = Current {
         table: Arc::new(table),

@@ -130,7 +130,7 @@ impl Default for Eject {
 }
 
 /// `retry`: only what is safe is tried again, whatever is said here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// Exchanges that may begin. A target that no connection can be opened to costs none: each is tried once.
     pub tries: NonZeroU32,
@@ -150,15 +150,14 @@ impl Default for Retry {
 }
 
 /// What is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryOn {
     /// No connection: nothing was sent.
     pub connect: bool,
     /// The connection ended before an answer.
     pub reset: bool,
-    pub bad_gateway: bool,
-    pub unavailable: bool,
-    pub gateway_timeout: bool,
+    /// The upstream's own answer has one of these: 502, 503, 504.
+    pub statuses: Box<[StatusCode]>,
 }
 
 impl Default for RetryOn {
@@ -167,9 +166,7 @@ impl Default for RetryOn {
         Self {
             connect: true,
             reset: true,
-            bad_gateway: false,
-            unavailable: false,
-            gateway_timeout: false,
+            statuses: Box::default(),
         }
     }
 }

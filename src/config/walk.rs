@@ -67,7 +67,12 @@ impl<'a> Walk<'a> {
             ..Layers::default()
         };
         let problems = &mut self.problems;
-        rules::rule(&layers, Action::Forward(Arc::new(Backends::of([]))), None, problems);
+        rules::rule(
+            &layers,
+            Action::Forward(Arc::new(Backends::of([]))),
+            None,
+            problems,
+        );
         if let Some(item) = layers.get("strip_prefix") {
             rules::strip_prefix(&item, problems);
         }

@@ -19,6 +19,7 @@ use crate::observe::lines::Lines;
 use crate::relay::Scratch;
 use crate::routing::Routes;
 use crate::upstream::Upstreams;
+use crate::upstream::health::Standings;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -33,6 +34,13 @@ pub struct Table {
     pub answers: Answers,
     /// One a certificate slot: slots with equal, non-zero identities show the same certificate.
     pub identities: Box<[u32]>,
+    pub common: Common,
+}
+
+/// What all generations and all workers share.
+#[derive(Debug, Clone, Default)]
+pub struct Common {
+    pub standings: Standings,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
+use super::client::Client;
 use super::context::{Held, Table};
 use super::forward::forward;
 use super::headers::{self, Facts, Received, Refusal, inbound};
@@ -33,6 +34,7 @@ pub(super) struct Asked {
     pub(super) visit: Rc<Visit>,
     pub(super) table: Held<Table>,
     pub(super) received: Received,
+    pub(super) client: Client,
     /// Taken when it is sent on.
     pub(super) body: Option<Incoming>,
     /// The client's stream, once an HTTP/2 client is told that the protocol changed.
@@ -79,6 +81,7 @@ pub fn exchange(
     let state = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
         Ok(received) => {
             let asked = Box::new(Asked {
+                client: Client::peer(&visit),
                 visit,
                 table,
                 head: parts,
@@ -135,7 +138,10 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     };
     record.logging = Some(rule.log);
     match &rule.action {
-        Action::Forward(_) => State::Forwarding(Box::pin(forward(asked, rule, record))),
+        Action::Forward(backends) => {
+            let backends = backends.clone();
+            State::Forwarding(Box::pin(forward(asked, rule, backends, record)))
+        }
         Action::Redirect(redirect) => {
             let answer = redirect::redirect(redirect, asked.head.uri.path_and_query());
             answered(match answer {

@@ -2,7 +2,9 @@
 //! an exchange from its judgement to its line in the access log.
 
 mod accept;
+mod attempts;
 pub mod body;
+pub mod client;
 pub mod context;
 pub mod exchange;
 pub mod forward;

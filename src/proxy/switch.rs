@@ -1,7 +1,5 @@
 //! Exchanges that leave HTTP: WebSocket and other upgrades (RFC 9110 section 7.8), over HTTP/2 by extended CONNECT (RFC 8441).
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
@@ -16,6 +14,7 @@ use super::headers::{Received, Upgrade};
 use super::record::Record;
 use super::replies;
 use super::visit::{Leave, Step, Tunnel};
+use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::{Scheme, Target};
 use crate::relay::relay;
@@ -37,12 +36,12 @@ pub(super) fn is_native(target: &Target) -> bool {
 pub(super) fn translate(
     received: &mut Received,
     parts: &mut Parts,
-    targets: &[Arc<Target>],
+    backends: &Backends,
 ) -> Option<OwnKey> {
     let Some(Upgrade::Connect(protocol)) = &received.upgrade else {
         return None;
     };
-    if targets.iter().any(|target| is_native(target))
+    if backends.targets().any(|target| is_native(target))
         || !protocol.as_ref().eq_ignore_ascii_case(b"websocket")
     {
         return None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, request};
 
-use super::context::{Answers, Table};
+use super::context::{Answers, Common, Table};
 use super::headers::{Body, Facts, Received, Refusal, Scheme};
 use crate::config::site::{
     AccessLogging, Action, HostField, Respond, Rule, Template, Timeouts, TlsVersion,
@@ -49,6 +49,7 @@ pub(super) fn table() -> Arc<Table> {
         answers: Answers::new(|_path| None),
         drain: Duration::ZERO,
         identities: [].into(),
+        common: Common::default(),
     })
 }
 

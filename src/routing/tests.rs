@@ -31,7 +31,9 @@ fn served(config: &Config, name: &str, port: u16, kind: Kind) -> String {
     };
     let http = match &site.service {
         Service::Plain(http) | Service::Secure(_, http) => http,
-        Service::Passthrough(to) | Service::Tcp(_, to) => return to.backends.first().unwrap().to_string(),
+        Service::Passthrough(to) | Service::Tcp(_, to) => {
+            return to.backends.first().unwrap().to_string();
+        }
     };
     let paths = http.paths.iter().map(|path| (&*path.prefix, &path.rule));
     let root = http.root.iter().map(|rule| ("/", rule));

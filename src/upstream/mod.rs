@@ -1,7 +1,9 @@
 //! Upstream targets: dialing, the connections of one worker, and sending a request on one of them.
 
 pub mod dial;
+pub mod endpoint;
 mod error;
+pub mod health;
 mod http1;
 mod incoming;
 mod outgoing;

@@ -9,12 +9,11 @@ mod request;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::certs::plan::Described;
 use crate::config::Config;
+use crate::config::backends::Backends;
 use crate::config::site::{AccessLogging, Certificate, Service, Tunnel};
-use crate::config::target::Target;
 use crate::control::health::Kind as Spoken;
 use crate::control::leases::LeaseId;
 use crate::control::status::{Explanation, Step};
@@ -258,7 +257,11 @@ fn whose(logging: AccessLogging, told: &mut Explanation) {
 }
 
 fn in_turn(backends: &Backends) -> &'static str {
-    if backends.members.len() > 1 { " in turn" } else { "" }
+    if backends.members.len() > 1 {
+        " in turn"
+    } else {
+        ""
+    }
 }
 
 fn listed(backends: &Backends) -> String {

@@ -1,13 +1,11 @@
 //! The part of the way that lies inside HTTP: the rule, and what it does with a request and its answer.
 
-use std::sync::Arc;
-
 use http::Response;
 
 use super::heads::Sample;
 use super::{Way, in_turn, listed, step, whose};
+use crate::config::backends::Backends;
 use crate::config::site::{Action, Http, Matching, Rule};
-use crate::config::target::Target;
 use crate::control::status::Explanation;
 use crate::proxy::path::{self, Chosen};
 use crate::proxy::reply::{Reply, Words};

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -7,6 +8,7 @@ use crate::app::prepare::{prepare, sorted};
 use crate::app::start::{LOOPBACK, assemble, wall_clock};
 use crate::certs::resolver::Resolver;
 use crate::config::{Loaded, read};
+use crate::proxy::context::Common;
 use crate::routing::sockets_of;
 use crate::storage::files::Storage;
 
@@ -28,7 +30,7 @@ impl Door {
         let mut loaded = read(Path::new("proxy.toml"), text).unwrap();
         edit(&mut loaded);
         let prepared = prepare(sorted(loaded), &resolver, wall_clock()).unwrap();
-        let (loaded, current) = assemble(prepared, &resolver, 1, &|port| port);
+        let (loaded, current) = assemble(prepared, &resolver, 1, &|port| port, &Common::default());
         Self {
             loaded,
             current,

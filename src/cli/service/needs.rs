@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::wanted::Needs;
 use crate::config::acme::dns::Publisher;
+use crate::config::backends::Backends;
 use crate::config::site::{Action, Certificate, Http, Service, Site, Tls};
 use crate::config::target::{Address, Scheme, Target};
 use crate::config::{AccessLog, Config, Loaded};
@@ -65,8 +66,8 @@ fn runs_programs(config: &Config) -> bool {
 }
 
 fn at_site(site: &Site, files: &mut Vec<PathBuf>, sockets: &mut Vec<PathBuf>) {
-    let mut at_targets = |targets: &[std::sync::Arc<Target>]| {
-        for target in targets {
+    let mut at_targets = |backends: &Backends| {
+        for target in backends.targets() {
             at_target(target, files, sockets);
         }
     };

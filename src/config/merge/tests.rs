@@ -44,8 +44,8 @@ fn shown(merged: &Merged) -> Vec<String> {
             let rules = match &site.service {
                 Service::Plain(http) => format!("plain{}", rules(http)),
                 Service::Secure(_, http) => format!("tls{}", rules(http)),
-                Service::Passthrough(to) => format!("passthrough {}", to.targets[0]),
-                Service::Tcp(_, to) => format!("tcp {}", to.targets[0]),
+                Service::Passthrough(to) => format!("passthrough {}", to.backends.first().unwrap()),
+                Service::Tcp(_, to) => format!("tcp {}", to.backends.first().unwrap()),
             };
             format!("{lease} {} {} {rules}", names.join(","), listen.join(","))
         })

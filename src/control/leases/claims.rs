@@ -4,6 +4,7 @@ use std::hash::Hasher as _;
 
 use super::{Claim, ClaimedPath};
 use crate::config::Config;
+use crate::config::backends::Backends;
 use crate::config::places::PathOf;
 use crate::config::site::{Action, Http, Respond, Rule, Service, Tunnel};
 

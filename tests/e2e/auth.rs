@@ -1,0 +1,1 @@
+//! `auth`: htpasswd files and another server's word.

@@ -1,0 +1,1 @@
+//! `client_ca`: clients with certificates.

@@ -1,0 +1,1 @@
+//! `compress`: answers that are smaller on the way.

@@ -1,0 +1,1 @@
+//! `allow`, `deny`, `rate` and `limits.connections_per_ip`.

@@ -1,0 +1,1 @@
+//! `health`: targets that are asked how they are.

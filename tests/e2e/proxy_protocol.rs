@@ -1,0 +1,1 @@
+//! PROXY headers, received and sent.

@@ -1,0 +1,1 @@
+//! Targets that are names: DNS, several addresses, happy eyeballs.

@@ -1,0 +1,1 @@
+//! `[trust]`: what trusted proxies say of the client, and what others say.

@@ -1,0 +1,1 @@
+//! The page that waits for a local upstream.
