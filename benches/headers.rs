@@ -111,6 +111,7 @@ fn heads(criterion: &mut Criterion) {
         host: "secure.example.com",
         request_id: &request_id,
         tls_version: Some(TlsVersion::V1_3),
+        forwarded: None,
     };
     let judge = |parts: &request::Parts| {
         Received::judge(parts, Body::Absent, Scheme::Https, &limits).expect("a good head")

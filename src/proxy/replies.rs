@@ -212,11 +212,7 @@ pub struct LastWords {
 /// A reply to a client whose message could not be read, so nothing is known of what it would like.
 #[must_use]
 pub fn last_words(reply: &Reply, visit: &Visit) -> LastWords {
-    let audience = if visit.is_local() {
-        Audience::Local
-    } else {
-        Audience::Remote
-    };
+    let audience = Audience::of(visit);
     let id = visit.context.fresh_id();
     let response = reply
         .clone()

@@ -53,6 +53,7 @@ mod tests {
             host: "a.test",
             request_id: &request_id,
             tls_version: Some(TlsVersion::V1_3),
+            forwarded: None,
         };
         let value = expand(&Template::Pieces(pieces.into()), &facts);
         assert_eq!(

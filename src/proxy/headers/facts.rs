@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, uri};
 
+use super::forwarded::Forwarded;
 use crate::config::site::TlsVersion;
 
 /// The facts that heads and templates are filled from.
@@ -18,6 +19,8 @@ pub struct Facts<'a> {
     pub request_id: &'a HeaderValue,
     /// None on a plain connection.
     pub tls_version: Option<TlsVersion>,
+    /// What a trusted peer says; the facts above are made of it. None: nobody in front of us is believed.
+    pub forwarded: Option<&'a Forwarded>,
 }
 
 /// The scheme of the URL that a client followed.
