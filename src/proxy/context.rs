@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
+use super::guard::rates::Rates;
 use crate::config::backends::Backends;
 use crate::config::target::Target;
 use crate::config::{Limits, Trust};
@@ -42,6 +43,7 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
+    pub rates: Arc<Rates>,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

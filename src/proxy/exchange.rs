@@ -23,7 +23,7 @@ use super::record::Record;
 use super::redirect;
 use super::reply::Reply;
 use super::visit::Visit;
-use super::{path, replies};
+use super::{guard, path, replies};
 use crate::config::site::{Action, Http, Respond, Rule, Service};
 use crate::observe::counters::Refused;
 use crate::routing::{Entry, Site};
@@ -139,6 +139,11 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
+    if let Some(guard) = &rule.guard
+        && let Err(fault) = guard::admit(guard, &asked, &record)
+    {
+        return answered(own_reply(record, fault));
+    }
     match &rule.action {
         Action::Forward(backends) => {
             let backends = backends.clone();

@@ -207,6 +207,11 @@ impl Record {
         }
     }
 
+    /// When its head was there.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     fn duration(&self) -> Duration {
         self.started.elapsed()
     }

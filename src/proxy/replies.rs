@@ -78,6 +78,20 @@ pub fn no_target() -> Reply {
     )
 }
 
+/// The client is not among those whom the rule lets in.
+#[must_use]
+pub fn forbidden() -> Reply {
+    let words = "the rule's `allow` and `deny` do not let this address in";
+    Reply::new(StatusCode::FORBIDDEN, "forbidden", words)
+}
+
+/// The client asks more often than the rule's `rate`.
+#[must_use]
+pub fn too_many_requests(seconds: u32) -> Reply {
+    let words = "more requests came than the rule's `rate` lets through";
+    Reply::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", words).retried_after(seconds)
+}
+
 /// Beyond `max_body`.
 #[must_use]
 pub fn body_too_large() -> Reply {

@@ -23,7 +23,7 @@ mod upgrade;
 pub use authority::Authority;
 pub use connection::Trailers;
 pub use facts::{Facts, Scheme};
-pub use field::trailers;
+pub use field::{is_claim, trailers};
 pub use form::{to_http1, to_http2};
 pub use forwarded::{Forwarded, Hop, is_passed_on};
 pub use inbound::{BrokenAnswer, inbound};

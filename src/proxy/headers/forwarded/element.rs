@@ -106,7 +106,7 @@ fn parse(text: &str) -> Option<Element<'_>> {
             continue;
         }
         let (name, after) = rest.split_once('=')?;
-        if name.is_empty() || !is_token(name.as_bytes()) {
+        if !is_token(name.as_bytes()) {
             return None;
         }
         let (value, after) = value(after)?;
@@ -278,7 +278,9 @@ mod tests {
                 &["192.0.2.7", "!"],
             );
         }
-        assert!(elements(b"for=\xff").is_broken());
+        let mut foreign = elements(b"for=192.0.2.9,for=\xff, for=192.0.2.7");
+        assert_eq!(foreign.by_ref().count(), 1);
+        assert!(foreign.is_broken());
     }
 
     proptest::proptest! {
