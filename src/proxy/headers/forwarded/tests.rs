@@ -1,9 +1,5 @@
 //! What becomes of a head that a trusted peer sent.
 
-use std::net::IpAddr;
-
-use http::HeaderValue;
-
 use super::super::outbound::outbound;
 use super::*;
 use crate::proxy::headers::{Facts, Received};
