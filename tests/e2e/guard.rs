@@ -264,3 +264,30 @@ fn limits_that_are_none_are_explained() {
         "{out}{error}"
     );
 }
+
+#[test]
+fn fifty_thousand_clients_take_a_few_megabytes() {
+    const CLIENTS: u32 = 50_000;
+    let door = door(&format!(
+        "\"a.test\" = {{ {FIXED}, tls = \"off\", log = false, rate = {{ limit = \"1/h\", burst = 1 }} }}"
+    ));
+    let mut wire = Wire::plain(&door);
+    let mut all = |status: u16| {
+        for first in (0..CLIENTS).step_by(500) {
+            let requests = (first..first + 500).map(|number| {
+                let client = Ipv4Addr::from((198 << 24) + number);
+                format!("GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: {client}\r\n\r\n")
+            });
+            wire.send(requests.collect::<String>());
+            for _ in 0..500 {
+                assert_eq!(wire.answer().status(), status);
+            }
+        }
+    };
+    let before = door.resident();
+    all(PASSED);
+    let grown = door.resident().saturating_sub(before);
+    assert!(grown < 20 << 20, "{grown}");
+    // All of them are known.
+    all(429);
+}
