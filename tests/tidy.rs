@@ -18,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("deadline", &[]),
     ("framing", &[]),
     ("system", &[]),
+    ("proxy_protocol", &[]),
     ("ports", &["system"]),
     ("relay", &["deadline"]),
     ("config", &["hostname"]),
@@ -37,7 +38,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "upstream",
         &[
-            "hostname", "config", "shutdown", "observe", "deadline", "framing",
+            "hostname",
+            "config",
+            "shutdown",
+            "observe",
+            "deadline",
+            "framing",
+            "proxy_protocol",
         ],
     ),
     (
@@ -59,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "observe",
             "deadline",
             "relay",
+            "proxy_protocol",
             "certs::plan",
             "certs::resolver",
         ],
@@ -85,6 +93,7 @@ const PURE: &[&str] = &[
     "proxy/headers",
     "proxy/local_network",
     "proxy/path",
+    "proxy_protocol/",
     "upstream/balance",
     "upstream/retry",
     "upstream/http1/head",
