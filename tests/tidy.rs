@@ -95,6 +95,7 @@ const PURE: &[&str] = &[
     "proxy/path",
     "proxy_protocol/",
     "upstream/balance",
+    "upstream/names/finding",
     "upstream/retry",
     "upstream/http1/head",
     "upstream/http1/chunks",

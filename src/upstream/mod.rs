@@ -6,6 +6,7 @@ mod error;
 pub mod health;
 mod http1;
 mod incoming;
+pub mod names;
 mod outgoing;
 mod pool;
 mod send;
