@@ -20,6 +20,7 @@ use crate::relay::Scratch;
 use crate::routing::Routes;
 use crate::upstream::Upstreams;
 use crate::upstream::health::Standings;
+use crate::upstream::seats::Seats;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -41,6 +42,8 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
+    /// `max_conns`.
+    pub seats: Seats,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

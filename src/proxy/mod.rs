@@ -16,6 +16,8 @@ pub mod record;
 pub mod redirect;
 pub mod replies;
 pub mod reply;
+mod retry;
+mod seating;
 mod switch;
 pub mod template;
 #[cfg(test)]
