@@ -55,6 +55,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "routing",
             "proxy",
             "upstream::dial",
+            "upstream::group",
             "shutdown",
             "observe",
             "deadline",
