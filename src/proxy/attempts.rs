@@ -18,13 +18,13 @@ use super::headers::{self, Refusal, Scheme};
 use super::record::Record;
 use super::reply::Reply;
 use super::retry::{Body, Course, Nature, Outcome, Verdict};
-use super::seating::Seating;
 use super::{replies, switch};
 use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
 use crate::upstream::balance::sticky::Transport;
 use crate::upstream::group::{Asking, Group, Wish};
+use crate::upstream::seating::{Busy, Seating};
 use crate::upstream::tls::Offer;
 use crate::upstream::{Incoming, Job, Keep, Outgoing, Progress, Unfit, Upload, UpstreamError};
 
@@ -44,43 +44,40 @@ pub(super) async fn send(
     let is_switch = asked.received.upgrade.is_some();
     let nature = Nature::of(&asked.received.method, is_switch);
     let keep = kept(backends, nature);
+    let connect = rule.timeouts.connect;
     let mut body = Some(outgoing(asked, rule, progress, keep)?);
     let visit = asked.visit.clone();
-    let table = asked.table.clone();
     let context = &visit.context;
     let groups = &context.groups;
+    let group = groups.of(backends);
+    let wish = group.wish(&asked.head.headers, asked.client.ip);
+    let mut seating = Seating::new(groups, &context.upstreams, group.clone(), wish);
     let mut course = Course::begin(&backends.retry, nature, groups.now());
-    let mut seating = Seating::new(context, &table.common, backends, progress, |group| {
-        group.wish(&asked.head.headers, asked.client.ip)
-    });
     let mut fault = None;
     let mut next = seating.next();
     loop {
         let asking = match next.take() {
             Some(asking) => asking,
-            None => match seating.wait(rule.timeouts.connect).await {
+            None => match seating.next_or_wait(&progress.deadline, connect).await {
                 Some(Ok(asking)) => asking,
-                Some(Err((asking, busy))) => {
+                Some(Err(Busy(asking))) => {
                     record.target = Some(asking.target().clone());
-                    return Err(failed(record, &asking, &busy));
+                    return Err(failed(record, &asking, &UpstreamError::Busy));
                 }
                 None => break,
             },
         };
         record.target = Some(asking.target().clone());
         let attempt = attempt(asked, rule, &asking, nature, progress, &mut body);
-        let (outcome, answered) = match attempt.await {
-            Ok(answer) => (Outcome::Answered(answer.status()), Ok(answer)),
-            Err(error) => (Outcome::from(&error), Err(error)),
-        };
-        let verdict = course.after(outcome, state(&body, progress), groups.now());
-        match answered {
+        match attempt.await {
             Ok(mut answer) => {
+                let outcome = Outcome::Answered(answer.status());
+                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Elsewhere {
                     next = seating.next();
                 }
                 if next.is_none() {
-                    bind(&mut answer, &asking, seating.wish, visit.scheme());
+                    bind(&mut answer, &asking, wish, visit.scheme());
                     record.asking = Some(asking);
                     return Ok(answer);
                 }
@@ -90,17 +87,18 @@ pub(super) async fn send(
             Err(error) => {
                 asking.failed(&error, groups.now());
                 fault = Some(failed(record, &asking, &error));
+                let outcome = Outcome::from(&error);
+                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Stop {
                     break;
                 }
-                next = seating.next();
             }
         }
         if body.is_none() {
             body = progress.again();
         }
     }
-    Err(fault.unwrap_or_else(|| nobody(&seating.group)))
+    Err(fault.unwrap_or_else(|| nobody(&group)))
 }
 
 async fn attempt(

@@ -17,7 +17,6 @@ pub mod redirect;
 pub mod replies;
 pub mod reply;
 mod retry;
-mod seating;
 mod switch;
 pub mod template;
 #[cfg(test)]

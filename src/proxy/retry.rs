@@ -184,7 +184,9 @@ mod tests {
             on: RetryOn {
                 connect: true,
                 reset: true,
-                statuses: [502, 503, 504].map(|code| StatusCode::from_u16(code).unwrap()).into(),
+                statuses: [502, 503, 504]
+                    .map(|code| StatusCode::from_u16(code).unwrap())
+                    .into(),
             },
             within: Duration::from_secs(10),
         }
@@ -211,9 +213,18 @@ mod tests {
             (Outcome::Refused, [true, true, true, false]),
             (Outcome::Ended, [true, true, false, false]),
             (Outcome::TimedOut, [true, false, false, false]),
-            (Outcome::Answered(StatusCode::BAD_GATEWAY), [true, true, false, false]),
-            (Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE), [true, true, false, false]),
-            (Outcome::Answered(StatusCode::INTERNAL_SERVER_ERROR), [false; 4]),
+            (
+                Outcome::Answered(StatusCode::BAD_GATEWAY),
+                [true, true, false, false],
+            ),
+            (
+                Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE),
+                [true, true, false, false],
+            ),
+            (
+                Outcome::Answered(StatusCode::INTERNAL_SERVER_ERROR),
+                [false; 4],
+            ),
             (Outcome::Answered(StatusCode::OK), [false; 4]),
             (Outcome::Hopeless, [false; 4]),
         ] {
@@ -249,7 +260,11 @@ mod tests {
     fn nothing_is_tried_again_after_its_time_or_without_its_body() {
         let retry = retry(2);
         for (body, later, verdict) in [
-            (Body::Whole, Duration::from_millis(9_900), Verdict::Elsewhere),
+            (
+                Body::Whole,
+                Duration::from_millis(9_900),
+                Verdict::Elsewhere,
+            ),
             (Body::Whole, Duration::from_secs(10), Verdict::Stop),
             (Body::Lost, Duration::ZERO, Verdict::Stop),
         ] {

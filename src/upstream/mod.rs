@@ -1,8 +1,10 @@
 //! Upstream targets: dialing, the connections of one worker, and sending a request on one of them.
 
+pub mod balance;
 pub mod dial;
 pub mod endpoint;
 mod error;
+pub mod group;
 pub mod health;
 mod http1;
 mod incoming;
@@ -12,6 +14,7 @@ mod pool;
 mod progress;
 mod replay;
 mod resend;
+pub mod seating;
 pub mod seats;
 mod send;
 pub mod tls;

@@ -32,6 +32,7 @@ pub struct Upstreams {
     pools: RefCell<HashMap<Endpoint, Rc<Pool>, RandomState>>,
     idle: Rc<Cell<usize>>,
     wheel: Wheel,
+    seats: Seats,
 }
 
 /// The connections to one endpoint.
@@ -76,13 +77,14 @@ pub(super) enum Need {
 }
 
 impl Upstreams {
-    /// No connections yet.
+    /// No connections yet. `seats` are those of all workers.
     #[must_use]
-    pub fn new(wheel: Wheel) -> Self {
+    pub fn new(wheel: Wheel, seats: Seats) -> Self {
         Self {
             pools: RefCell::default(),
             idle: Rc::default(),
             wheel,
+            seats,
         }
     }
 
@@ -103,9 +105,8 @@ impl Upstreams {
     }
 
     /// The seats of an endpoint, of which `limit` may be taken at once.
-    #[must_use]
-    pub fn row(&self, endpoint: &Endpoint, limit: NonZeroU32, seats: &Seats) -> Arc<Row> {
-        self.pool(endpoint).row(endpoint, limit, seats)
+    pub(super) fn row(&self, endpoint: &Endpoint, limit: NonZeroU32) -> Arc<Row> {
+        self.pool(endpoint).row(endpoint, limit, &self.seats)
     }
 
     /// Closes what has been idle for too long, or was closed by the upstream, and forgets endpoints without connections. Called now

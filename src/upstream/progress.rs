@@ -11,10 +11,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::UpstreamError;
 use super::outgoing::{BodyError, Outgoing, Upload};
 use super::replay::{Keep, Place, Replay};
-use super::seats::Seat;
-use super::UpstreamError;
 use crate::deadline::Deadline;
 
 /// How far an exchange is. Its deadline always belongs to what is waited for now.
@@ -36,7 +35,6 @@ pub struct Progress {
     turn: Cell<u32>,
     /// Who waits for more of the body.
     waiting: RefCell<Option<Waker>>,
-    seat: RefCell<Option<Seat>>,
 }
 
 /// A client's body, and what was taken of it.
@@ -67,7 +65,6 @@ impl Progress {
             source: RefCell::new(None),
             turn: Cell::new(0),
             waiting: RefCell::new(None),
-            seat: RefCell::new(None),
         }
     }
 
@@ -116,12 +113,6 @@ impl Progress {
         if let Some(waiting) = self.waiting.take() {
             waiting.wake();
         }
-        drop(self.seat.take());
-    }
-
-    /// Holds a seat until the exchange is over, or another is held.
-    pub fn sit(&self, seat: Seat) {
-        drop(self.seat.replace(Some(seat)));
     }
 
     /// Whether the request can be sent from its beginning, whatever was sent of it.

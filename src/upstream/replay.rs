@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http_body::Frame;
 
 /// Octets of a body that are written down.
-pub const REPLAY_OCTETS_MAX: usize = 64 << 10;
+pub(super) const REPLAY_OCTETS_MAX: usize = 64 << 10;
 
 /// What of a body is kept for a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,9 @@ mod tests {
         assert!(replay.is_whole(), "nothing was taken yet");
         replay.took(&data(1));
         assert!(!replay.is_whole());
-        assert!(Replay::new(Keep::Throughout, Some(REPLAY_OCTETS_MAX as u64)).keep == Keep::Throughout);
+        assert!(
+            Replay::new(Keep::Throughout, Some(REPLAY_OCTETS_MAX as u64)).keep == Keep::Throughout
+        );
     }
 
     #[test]

@@ -331,7 +331,11 @@ mod tests {
     #[test]
     fn an_upstream_says_how_long_it_keeps_a_connection() {
         let kept = |fields: &str| {
-            kept_for(&answer(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n")).unwrap().unwrap())
+            kept_for(
+                &answer(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"))
+                    .unwrap()
+                    .unwrap(),
+            )
         };
         let with = |value: &str| kept(&format!("connection: keep-alive\r\nkeep-alive: {value}"));
         let seconds = |seconds| Some(Duration::from_secs(seconds));

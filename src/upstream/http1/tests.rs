@@ -52,7 +52,10 @@ async fn by_us(stream: UnixStream, method: &str) -> Seen {
     let mut connection = Box::new(Connection::new(Stream::Unix(stream)));
     connection.ask(&get(method), Outgoing::Empty);
     let head = poll_fn(|cx| connection.poll_answer(cx)).await.ok()?;
-    let pool = crate::upstream::Upstreams::new(crate::deadline::Wheel::new());
+    let pool = crate::upstream::Upstreams::new(
+        crate::deadline::Wheel::new(),
+        crate::upstream::seats::Seats::default(),
+    );
     let target = crate::config::target::Target {
         scheme: crate::config::target::Scheme::Http,
         address: crate::config::target::Address::Loopback { port: 1 },
@@ -256,7 +259,10 @@ async fn a_request_of_which_nothing_was_written_is_told_apart() {
     let mut connection = Connection::new(Stream::Unix(near));
     connection.ask(&get("POST"), Outgoing::Empty);
     let answer = poll_fn(|cx| connection.poll_answer(cx)).await;
-    assert!(matches!(answer, Err(UpstreamError::Unsent(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(UpstreamError::Unsent(_))),
+        "{answer:?}"
+    );
 
     // More than a record of TLS: who knows what was sent of it.
     let (near, far) = UnixStream::pair().unwrap();
@@ -265,7 +271,10 @@ async fn a_request_of_which_nothing_was_written_is_told_apart() {
     connection.ask(&get("POST"), Outgoing::Empty);
     connection.output.text.resize(17 << 10, b'x');
     let answer = poll_fn(|cx| connection.poll_answer(cx)).await;
-    assert!(matches!(answer, Err(UpstreamError::Closed(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(UpstreamError::Closed(_))),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "local")]

@@ -69,8 +69,14 @@ fn the_last_answer_is_passed_on_as_it_is() {
 fn tries_are_counted_and_targets_without_a_connection_cost_none() {
     let dead = [nobody(), nobody()];
     let busy = [(); 3].map(|()| always("503 Busy", "busy"));
-    let mut targets: Vec<String> = dead.iter().map(|address| format!("\"{address}\"")).collect();
-    targets.extend(busy.iter().map(|backend| format!("\"{}\"", backend.address)));
+    let mut targets: Vec<String> = dead
+        .iter()
+        .map(|address| format!("\"{address}\""))
+        .collect();
+    targets.extend(
+        busy.iter()
+            .map(|backend| format!("\"{}\"", backend.address)),
+    );
     let to = format!("[{}]", targets.join(", "));
     let door = door_to(&to, "retry = { tries = 2 }, eject = { fails = 100000 }");
     for turn in 1..=10 {
@@ -89,7 +95,11 @@ fn what_the_rule_does_not_name_is_not_tried_again() {
         (breaking.address, "retry = false", 502),
         (busy.address, "retry = false", 503),
         (dead, "retry = { on = [\"reset\", \"503\"] }", 502),
-        (breaking.address, "retry = { on = [\"connect\", \"503\"] }", 502),
+        (
+            breaking.address,
+            "retry = { on = [\"connect\", \"503\"] }",
+            502,
+        ),
         (busy.address, "retry = { on = [\"connect\", \"502\"] }", 503),
         (breaking.address, "retry = { tries = 1 }", 502),
         // As it is when nothing is said: no upstream's answer is second-guessed.
@@ -97,7 +107,11 @@ fn what_the_rule_does_not_name_is_not_tried_again() {
     ];
     for (first, retry, status) in cases {
         let door = door(first, second.address, retry);
-        assert_eq!(ask(&door, &request("GET", "/")).0, status, "{first} {retry}");
+        assert_eq!(
+            ask(&door, &request("GET", "/")).0,
+            status,
+            "{first} {retry}"
+        );
     }
     assert!(second.seen().is_empty());
     for (first, retry) in [
@@ -150,7 +164,11 @@ fn nothing_is_tried_again_after_its_time() {
     );
     assert_eq!(ask(&late, &request("GET", "/")), (503, "first".to_owned()));
     assert!(second.seen().is_empty());
-    let early = door(first.address, second.address, "retry = { within = \"20s\" }");
+    let early = door(
+        first.address,
+        second.address,
+        "retry = { within = \"20s\" }",
+    );
     assert_eq!(ask(&early, &request("GET", "/")).0, 200);
 }
 
@@ -158,10 +176,7 @@ fn nothing_is_tried_again_after_its_time() {
 fn a_change_of_protocols_is_sent_once() {
     let upgrade = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
     let second = always("200 OK", "second");
-    for (first, status) in [
-        (resetting(), 502),
-        (always("503 Busy", "busy"), 503),
-    ] {
+    for (first, status) in [(resetting(), 502), (always("503 Busy", "busy"), 503)] {
         let door = door(first.address, second.address, "retry = { tries = 5 }");
         assert_eq!(ask(&door, upgrade).0, status);
     }

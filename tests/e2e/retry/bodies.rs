@@ -147,7 +147,8 @@ fn what_an_http2_upstream_refused_is_sent_again_with_its_body() {
     let door = door_to(&format!("\"h2c://{address}\""), "");
     let mut wire = Wire::plain(&door);
     wire.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nthe body.");
-    let stream = |event: &serde_json::Value| u32::try_from(event["stream"].as_u64().unwrap()).unwrap();
+    let stream =
+        |event: &serde_json::Value| u32::try_from(event["stream"].as_u64().unwrap()).unwrap();
     let refused = stream(&upstream.wait("request"));
     assert_eq!(upstream.wait_on(refused, "data")["text"], "the body.");
     upstream.reset(refused, 7);

@@ -122,7 +122,14 @@ fn result(answer: Option<(u16, &str)>, first: usize, second: usize) -> Result {
 }
 
 /// Asks on a kept connection to the first target, or on a fresh one.
-fn run(door: &Door, first: &Failing, second: &Backend, age: &str, method: &str, path: &str) -> Result {
+fn run(
+    door: &Door,
+    first: &Failing,
+    second: &Backend,
+    age: &str,
+    method: &str,
+    path: &str,
+) -> Result {
     let mut wire = Wire::plain(door);
     if age == "kept" {
         assert_eq!(wire.ask(request("GET", "/warm")).text(), "warm");

@@ -114,7 +114,9 @@ fn the_others_wait_until_a_seat_is_free() {
 fn who_waits_in_vain_is_told_when_to_come_again() {
     let held = Held::new();
     let to = held.backend.address;
-    let site = format!("{{ to = \"{to}\", tls = \"off\", max_conns = 1, timeout = {{ connect = \"300ms\" }} }}");
+    let site = format!(
+        "{{ to = \"{to}\", tls = \"off\", max_conns = 1, timeout = {{ connect = \"300ms\" }} }}"
+    );
     let door = Door::serving("", &format!("\"a.test\" = {site}\n\"b.test\" = {site}"));
     let mut first = asking(&door, "/");
     let asked = held.next();
@@ -144,7 +146,10 @@ fn a_seat_is_given_back_however_the_exchange_ends() {
         ("the client leaves within an answer", part),
         ("the target resets before an answer", b""),
         ("the target ends within an answer", part),
-        ("a tunnel ends", b"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
+        (
+            "a tunnel ends",
+            b"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        ),
     ];
     for (end, words) in ends {
         let mut wire = Wire::plain(&door);
@@ -181,7 +186,9 @@ fn who_leaves_while_it_waits_is_forgotten() {
     drop(leaving);
     eventually("the line of the one who left", || {
         let said = door.said();
-        said.lines().any(|line| line.contains("/leaving") && line.contains("499")).then_some(())
+        said.lines()
+            .any(|line| line.contains("/leaving") && line.contains("499"))
+            .then_some(())
     });
     let mut last = asking(&door, "/last");
     asked.answer();
@@ -195,7 +202,9 @@ fn who_leaves_while_it_waits_is_forgotten() {
 #[test]
 fn a_target_with_a_free_seat_is_asked_instead_of_a_full_one() {
     let targets = [Held::new(), Held::new()];
-    let to = targets.each_ref().map(|held| format!("\"{}\"", held.backend.address));
+    let to = targets
+        .each_ref()
+        .map(|held| format!("\"{}\"", held.backend.address));
     let door = door_to(&format!("[{}]", to.join(", ")), "max_conns = 1");
     let mut long = asking(&door, "/long");
     let (full, free) = match targets[0].asked.recv_timeout(QUIET) {
@@ -223,7 +232,9 @@ fn all_workers_together_keep_the_limit() {
         ok("served")
     });
     let to = backend.address;
-    let site = format!("\"a.test\" = {{ to = \"{to}\", tls = \"off\", max_conns = 3, timeout = {{ connect = \"20s\" }} }}");
+    let site = format!(
+        "\"a.test\" = {{ to = \"{to}\", tls = \"off\", max_conns = 3, timeout = {{ connect = \"20s\" }} }}"
+    );
     let door = Door::serving("workers = 4", &site);
     thread::scope(|scope| {
         for _client in 0..16 {
@@ -235,7 +246,10 @@ fn all_workers_together_keep_the_limit() {
             });
         }
     });
-    assert_eq!((most.load(Ordering::SeqCst), now.load(Ordering::SeqCst)), (3, 0));
+    assert_eq!(
+        (most.load(Ordering::SeqCst), now.load(Ordering::SeqCst)),
+        (3, 0)
+    );
     assert_eq!(backend.seen().len(), 320);
 }
 
@@ -255,7 +269,9 @@ fn tunnels_take_seats_too() {
     let door = Door::serving("workers = 1", &site);
     let hello = || {
         let mut stream = plain(door.tls());
-        stream.write_all(&std::fs::read("tests/hellos/curl.bin").unwrap()).unwrap();
+        stream
+            .write_all(&std::fs::read("tests/hellos/curl.bin").unwrap())
+            .unwrap();
         stream
     };
     let first = hello();
