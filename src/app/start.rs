@@ -123,8 +123,9 @@ impl App {
             revision,
         } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) =
-            assemble(prepared, &resolver, revision, &port_of, &Common::default());
+        let common = Common::default();
+        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
+        let _finding = shutdown.spawn_attendant(common.names.serve());
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
@@ -274,6 +275,7 @@ pub(super) fn assemble(
         remarks: _,
     } = prepared;
     let config = &loaded.config;
+    common.names.ask_of(config.resolver);
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
     let table = Table {
         routes: Routes::compile(config, revision, LOOPBACK, port_of),

@@ -18,6 +18,7 @@ use crate::routing::Routes;
 use crate::upstream::Upstreams;
 use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
+use crate::upstream::names::Names;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -39,6 +40,7 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
+    pub names: Names,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

@@ -8,6 +8,7 @@ pub mod group;
 pub mod health;
 mod http1;
 mod incoming;
+pub mod names;
 mod outgoing;
 mod pool;
 mod send;
