@@ -18,11 +18,8 @@ use crate::routing::Routes;
 use crate::upstream::Upstreams;
 use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
-<<<<<<< HEAD
 use crate::upstream::names::Names;
-=======
 use crate::upstream::seats::Seats;
->>>>>>> c5
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -44,12 +41,9 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
-<<<<<<< HEAD
     pub names: Names,
-=======
     /// `max_conns`.
     pub seats: Seats,
->>>>>>> c5
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
@@ -141,7 +135,11 @@ impl Context {
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
         let groups = Groups::new(table.common.standings.clone());
-        let upstreams = Upstreams::new(wheel.clone(), table.common.seats.clone());
+        let upstreams = Upstreams::new(
+            wheel.clone(),
+            table.common.seats.clone(),
+            table.common.names.clone(),
+        );
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),

@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::member::Member;
 use super::{Counting, Group, Wish};
+use crate::config::backends::Backends;
 use crate::config::target::Target;
 use crate::upstream::UpstreamError;
 use crate::upstream::balance::sticky::Transport;
@@ -57,6 +58,12 @@ impl Asking {
     #[must_use]
     pub fn target(&self) -> &Arc<Target> {
         &self.endpoint().target
+    }
+
+    /// Among whom it was chosen.
+    #[must_use]
+    pub fn backends(&self) -> &Backends {
+        &self.group.backends
     }
 
     /// What all workers know of it.
