@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use foldhash::fast::RandomState;
 
+use crate::config::backends::Health;
 use crate::upstream::endpoint::Endpoint;
 
-/// Every endpoint that somebody holds.
+/// Every endpoint that somebody holds. Who checks it otherwise sees another standing: nobody's checks decide over somebody else's
+/// requests.
 #[derive(Debug, Clone, Default)]
-pub struct Standings(Arc<Mutex<HashMap<Endpoint, Weak<Standing>, RandomState>>>);
+pub struct Standings(Arc<Mutex<HashMap<Seen, Weak<Standing>, RandomState>>>);
+
+/// An endpoint, and with which checks it is looked at.
+type Seen = (Endpoint, Option<Arc<Health>>);
 
 /// One endpoint, as all workers see it.
 #[derive(Debug)]
@@ -22,16 +27,17 @@ pub struct Standing {
 }
 
 impl Standings {
-    /// The one of an endpoint.
+    /// The one of an endpoint, shared by all who check it in the same way, or not at all.
     #[must_use]
-    pub fn of(&self, endpoint: &Endpoint) -> Arc<Standing> {
+    pub fn of(&self, endpoint: &Endpoint, health: Option<&Arc<Health>>) -> Arc<Standing> {
+        let seen = (endpoint.clone(), health.cloned());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(standing) = known.get(endpoint).and_then(Weak::upgrade) {
+        if let Some(standing) = known.get(&seen).and_then(Weak::upgrade) {
             return standing;
         }
         known.retain(|_endpoint, standing| standing.strong_count() > 0);
         let standing = Arc::new(Standing::default());
-        known.insert(endpoint.clone(), Arc::downgrade(&standing));
+        known.insert(seen, Arc::downgrade(&standing));
         standing
     }
 }
