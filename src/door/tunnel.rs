@@ -11,8 +11,9 @@ use crate::deadline::Deadline;
 use crate::proxy::passage::Passage;
 use crate::proxy::visit::{Leave, Step, Visit};
 use crate::relay::{Carried, Ending, relay};
+use crate::upstream::UpstreamError;
 use crate::upstream::dial::{self, Stream};
-use crate::upstream::group::Tried;
+use crate::upstream::seating::Seating;
 
 /// Carries a connection whose hello was read into `kept`.
 pub(super) async fn passthrough(
@@ -58,9 +59,18 @@ async fn reach(
     let groups = &visit.context.groups;
     let group = groups.of(&to.backends);
     let wish = group.wish(&HeaderMap::new(), visit.peer.ip());
-    let mut tried = Tried::default();
-    while let Some(asking) = group.choose(&mut tried, wish, groups.now()) {
-        deadline.arm(to.timeouts.connect);
+    let mut seating = Seating::new(groups, &visit.context.upstreams, group, wish);
+    let connect = to.timeouts.connect;
+    while let Some(seated) = seating.next_or_wait(deadline, connect).await {
+        let asking = match seated {
+            Ok(asking) => asking,
+            Err(busy) => {
+                tell(busy.0.target(), &UpstreamError::Busy);
+                passage.missed(busy.0, Some(&UpstreamError::Busy));
+                continue;
+            }
+        };
+        deadline.arm(connect);
         match deadline.within(dial::open(&asking.target().address)).await {
             Ok(Ok(stream)) => {
                 passage.reached(asking);

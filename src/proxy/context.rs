@@ -19,6 +19,7 @@ use crate::upstream::Upstreams;
 use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
 use crate::upstream::names::Names;
+use crate::upstream::seats::Seats;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -41,6 +42,8 @@ pub struct Table {
 pub struct Common {
     pub standings: Standings,
     pub names: Names,
+    /// `max_conns`.
+    pub seats: Seats,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
@@ -132,10 +135,11 @@ impl Context {
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
         let groups = Groups::new(table.common.standings.clone(), table.common.names.clone());
+        let upstreams = Upstreams::new(wheel.clone(), table.common.seats.clone());
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),
-            upstreams: Upstreams::new(wheel.clone()),
+            upstreams,
             groups,
             wheel,
             scratch: Scratch::default(),

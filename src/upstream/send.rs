@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
@@ -15,10 +14,12 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 
 use super::dial::{self, Protocol, Stream};
-use super::pool::{Connection, Pool};
+use super::endpoint::Endpoint;
+use super::pool::{Connection, Need, Pool};
+use super::resend::{Age, Resend};
 use super::tls::{Offer, TlsClients};
 use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1};
-use crate::config::target::{Scheme, Target};
+use crate::config::target::Scheme;
 
 /// What one upstream stream may send before it is read, and what all of a connection's may.
 const STREAM_WINDOW: u32 = 512 << 10;
@@ -30,22 +31,12 @@ const SEND_BUFFER: usize = 64 << 10;
 /// Octets of an HTTP/2 answer's field list.
 const FIELD_LIST_OCTETS_MAX: u32 = 64 << 10;
 
-/// Whether a request that may have reached the upstream may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resend {
-    /// Idempotent, and without a body (RFC 9110 section 9.2.2).
-    Allowed,
-    /// Without a body: only when the upstream says that it did not begin (RFC 9113 section 8.7).
-    IfRefused,
-    Forbidden,
-}
-
-/// What is to be done for one request at one target.
+/// What is to be done for one request at one endpoint.
 pub struct Job<'a> {
-    pub target: &'a Arc<Target>,
+    pub endpoint: &'a Endpoint,
     pub clients: &'a TlsClients,
     pub offer: Offer,
-    pub progress: &'a Progress,
+    pub progress: &'a Rc<Progress>,
     /// To an established connection.
     pub connect: Duration,
     pub resend: Resend,
@@ -65,42 +56,26 @@ pub enum Unfit {
 impl fmt::Debug for Job<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
-            .field("target", &self.target)
+            .field("endpoint", &self.endpoint)
             .field("offer", &self.offer)
             .finish_non_exhaustive()
     }
 }
 
-/// Whether a connection served requests before: only then its end may be none of the request's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
-    Kept,
-    Fresh,
-}
-
 impl Job<'_> {
-    fn may_resend(&self, error: &UpstreamError, age: Age) -> bool {
-        match error {
-            UpstreamError::Refused(_) => self.resend != Resend::Forbidden,
-            UpstreamError::Closed(_) => age == Age::Kept && self.resend == Resend::Allowed,
-            UpstreamError::Unsent(_) => age == Age::Kept,
-            UpstreamError::Unreachable(_)
-            | UpstreamError::Unresolved(_)
-            | UpstreamError::ConnectTimedOut
-            | UpstreamError::Tls(_)
-            | UpstreamError::Handshake(_)
-            | UpstreamError::Cut(_)
-            | UpstreamError::Malformed(_)
-            | UpstreamError::ResponseTimedOut
-            | UpstreamError::ClientBody(_)
-            | UpstreamError::Unfit(_) => false,
+    fn need(&self, body: Option<&Outgoing>) -> Need {
+        match (self.resend, body) {
+            (Resend::Allowed, Some(Outgoing::Empty)) => Need::Any,
+            (Resend::Allowed | Resend::IfRefused, _) => Need::Standing,
+            // It would use a kept one up, so that a fresh one costs nothing more.
+            (Resend::Forbidden, _) => Need::Fresh,
         }
     }
 }
 
 impl Upstreams {
-    /// Sends a request: its head, which stays with the caller, and its body, which is taken once something was sent. A body that is
-    /// still there after a failure may be sent to another target.
+    /// Sends a request: its head, which stays with the caller, and its body, which is taken once something was sent. Goes out once more
+    /// where [`Resend`] says so. A body that is still there after a failure, or that [`Progress::again`] gives, may be sent elsewhere.
     ///
     /// # Errors
     /// Says which part of the way failed; see [`UpstreamError`].
@@ -110,8 +85,8 @@ impl Upstreams {
         head: &mut Parts,
         body: &mut Option<Outgoing>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let pool = self.pool(job.target);
-        let mut kept = pool.take(job.offer);
+        let pool = self.pool(job.endpoint);
+        let mut kept = pool.take(job.offer, job.need(body.as_ref()));
         let mut resent = false;
         loop {
             let (connection, age) = match kept.take() {
@@ -127,10 +102,14 @@ impl Upstreams {
                 }
             };
             match sent {
-                Err(error) if !resent && job.may_resend(&error, age) => {
+                Err(error) if !resent && job.resend.follows(&error, age) => {
                     resent = true;
-                    // One that was begun is sent again only if it has none.
-                    body.get_or_insert(Outgoing::Empty);
+                    if body.is_none() {
+                        *body = job.progress.again();
+                    }
+                    if body.is_none() {
+                        return Err(error);
+                    }
                 }
                 outcome => return outcome,
             }
@@ -146,7 +125,7 @@ impl Upstreams {
     }
 
     async fn connect(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
-        let target = job.target;
+        let target = &job.endpoint.target;
         let client = match &target.scheme {
             Scheme::Https(options) => job.clients.client(options, job.offer),
             Scheme::Http | Scheme::H2c => None,
@@ -230,7 +209,7 @@ async fn over_http2(
         Ok(Err(mut error)) => Err(match error.take_message() {
             Some(unsent) => {
                 *body = Some(unsent.into_body());
-                UpstreamError::Unsent(error.into_error())
+                UpstreamError::Unsent(error.into_error().into())
             }
             None => UpstreamError::of_exchange(error.into_error()),
         }),

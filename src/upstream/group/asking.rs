@@ -14,6 +14,7 @@ use crate::upstream::UpstreamError;
 use crate::upstream::balance::sticky::Transport;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{Standing, Turn};
+use crate::upstream::seats::Seat;
 
 /// One exchange at one member.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Asking {
     group: Rc<Group>,
     index: usize,
     began: Duration,
+    /// Where `max_conns` is set.
+    seat: Option<Seat>,
 }
 
 impl Asking {
@@ -29,6 +32,7 @@ impl Asking {
             group,
             index,
             began: now,
+            seat: None,
         };
         let standing = asking.standing();
         standing.chosen(now);
@@ -42,6 +46,11 @@ impl Asking {
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.member().endpoint
+    }
+
+    /// Takes a seat there until it is over.
+    pub(in crate::upstream) fn sit(&mut self, seat: Seat) {
+        self.seat = Some(seat);
     }
 
     /// Whom it asks, as the configuration has it.
@@ -122,6 +131,9 @@ fn is_members_fault(error: &UpstreamError) -> bool {
         | UpstreamError::Cut(_)
         | UpstreamError::Malformed(_)
         | UpstreamError::ResponseTimedOut => true,
-        UpstreamError::Refused(_) | UpstreamError::ClientBody(_) | UpstreamError::Unfit(_) => false,
+        UpstreamError::Busy
+        | UpstreamError::Refused(_)
+        | UpstreamError::ClientBody(_)
+        | UpstreamError::Unfit(_) => false,
     }
 }
