@@ -134,7 +134,7 @@ impl Context {
     /// A worker that serves by `table`.
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
-        let groups = Groups::new(table.common.standings.clone());
+        let groups = Groups::new(table.common.standings.clone(), table.common.names.clone());
         let upstreams = Upstreams::new(
             wheel.clone(),
             table.common.seats.clone(),

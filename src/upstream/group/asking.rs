@@ -107,8 +107,9 @@ impl Asking {
         }
         let eject = &self.group.backends.eject;
         if self.standing().failed(eject, self.began, now, why) == Turn::Ejected {
-            let why = self.standing().left_out(now).unwrap_or_default();
-            tracing::warn!(target = %self.endpoint(), why, "left out");
+            let (endpoint, seconds) = (self.endpoint(), eject.duration.as_secs_f32());
+            let why = self.standing().last_failure();
+            tracing::warn!(target = %endpoint, seconds, %why, "left out, for its exchanges fail");
         }
     }
 
