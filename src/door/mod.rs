@@ -3,6 +3,7 @@
 pub mod accept;
 mod awaited;
 mod frames;
+mod handshake;
 mod hello;
 mod http1;
 mod http2;

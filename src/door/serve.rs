@@ -7,20 +7,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use bytes::Bytes;
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::StartHandshake;
-use tokio_rustls::server::TlsStream;
 
 use super::accept::Permit;
+use super::handshake::{self, Protocol, speak};
 use super::hello::{self, Hello, HelloReader, NotHello};
 use super::stream::Stream;
 use super::worker::Worker;
-use super::{FAREWELL_TIME, http1, http2, tunnel};
+use super::{FAREWELL_TIME, tunnel};
 use crate::config::site::{Service, TlsVersion};
-use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::observe::counters::Refused;
 use crate::proxy::replies;
@@ -62,7 +59,7 @@ pub(super) async fn serve(worker: Rc<Worker>, arrival: Arrival) {
 }
 
 impl From {
-    fn visit(
+    pub(super) fn visit(
         self,
         worker: &Worker,
         name: Option<HostName>,
@@ -88,26 +85,6 @@ impl From {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// In a task of its own, so that the handshake's memory ends with the handshake.
-fn speak(stream: Stream, protocol: Protocol, visit: Rc<Visit>, permit: Permit) {
-    match protocol {
-        Protocol::Http1 => tokio::task::spawn_local(async move {
-            http1::serve(stream, Bytes::new(), visit).await;
-            drop(permit);
-        }),
-        Protocol::Http2 => tokio::task::spawn_local(async move {
-            http2::serve(stream, Bytes::new(), visit).await;
-            drop(permit);
-        }),
-    };
-}
-
 async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: Permit) {
     let deadline = worker
         .context
@@ -120,10 +97,20 @@ async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: P
     };
     match decide(&worker, &hello, from) {
         Treatment::Answer(certificate) => {
-            Box::pin(answer(worker, stream, hello, from, certificate, deadline)).await;
+            Box::pin(handshake::answer(
+                worker,
+                stream,
+                hello,
+                from,
+                certificate,
+                deadline,
+            ))
+            .await;
             drop(permit);
         }
-        Treatment::Open(home) => open(worker, stream, hello, from, home, permit, deadline).await,
+        Treatment::Open(home) => {
+            handshake::open(worker, stream, hello, from, home, permit, deadline).await
+        }
         Treatment::Carry(home) => {
             let site = home.site.clone();
             let visit = from.visit(&worker, hello.name, None, Some(home));
@@ -207,110 +194,6 @@ enum Fault {
     NotHello(NotHello),
 }
 
-async fn open(
-    worker: Rc<Worker>,
-    mut stream: TcpStream,
-    hello: Hello,
-    from: From,
-    home: Home,
-    permit: Permit,
-    deadline: Deadline,
-) {
-    let mut found = policy(&worker, &hello, from, &home, Worker::certificate);
-    if found.is_none()
-        && let Some(name) = worker.obtainable(home.slot, hello.name.as_ref())
-        && deadline.within(Box::pin(worker.obtain(name))).await == Ok(true)
-    {
-        found = policy(&worker, &hello, from, &home, Worker::certificate);
-    }
-    // Last: it would hide that there is a better one in the store, or to be had.
-    let found = found.or_else(|| policy(&worker, &hello, from, &home, Worker::stand_in));
-    let Some(policy) = found else {
-        worker.context.counters.refused(Refused::NoCertificate);
-        tracing::debug!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
-        return Box::pin(say(&worker, &mut stream, &hello::INTERNAL_ERROR)).await;
-    };
-    let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
-    match deadline.within(Box::pin(handshake)).await {
-        Ok(Ok(stream)) => opened(&worker, stream, hello.name, from, home, permit, deadline),
-        Ok(Err(error)) => {
-            worker.context.counters.refused(Refused::BadHandshake);
-            tracing::debug!(peer = %from.peer, %error, "handshake failed");
-        }
-        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
-    }
-}
-
-/// The handshake is the whole answer (RFC 8737 section 3).
-async fn answer(
-    worker: Rc<Worker>,
-    stream: TcpStream,
-    hello: Hello,
-    from: From,
-    certificate: Arc<CertifiedKey>,
-    deadline: Deadline,
-) {
-    let policy = worker.policies.answer(certificate);
-    let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
-    match deadline.within(handshake).await {
-        Ok(Ok(mut stream)) => {
-            tracing::debug!(peer = %from.peer, "a CA's question was answered");
-            // The asker has what it came for.
-            let _closed = deadline.within(stream.shutdown()).await;
-        }
-        Ok(Err(error)) => tracing::debug!(peer = %from.peer, %error, "handshake failed"),
-        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
-    }
-}
-
-/// What the handshake goes by; none without a certificate.
-fn policy(
-    worker: &Worker,
-    hello: &Hello,
-    from: From,
-    home: &Home,
-    source: fn(&Worker, u32, &HostName) -> Option<Arc<CertifiedKey>>,
-) -> Option<Arc<rustls::ServerConfig>> {
-    let (Service::Secure(tls, _) | Service::Tcp(tls, _)) = &home.site.service else {
-        return None;
-    };
-    let address = || HostName::from_ip(from.local.ip());
-    let name = hello.name.clone().unwrap_or_else(address);
-    let certificate = source(worker, home.slot, &name)?;
-    Some(worker.policies.handshake(tls, certificate))
-}
-
-fn opened(
-    worker: &Rc<Worker>,
-    stream: TlsStream<TcpStream>,
-    name: Option<HostName>,
-    from: From,
-    home: Home,
-    permit: Permit,
-    deadline: Deadline,
-) {
-    let session = stream.get_ref().1;
-    let version = match session.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
-        Some(_) | None => TlsVersion::V1_3,
-    };
-    let protocol = match session.alpn_protocol() {
-        Some(b"h2") => Protocol::Http2,
-        Some(_) | None => Protocol::Http1,
-    };
-    let site = home.site.clone();
-    let visit = from.visit(worker, name, Some(version), Some(home));
-    if let Service::Tcp(_, to) = &site.service {
-        let to = to.clone();
-        tokio::task::spawn_local(async move {
-            tunnel::opened(stream, &to, &visit, deadline).await;
-            drop(permit);
-        });
-        return;
-    }
-    speak(Stream::Secure(Box::new(stream)), protocol, visit, permit);
-}
-
 async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault) {
     let counters = &worker.context.counters;
     match fault {
@@ -330,7 +213,7 @@ async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault
 }
 
 /// Last words: sent, the sending side closed, and what the client still says read for a moment, or a reset could eat them.
-async fn say(worker: &Worker, stream: &mut TcpStream, bytes: &[u8]) {
+pub(super) async fn say(worker: &Worker, stream: &mut TcpStream, bytes: &[u8]) {
     let deadline = worker.context.wheel.deadline_in(FAREWELL_TIME);
     let words = async {
         if stream.write_all(bytes).await.is_err() || stream.shutdown().await.is_err() {
