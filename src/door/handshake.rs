@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::accept::Permit;
 use super::hello::{self, Hello};
-use super::serve::{From, say};
+use super::serve::{From, Greeting, say};
 use super::stream::Stream;
 use super::worker::Worker;
 use super::{http1, http2, tunnel};
@@ -92,7 +92,12 @@ fn opened(
         Some(_) | None => Protocol::Http1,
     };
     let site = home.site.clone();
-    let visit = from.visit(worker, name, Some(version), Some(home));
+    let greeting = Greeting {
+        name,
+        tls: Some(version),
+        home: Some(home),
+    };
+    let visit = from.visit(worker, greeting);
     if let Service::Tcp(_, to) = &site.service {
         let to = to.clone();
         tokio::task::spawn_local(async move {
@@ -101,7 +106,8 @@ fn opened(
         });
         return;
     }
-    speak(Stream::Secure(Box::new(stream)), protocol, visit, permit);
+    let stream = Stream::Secure(Box::new(stream));
+    speak(stream, Bytes::new(), protocol, visit, permit);
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,14 +117,21 @@ pub(super) enum Protocol {
 }
 
 /// In a task of its own, so that the handshake's memory ends with the handshake.
-pub(super) fn speak(stream: Stream, protocol: Protocol, visit: Rc<Visit>, permit: Permit) {
+/// `ahead` was read of the stream before.
+pub(super) fn speak(
+    stream: Stream,
+    ahead: Bytes,
+    protocol: Protocol,
+    visit: Rc<Visit>,
+    permit: Permit,
+) {
     match protocol {
         Protocol::Http1 => tokio::task::spawn_local(async move {
-            http1::serve(stream, Bytes::new(), visit).await;
+            http1::serve(stream, ahead, visit).await;
             drop(permit);
         }),
         Protocol::Http2 => tokio::task::spawn_local(async move {
-            http2::serve(stream, Bytes::new(), visit).await;
+            http2::serve(stream, ahead, visit).await;
             drop(permit);
         }),
     };

@@ -2,12 +2,14 @@
 
 pub mod accept;
 mod awaited;
+mod crowd;
 mod frames;
 mod handshake;
 mod hello;
 mod http1;
 mod http2;
 mod loan;
+mod preface;
 mod serve;
 mod stream;
 mod tls;
@@ -18,10 +20,13 @@ mod worker;
 use std::time::Duration;
 
 pub use awaited::{AWAITED_MAX, Awaited};
+pub use crowd::Crowd;
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
 pub use serve::From;
 pub use tls::Policies;
 pub use worker::{Current, Handle, Options, Order, start};
 
+/// What is read of a connection at once, before anybody knows what it is.
+const READ_BYTES: usize = 4096;
 /// How long a client may take to hear why it is not served.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);

@@ -12,19 +12,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::accept::Permit;
+use super::crowd::Telling;
 use super::handshake::{self, Protocol, speak};
 use super::hello::{self, Hello, HelloReader, NotHello};
 use super::stream::Stream;
 use super::worker::Worker;
-use super::{FAREWELL_TIME, tunnel};
+use super::{FAREWELL_TIME, READ_BYTES, preface, tunnel};
 use crate::config::site::{Service, TlsVersion};
+use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::observe::counters::Refused;
 use crate::proxy::replies;
-use crate::proxy::visit::{Arrived, Home, Visit};
+use crate::proxy::visit::{Arrived, Home, PassedOn, Visit};
+use crate::proxy_protocol::Origin;
 use crate::routing::{Asked, Decision, Kind, Refusal, SocketSpec};
-
-const READ_BYTES: usize = 4096;
 
 /// A connection that was accepted and belongs to this worker.
 #[derive(Debug)]
@@ -40,43 +41,129 @@ pub struct From {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub socket: SocketSpec,
+    /// Who brought the connection and what for, if not the peer itself.
+    pub passed_on: Option<PassedOn>,
+}
+
+/// What is known of a client before it asks for anything.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    pub name: Option<HostName>,
+    pub tls: Option<TlsVersion>,
+    pub home: Option<Home>,
 }
 
 /// Serves an arrival: to its end, or until a task of its own does.
 pub(super) async fn serve(worker: Rc<Worker>, arrival: Arrival) {
     let Arrival {
-        stream,
-        from,
+        mut stream,
+        mut from,
         permit,
     } = arrival;
+    let mut deadline = None;
+    let mut ahead = Vec::new();
+    if worker.expects_preface(from.peer) {
+        let limit = deadline.insert(worker.handshake_deadline());
+        match Box::pin(introduce(&worker, &mut stream, from, limit)).await {
+            Some((introduced, rest)) => (from, ahead) = (introduced, rest),
+            None => return,
+        }
+    }
+    let Some(permit) = admit(&worker, from, permit) else {
+        return;
+    };
     match from.socket.kind {
-        Kind::Tls => secure(worker, stream, from, permit).await,
+        Kind::Tls => {
+            let deadline = deadline.unwrap_or_else(|| worker.handshake_deadline());
+            secure(worker, stream, ahead, from, permit, deadline).await;
+        }
         Kind::Plain => {
-            let visit = from.visit(&worker, None, None, None);
-            speak(Stream::Plain(stream), Protocol::Http1, visit, permit);
+            let visit = from.visit(&worker, Greeting::default());
+            let stream = Stream::Plain(stream);
+            speak(stream, ahead.into(), Protocol::Http1, visit, permit);
+        }
+    }
+}
+
+/// Whom a balancer passes a connection on for, and what came behind its header; none: it is closed, and was counted.
+async fn introduce(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    from: From,
+    deadline: &Deadline,
+) -> Option<(From, Vec<u8>)> {
+    let refuse = |error: &dyn std::fmt::Display| {
+        worker.context.counters.refused(Refused::BadProxyHeader);
+        tracing::debug!(peer = %from.peer, %error, "closed: `trust.proxy_protocol` wants a PROXY header from this peer");
+    };
+    match deadline.within(preface::read(stream)).await {
+        Ok(Ok(preface)) => Some((from.introduced(preface.origin), preface.ahead)),
+        Ok(Err(fault)) => {
+            refuse(&fault);
+            None
+        }
+        Err(expired) => {
+            refuse(&expired);
+            None
+        }
+    }
+}
+
+/// Holds the client's address against `limits.connections_per_ip`; none: it has as many connections as it may.
+fn admit(worker: &Worker, from: From, permit: Permit) -> Option<Permit> {
+    let Some(max) = worker.context.table().limits.connections_per_ip else {
+        return Some(permit);
+    };
+    match worker.crowd.enter(from.peer.ip(), max) {
+        Ok(seat) => Some(permit.with(seat)),
+        Err(full) => {
+            worker.context.counters.refused(Refused::TooManyConnections);
+            let client = from.peer.ip().to_canonical();
+            match full.telling {
+                Telling::Aloud => {
+                    tracing::info!(%client, %max, "closed a connection: this client has as many as `limits.connections_per_ip` allows");
+                }
+                Telling::Quietly => tracing::debug!(%client, "closed one connection too many"),
+            }
+            None
         }
     }
 }
 
 impl From {
-    pub(super) fn visit(
-        self,
-        worker: &Worker,
-        name: Option<HostName>,
-        tls: Option<TlsVersion>,
-        home: Option<Home>,
-    ) -> Rc<Visit> {
+    /// As a header tells. Where it arrived stays as it is: the sites of a socket are found by what it is bound to.
+    fn introduced(self, origin: Origin) -> Self {
+        match origin {
+            Origin::Local => self,
+            Origin::Proxied {
+                source,
+                destination,
+            } => Self {
+                peer: source,
+                passed_on: Some(PassedOn {
+                    by: self.peer,
+                    to: destination,
+                }),
+                ..self
+            },
+        }
+    }
+
+    pub(super) fn visit(self, worker: &Worker, greeting: Greeting) -> Rc<Visit> {
         let Self {
             peer,
             local,
             socket,
+            passed_on,
         } = self;
+        let Greeting { name, tls, home } = greeting;
         Rc::new(Visit::new(
             worker.context.clone(),
             Arrived {
                 peer,
                 local,
                 socket,
+                passed_on,
                 name,
                 tls,
                 home,
@@ -85,12 +172,15 @@ impl From {
     }
 }
 
-async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: Permit) {
-    let deadline = worker
-        .context
-        .wheel
-        .deadline_in(worker.context.table().limits.handshake);
-    let hello = match deadline.within(greet(&mut stream)).await {
+async fn secure(
+    worker: Rc<Worker>,
+    mut stream: TcpStream,
+    ahead: Vec<u8>,
+    from: From,
+    permit: Permit,
+    deadline: Deadline,
+) {
+    let hello = match deadline.within(greet(&mut stream, ahead)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(fault)) => return Box::pin(refuse(&worker, stream, from, fault)).await,
         Err(_expired) => return worker.context.counters.refused(Refused::HelloTooSlow),
@@ -113,7 +203,12 @@ async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: P
         }
         Treatment::Carry(home) => {
             let site = home.site.clone();
-            let visit = from.visit(&worker, hello.name, None, Some(home));
+            let greeting = Greeting {
+                name: hello.name,
+                tls: None,
+                home: Some(home),
+            };
+            let visit = from.visit(&worker, greeting);
             if let Service::Passthrough(to) = &site.service {
                 let carrying = tunnel::passthrough(stream, hello.kept, to, &visit, deadline);
                 Box::pin(carrying).await;
@@ -166,9 +261,13 @@ fn decide(worker: &Worker, hello: &Hello, from: From) -> Treatment {
     }
 }
 
-/// Reads until the hello is complete.
-async fn greet(stream: &mut TcpStream) -> Result<Hello, Fault> {
+/// Reads until the hello is complete. `ahead` was read of it before.
+async fn greet(stream: &mut TcpStream, ahead: Vec<u8>) -> Result<Hello, Fault> {
     let mut reader = HelloReader::default();
+    if let Some(hello) = reader.feed(&ahead).map_err(Fault::NotHello)? {
+        return Ok(hello);
+    }
+    drop(ahead);
     poll_fn(|cx| {
         loop {
             // On the stack: in the future it would be carried about for every arrival.

@@ -24,15 +24,28 @@ pub const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 /// What never changes while a connection lasts.
 #[derive(Debug)]
 pub struct Arrived {
+    /// The client, also behind a balancer that passes connections on with PROXY headers.
     pub peer: SocketAddr,
+    /// Where the connection arrived at this machine.
     pub local: SocketAddr,
     pub socket: SocketSpec,
+    /// None: the peer came by itself.
+    pub passed_on: Option<PassedOn>,
     /// The name in the hello.
     pub name: Option<HostName>,
     /// None where TLS did not end here.
     pub tls: Option<TlsVersion>,
     /// None on a plain socket, where every request chooses its site.
     pub home: Option<Home>,
+}
+
+/// A connection that a balancer opened for the peer, and said so in a PROXY header.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedOn {
+    /// The balancer.
+    pub by: SocketAddr,
+    /// What the peer connected to.
+    pub to: SocketAddr,
 }
 
 /// The site that a TLS connection was opened for, as of a generation of the table.
@@ -55,6 +68,7 @@ pub struct Visit {
     pub client_ip: HeaderValue,
     pub port: HeaderValue,
     pub phase: Cell<Phase>,
+    passed_on: Option<Box<PassedOn>>,
     home: RefCell<Option<Home>>,
     exchanges: Cell<u32>,
     has_asked: Cell<bool>,
@@ -101,10 +115,12 @@ impl Visit {
             peer,
             local,
             socket,
+            passed_on,
             name,
             tls,
             home,
         } = arrived;
+        let reached = passed_on.map_or(local, |passed_on| passed_on.to);
         let text = |text: String| {
             HeaderValue::try_from(text)
                 .unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
@@ -112,7 +128,8 @@ impl Visit {
         Self {
             context,
             client_ip: text(peer.ip().to_canonical().to_string()),
-            port: HeaderValue::from(local.port()),
+            port: HeaderValue::from(reached.port()),
+            passed_on: passed_on.map(Box::new),
             peer,
             local,
             socket,
@@ -140,7 +157,18 @@ impl Visit {
     /// Whether the client sits on this machine: only such clients are told in words what is wrong behind the door.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
+        let is_here = |end: SocketAddr| end.ip().to_canonical().is_loopback();
+        // Elsewhere, a loopback address is that machine's.
+        let came_from_here = |passed_on: &PassedOn| is_here(passed_on.by);
+        is_here(self.peer) && self.passed_on.as_deref().is_none_or(came_from_here)
+    }
+
+    /// What the peer connected to: a balancer's address, if one passed the connection on.
+    #[must_use]
+    pub fn reached(&self) -> SocketAddr {
+        self.passed_on
+            .as_deref()
+            .map_or(self.local, |passed_on| passed_on.to)
     }
 
     /// Exchanges under way.
