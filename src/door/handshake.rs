@@ -1,5 +1,6 @@
 //! From a decision to a visit: the handshake, and then whoever speaks what was agreed.
 
+use std::error::Error as _;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::hello::{self, Hello};
 use super::serve::{From, Greeting, say};
 use super::stream::Stream;
 use super::worker::Worker;
-use super::{http1, http2, tunnel};
+use super::{client_certificate, http1, http2, tunnel};
 use crate::config::site::{Service, TlsVersion};
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
@@ -46,12 +47,9 @@ pub(super) async fn open(
         return Box::pin(say(&worker, &mut stream, &hello::INTERNAL_ERROR)).await;
     };
     let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
-    match deadline.within(Box::pin(handshake)).await {
+    match deadline.within(Box::pin(handshake.into_fallible())).await {
         Ok(Ok(stream)) => opened(&worker, stream, hello.name, from, home, permit, deadline),
-        Ok(Err(error)) => {
-            worker.context.counters.refused(Refused::BadHandshake);
-            tracing::debug!(peer = %from.peer, %error, "handshake failed");
-        }
+        Ok(Err((error, stream))) => Box::pin(fail(&worker, stream, from, error)).await,
         Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
     }
 }
@@ -70,7 +68,32 @@ fn policy(
     let address = || HostName::from_ip(from.local.ip());
     let name = hello.name.clone().unwrap_or_else(address);
     let certificate = source(worker, home.slot, &name)?;
-    Some(worker.policies.handshake(tls, certificate))
+    match worker.policies.handshake(tls, certificate) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            let cause = error.source().map(tracing::field::display);
+            tracing::debug!(site = %home.site.name, %error, cause, "no policy");
+            None
+        }
+    }
+}
+
+/// Why no session came about. A client that was asked for a certificate has spoken on by now, and closing at once would reset the
+/// alert on its way.
+async fn fail(worker: &Worker, mut stream: TcpStream, from: From, error: std::io::Error) {
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let refused = match cause {
+        Some(rustls::Error::NoCertificatesPresented) => Refused::NoClientCertificate,
+        Some(rustls::Error::InvalidCertificate(_)) => Refused::BadClientCertificate,
+        Some(_) | None => Refused::BadHandshake,
+    };
+    worker.context.counters.refused(refused);
+    tracing::debug!(peer = %from.peer, %error, reason = refused.name(), "handshake failed");
+    if refused != Refused::BadHandshake {
+        say(worker, &mut stream, &[]).await;
+    }
 }
 
 fn opened(
@@ -91,11 +114,25 @@ fn opened(
         Some(b"h2") => Protocol::Http2,
         Some(_) | None => Protocol::Http1,
     };
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    let certificate = shown.map(|der| client_certificate::read(der, worker.context.now()));
+    let certificate = match certificate.transpose() {
+        Ok(certificate) => certificate.map(Box::new),
+        Err(fault) => {
+            worker
+                .context
+                .counters
+                .refused(Refused::BadClientCertificate);
+            tracing::debug!(peer = %from.peer, error = %fault, "handshake failed");
+            return;
+        }
+    };
     let site = home.site.clone();
     let greeting = Greeting {
         name,
         tls: Some(version),
         home: Some(home),
+        certificate,
     };
     let visit = from.visit(worker, greeting);
     if let Service::Tcp(_, to) = &site.service {

@@ -2,6 +2,7 @@
 
 pub mod accept;
 mod awaited;
+mod client_certificate;
 mod crowd;
 mod frames;
 mod handshake;
@@ -12,6 +13,7 @@ mod loan;
 mod preface;
 mod serve;
 mod stream;
+mod subject;
 mod tls;
 mod tunnel;
 mod wire;
@@ -23,7 +25,7 @@ pub use awaited::{AWAITED_MAX, Awaited};
 pub use crowd::Crowd;
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
 pub use serve::From;
-pub use tls::Policies;
+pub use tls::{NoPolicy, Policies};
 pub use worker::{Current, Handle, Options, Order, start};
 
 /// What is read of a connection at once, before anybody knows what it is.

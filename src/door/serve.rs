@@ -22,6 +22,7 @@ use crate::config::site::{Service, TlsVersion};
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::observe::counters::Refused;
+use crate::proxy::headers::ClientCertificate;
 use crate::proxy::replies;
 use crate::proxy::visit::{Arrived, Home, PassedOn, Visit};
 use crate::proxy_protocol::Origin;
@@ -51,6 +52,7 @@ pub(super) struct Greeting {
     pub name: Option<HostName>,
     pub tls: Option<TlsVersion>,
     pub home: Option<Home>,
+    pub certificate: Option<Box<ClientCertificate>>,
 }
 
 /// Serves an arrival: to its end, or until a task of its own does.
@@ -156,7 +158,12 @@ impl From {
             socket,
             passed_on,
         } = self;
-        let Greeting { name, tls, home } = greeting;
+        let Greeting {
+            name,
+            tls,
+            home,
+            certificate,
+        } = greeting;
         Rc::new(Visit::new(
             worker.context.clone(),
             Arrived {
@@ -167,6 +174,7 @@ impl From {
                 name,
                 tls,
                 home,
+                certificate,
             },
         ))
     }
@@ -207,6 +215,7 @@ async fn secure(
                 name: hello.name,
                 tls: None,
                 home: Some(home),
+                certificate: None,
             };
             let visit = from.visit(&worker, greeting);
             if let Service::Passthrough(to) = &site.service {

@@ -66,6 +66,7 @@ pub(super) fn facts() -> Facts<'static> {
         host: "a.test",
         request_id: &REQUEST_ID,
         tls_version: Some(TlsVersion::V1_3),
+        certificate: None,
     }
 }
 

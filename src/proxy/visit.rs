@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::context::{self, Stage, Table};
-use super::headers::Scheme;
+use super::headers::{ClientCertificate, Scheme};
 use super::record::Record;
 use crate::config::site::TlsVersion;
 use crate::deadline::Deadline;
@@ -37,6 +37,8 @@ pub struct Arrived {
     pub tls: Option<TlsVersion>,
     /// None on a plain socket, where every request chooses its site.
     pub home: Option<Home>,
+    /// What the client showed of itself.
+    pub certificate: Option<Box<ClientCertificate>>,
 }
 
 /// A connection that a balancer opened for the peer, and said so in a PROXY header.
@@ -68,6 +70,7 @@ pub struct Visit {
     pub client_ip: HeaderValue,
     pub port: HeaderValue,
     pub phase: Cell<Phase>,
+    pub certificate: Option<Box<ClientCertificate>>,
     passed_on: Option<Box<PassedOn>>,
     home: RefCell<Option<Home>>,
     exchanges: Cell<u32>,
@@ -119,6 +122,7 @@ impl Visit {
             name,
             tls,
             home,
+            certificate,
         } = arrived;
         let reached = passed_on.map_or(local, |passed_on| passed_on.to);
         let text = |text: String| {
@@ -130,6 +134,7 @@ impl Visit {
             client_ip: text(peer.ip().to_canonical().to_string()),
             port: HeaderValue::from(reached.port()),
             passed_on: passed_on.map(Box::new),
+            certificate,
             peer,
             local,
             socket,
@@ -203,7 +208,8 @@ impl Visit {
         self.upgraded.borrow_mut().take()
     }
 
-    /// The site that the connection was opened for, as `table` has it; none on plain connections, or when the name leads nowhere now.
+    /// The site that the connection was opened for, as `table` has it; none on plain connections, or when the name leads nowhere now, or
+    /// to a site that demands other certificates of its clients.
     #[must_use]
     pub fn home(&self, table: &Table) -> Option<Home> {
         let known = self.home.borrow().clone()?;
@@ -211,6 +217,9 @@ impl Visit {
             return Some(known);
         }
         let fresh = self.find_home(table)?;
+        if fresh.site.client_auth() != known.site.client_auth() {
+            return None;
+        }
         *self.home.borrow_mut() = Some(fresh.clone());
         Some(fresh)
     }
