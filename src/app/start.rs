@@ -290,6 +290,7 @@ pub(super) fn assemble(
         routes: Routes::compile(config, revision, LOOPBACK, port_of),
         clients,
         limits: config.limits,
+        trust: config.trust.clone(),
         answers: Answers::new({
             let challenges = resolver.challenges().clone();
             move |path| challenges.http(path)

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use crate::config::Limits;
+use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
 use crate::observe::lines::Lines;
@@ -28,6 +28,7 @@ pub struct Table {
     pub routes: Routes,
     pub clients: TlsClients,
     pub limits: Limits,
+    pub trust: Trust,
     /// How long connections may finish once they were asked to.
     pub drain: Duration,
     /// What is answered under a path on plain sockets, before any rule.
