@@ -207,7 +207,9 @@ fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
     }
     let entry = find(visit, table, host).ok_or_else(misdirected)?;
     let site = table.routes.site(entry).ok_or_else(misdirected)?;
-    let covered = covers(table, home.slot, entry) && site.min_tls() == home.site.min_tls();
+    let covered = covers(table, home.slot, entry)
+        && site.min_tls() == home.site.min_tls()
+        && site.client_auth() == home.site.client_auth();
     if covered {
         Ok(site.clone())
     } else {
@@ -321,6 +323,7 @@ pub(super) fn facts_of<'a>(
         request_id: &record.id,
         tls_version: visit.tls,
         forwarded,
+        certificate: visit.certificate.as_deref(),
     }
 }
 

@@ -40,6 +40,9 @@ pub fn outbound(
         Some(forwarded) => forwarded.tell(headers, prefix),
         None => tell(headers, received, facts, prefix),
     }
+    if let Some(certificate) = facts.certificate {
+        certificate.tell(headers);
+    }
     headers.append(X_REQUEST_ID, facts.request_id.clone());
     headers.append(VIA, hops::via(received.protocol));
     strip_named(headers, received.kinds);

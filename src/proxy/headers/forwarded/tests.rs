@@ -49,6 +49,7 @@ fn check_from(peer: &str, fields: &[&str], expected: &[&str]) {
         host: "",
         request_id: forwarded.request_id.as_ref().unwrap_or(&FRESH),
         tls_version: None,
+        certificate: None,
         forwarded: Some(&forwarded),
     };
     outbound(&mut parts, &received, &rule(), &facts).unwrap();
