@@ -43,10 +43,10 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
-    pub rates: Arc<Rates>,
     pub names: Names,
     /// `max_conns`.
     pub seats: Seats,
+    pub rates: Arc<Rates>,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

@@ -322,8 +322,8 @@ pub(super) fn facts_of<'a>(
         host: authority.as_ref().map_or("", headers::Authority::host),
         request_id: &record.id,
         tls_version: visit.tls,
-        forwarded,
         certificate: visit.certificate.as_deref(),
+        forwarded,
     }
 }
 

@@ -9,7 +9,8 @@ use http::header::{ACCEPT, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
-use super::headers::{BrokenAnswer, Forwarded};
+use super::headers::BrokenAnswer;
+use super::headers::Forwarded;
 use super::replies::LastWords;
 use super::reply::{Audience, Reply};
 use super::visit::Visit;

@@ -66,8 +66,8 @@ pub(super) fn facts() -> Facts<'static> {
         host: "a.test",
         request_id: &REQUEST_ID,
         tls_version: Some(TlsVersion::V1_3),
-        forwarded: None,
         certificate: None,
+        forwarded: None,
     }
 }
 

@@ -20,10 +20,10 @@ pub struct Facts<'a> {
     pub request_id: &'a HeaderValue,
     /// None on a plain connection.
     pub tls_version: Option<TlsVersion>,
-    /// What a trusted peer says; the facts above are made of it. None: nobody in front of us is believed.
-    pub forwarded: Option<&'a Forwarded>,
     /// None where the client showed none.
     pub certificate: Option<&'a ClientCertificate>,
+    /// What a trusted peer says; the facts above are made of it. None: nobody in front of us is believed.
+    pub forwarded: Option<&'a Forwarded>,
 }
 
 /// The scheme of the URL that a client followed.
