@@ -15,15 +15,16 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
-use super::client::Client;
+use super::client::{Client, facts_of};
 use super::context::{Held, Table};
 use super::forward::forward;
-use super::headers::{self, Facts, Received, Refusal, inbound};
+use super::headers::{self, Received, Refusal, inbound};
 use super::record::Record;
 use super::redirect;
 use super::reply::Reply;
 use super::visit::Visit;
 use super::{guard, path, replies};
+use crate::config::guard::Guard;
 use crate::config::site::{Action, Http, Respond, Rule, Service};
 use crate::observe::counters::Refused;
 use crate::routing::{Entry, Site};
@@ -139,11 +140,39 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
-    if let Some(guard) = &rule.guard
-        && let Err(fault) = guard::admit(guard, &asked, &record)
-    {
-        return answered(own_reply(record, fault));
+    if let Some(guard) = &rule.guard {
+        match guard::admit(guard, &asked, &mut record) {
+            guard::Verdict::Pass => {}
+            guard::Verdict::Wait(question) => {
+                let guard = guard.clone();
+                let answer = after(question, guard, asked, rule, record);
+                return State::Forwarding(Box::pin(answer));
+            }
+            guard::Verdict::Refuse(fault) => return answered(own_reply(record, fault)),
+        }
     }
+    act(asked, rule, record)
+}
+
+/// Answers once it is known who asks.
+async fn after(
+    question: guard::Question,
+    guard: Arc<Guard>,
+    asked: Box<Asked>,
+    rule: Arc<Rule>,
+    mut record: Box<Record>,
+) -> Response<Body> {
+    if let Err(fault) = guard::find_out(question, &guard, &asked, &mut record).await {
+        return own_reply(record, fault);
+    }
+    let state = act(asked, rule, record);
+    let patience = None;
+    let Ok(answer) = Exchange { state, patience }.await;
+    answer
+}
+
+fn act(asked: Box<Asked>, rule: Arc<Rule>, record: Box<Record>) -> State {
+    let answered = |response| State::Answered(Some(response));
     match &rule.action {
         Action::Forward(backends) => {
             let backends = backends.clone();
@@ -302,28 +331,6 @@ fn ruled_answer(
     ) {
         Ok(()) => own_answer(record, Response::from_parts(head, body)),
         Err(broken) => own_reply(record, Fault::Reply(broken.into())),
-    }
-}
-
-pub(super) fn facts_of<'a>(
-    visit: &'a Visit,
-    received: &'a Received,
-    record: &'a Record,
-) -> Facts<'a> {
-    let forwarded = record.forwarded.as_deref();
-    let authority = match forwarded {
-        Some(forwarded) => &forwarded.authority,
-        None => &received.authority,
-    };
-    Facts {
-        client_ip: record.client_text(),
-        scheme: forwarded.map_or_else(|| visit.scheme(), |forwarded| forwarded.scheme),
-        port: forwarded.map_or(&visit.port, |forwarded| &forwarded.port),
-        host: authority.as_ref().map_or("", headers::Authority::host),
-        request_id: &record.id,
-        tls_version: visit.tls,
-        certificate: visit.certificate.as_deref(),
-        forwarded,
     }
 }
 

@@ -8,7 +8,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::Body;
-use super::exchange::{Asked, Fault, facts_of, own_reply};
+use super::client::facts_of;
+use super::exchange::{Asked, Fault, own_reply};
 use super::headers::{self, Received, Refusal, inbound, outbound, to_http1, to_http2};
 use super::record::Record;
 use super::{attempts, replies, switch};

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
@@ -23,6 +24,8 @@ pub struct Reply {
     pub connection: Connection,
     /// Seconds after which it is worth asking again, if that is known.
     pub retry_after: Option<u32>,
+    /// `WWW-Authenticate`: what the client has to bring.
+    pub challenge: Option<HeaderValue>,
 }
 
 /// A reply's sentence.
@@ -78,6 +81,7 @@ impl Reply {
             words: words.into(),
             connection: Connection::Keep,
             retry_after: None,
+            challenge: None,
         }
     }
 
@@ -95,6 +99,15 @@ impl Reply {
     pub fn retried_after(self, seconds: u32) -> Self {
         Self {
             retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same reply, which says what to bring.
+    #[must_use]
+    pub fn challenging(self, challenge: HeaderValue) -> Self {
+        Self {
+            challenge: Some(challenge),
             ..self
         }
     }
@@ -127,6 +140,9 @@ impl Reply {
         headers.insert(X_REQUEST_ID, request_id.clone());
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, ALLOWED);
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

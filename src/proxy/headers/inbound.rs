@@ -190,6 +190,7 @@ impl From<BrokenAnswer> for Reply {
             words: words.into(),
             connection: reply::Connection::Keep,
             retry_after: None,
+            challenge: None,
         }
     }
 }

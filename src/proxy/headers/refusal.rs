@@ -181,6 +181,7 @@ impl From<Refusal> for Reply {
             words: refusal.words().into(),
             connection: refusal.connection(),
             retry_after: None,
+            challenge: None,
         }
     }
 }
