@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::ground::{Cores, Ground};
 use crate::options::{Entry, Options};
+use crate::peer::Peer;
 use crate::table::Table;
 use crate::workload::{Size, Workload};
 
@@ -56,6 +57,10 @@ fn main() -> Result<ExitCode> {
         surroundings(&entries, &options),
         table.markdown()
     );
+    let with_rules = table.comparison(Peer::Rules.name(), Peer::Onedoor.name());
+    if !with_rules.is_empty() {
+        println!("{with_rules}");
+    }
     if let Some(file) = &options.json {
         write_json(file, &table, &entries, &options)?;
     }

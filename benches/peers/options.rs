@@ -119,7 +119,7 @@ impl Options {
                 Peer::Nginx => &self.nginx,
                 Peer::Haproxy => &self.haproxy,
                 Peer::Caddy => &self.caddy,
-                Peer::Onedoor => &self.onedoor,
+                Peer::Onedoor | Peer::Rules => &self.onedoor,
             };
             let Some(program) = given.clone().or_else(|| peer.find()) else {
                 println!("{word}: not found, left out");

@@ -21,6 +21,8 @@ pub(crate) enum Peer {
     Haproxy,
     Caddy,
     Onedoor,
+    /// The same onedoor with twenty rules on the site.
+    Rules,
 }
 
 /// What a configuration has to name: two ports and two directories.
@@ -41,13 +43,14 @@ impl Peer {
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
             Self::Onedoor => "onedoor",
+            Self::Rules => "onedoor with rules",
         }
     }
 
     /// The program on the search path; for onedoor the one cargo has built beside this bench.
     pub(crate) fn find(self) -> Option<PathBuf> {
         match self {
-            Self::Onedoor => option_env!("CARGO_BIN_EXE_onedoor")
+            Self::Onedoor | Self::Rules => option_env!("CARGO_BIN_EXE_onedoor")
                 .map(PathBuf::from)
                 .filter(|path| path.is_file()),
             Self::Nginx | Self::Haproxy | Self::Caddy => on_search_path(self.name()),
@@ -62,7 +65,7 @@ impl Peer {
         let argument = match self {
             Self::Nginx | Self::Haproxy => "-v",
             Self::Caddy => "version",
-            Self::Onedoor => "--version",
+            Self::Onedoor | Self::Rules => "--version",
         };
         let mut command = bound_to_us(program);
         command.arg(argument);
@@ -77,11 +80,12 @@ impl Peer {
             .next()
             .unwrap_or(line);
         let line = line.trim();
-        let named = line.to_lowercase().starts_with(self.name());
+        let word = self.name().split(' ').next().unwrap_or_default();
+        let named = line.to_lowercase().starts_with(word);
         Ok(if named {
             line.to_owned()
         } else {
-            format!("{} {line}", self.name())
+            format!("{word} {line}")
         })
     }
 
@@ -106,7 +110,7 @@ impl Peer {
                 .env("XDG_CONFIG_HOME", place.directory)
                 .args(["run", "--adapter", "caddyfile", "--config"])
                 .arg(&file),
-            Self::Onedoor => command
+            Self::Onedoor | Self::Rules => command
                 .env("ONEDOOR_STORAGE", place.directory.join("storage"))
                 .env("ONEDOOR_CONTROL", place.directory.join("control"))
                 .args(["up", "-c"])
@@ -120,7 +124,7 @@ impl Peer {
             Self::Nginx => "nginx.conf",
             Self::Haproxy => "haproxy.cfg",
             Self::Caddy => "Caddyfile",
-            Self::Onedoor => "proxy.toml",
+            Self::Onedoor | Self::Rules => "proxy.toml",
         }
     }
 
@@ -130,6 +134,7 @@ impl Peer {
             Self::Haproxy => include_str!("config/haproxy.cfg"),
             Self::Caddy => include_str!("config/Caddyfile"),
             Self::Onedoor => include_str!("config/onedoor.toml"),
+            Self::Rules => include_str!("config/rules.toml"),
         }
     }
 }

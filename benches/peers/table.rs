@@ -111,7 +111,33 @@ impl Table {
                     value.low,
                     value.high
                 );
-                text.push_str(&ratio_cells(self.ratio(measure, peer), measure, name));
+                text.push_str(&ratio_cells(
+                    self.ratio_to_reference(measure, peer),
+                    measure,
+                    name,
+                ));
+            }
+        }
+        text
+    }
+
+    /// One line a measure: what one peer needs as a multiple of another in the same round. Nothing if one of them is not here.
+    pub(crate) fn comparison(&self, name: &str, reference: &str) -> String {
+        let position = |wanted: &str| self.names.iter().position(|name| name == wanted);
+        let (Some(peer), Some(beside)) = (position(name), position(reference)) else {
+            return String::new();
+        };
+        let mut text = format!("{name}, as a multiple of {reference}:\n");
+        for measure in MEASURES {
+            if let Some(ratio) = self.ratio(measure, peer, beside) {
+                let _infallible = writeln!(
+                    text,
+                    "- {}: {:.2} ({:.2}–{:.2})",
+                    measure.title(),
+                    ratio.median,
+                    ratio.low,
+                    ratio.high
+                );
             }
         }
         text
@@ -131,7 +157,7 @@ impl Table {
                 .iter()
                 .enumerate()
                 .filter_map(move |(peer, name)| {
-                    let ratio = self.ratio(measure, peer)?;
+                    let ratio = self.ratio_to_reference(measure, peer)?;
                     let title = measure.title();
                     Some(json!({
                         "peer": name, "measure": title, "target": measure.target(),
@@ -150,9 +176,12 @@ impl Table {
         spread(own.map(|sample| sample.value).collect())
     }
 
-    /// Each round's value beside that of the reference in the same round.
-    fn ratio(&self, measure: Measure, peer: usize) -> Option<Spread> {
-        let reference = self.reference?;
+    fn ratio_to_reference(&self, measure: Measure, peer: usize) -> Option<Spread> {
+        self.ratio(measure, peer, self.reference?)
+    }
+
+    /// Each round's value beside that of another peer in the same round.
+    fn ratio(&self, measure: Measure, peer: usize, reference: usize) -> Option<Spread> {
         let of = |peer| {
             self.samples
                 .iter()
