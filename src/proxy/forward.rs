@@ -48,7 +48,7 @@ pub(super) async fn forward(
     let answered = attempts::send(&mut asked, rule, &backends, &progress, &mut record).await;
     let (mut head, incoming) = match answered {
         Ok(answer) => answer.into_parts(),
-        Err(fault) => return own_reply(record, fault),
+        Err(fault) => return own_reply(record, fault.to_whom(&asked.head)),
     };
     progress.answered();
     let facts = facts_of(&asked.visit, &asked.received, &record);

@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod forward;
 pub mod headers;
 mod local_network;
+mod pages;
 pub mod passage;
 pub mod path;
 pub mod record;
