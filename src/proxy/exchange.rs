@@ -50,7 +50,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The same, said to whoever asked with `head`: only a browser that goes somewhere waits for a target.
-    pub(super) fn to_whom(self, head: &Parts) -> Self {
+    pub(super) fn said_to(self, head: &Parts) -> Self {
         match self {
             Self::Reply(reply) if !is_navigation(head) => Self::Reply(Reply {
                 awaited: None,
@@ -217,7 +217,9 @@ fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
     }
     let entry = find(visit, table, host).ok_or_else(misdirected)?;
     let site = table.routes.site(entry).ok_or_else(misdirected)?;
-    let covered = covers(table, home.slot, entry) && site.min_tls() == home.site.min_tls();
+    let covered = covers(table, home.slot, entry)
+        && site.min_tls() == home.site.min_tls()
+        && site.client_auth() == home.site.client_auth();
     if covered {
         Ok(site.clone())
     } else {
@@ -328,6 +330,7 @@ pub(super) fn facts_of<'a>(
             .map_or("", headers::Authority::host),
         request_id: &record.id,
         tls_version: visit.tls,
+        certificate: visit.certificate.as_deref(),
     }
 }
 
