@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use super::accept::{Form, preferred};
 use super::context::{Held, Table};
 use super::pages::{self, Told, WAIT_SECONDS};
+use super::visit::Visit;
 use crate::config::pages::{ErrorPage, page_for};
 
 /// An answer that no upstream gave.
@@ -55,6 +56,18 @@ pub enum Audience {
     Local,
     /// Told the code, not how this machine is set up.
     Remote,
+}
+
+impl Audience {
+    /// Who sits at the other end of a connection, as long as nobody says that it asks for somebody else.
+    #[must_use]
+    pub fn of(visit: &Visit) -> Self {
+        if visit.is_local() {
+            Self::Local
+        } else {
+            Self::Remote
+        }
+    }
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
