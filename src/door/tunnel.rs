@@ -61,6 +61,8 @@ async fn reach(
     let wish = group.wish(&HeaderMap::new(), visit.peer.ip());
     let mut seating = Seating::new(groups, &visit.context.upstreams, group, wish);
     let connect = to.timeouts.connect;
+    let prelude = visit.prelude(&to.backends, visit.peer.ip());
+    let prelude = prelude.as_deref().unwrap_or_default();
     while let Some(seated) = seating.next_or_wait(deadline, connect).await {
         let asking = match seated {
             Ok(asking) => asking,
@@ -71,10 +73,14 @@ async fn reach(
             }
         };
         deadline.arm(connect);
-        match deadline.within(dial::open(&asking.target().address)).await {
-            Ok(Ok(stream)) => {
+        let call = visit.context.upstreams.call(asking.endpoint(), prelude);
+        match deadline.within(Box::pin(dial::open(call))).await {
+            Ok(Ok(reached)) => {
+                if reached.instead.is_some() {
+                    asking.failed(&UpstreamError::ConnectTimedOut, groups.now());
+                }
                 passage.reached(asking);
-                return Some(stream);
+                return Some(reached.stream);
             }
             Ok(Err(error)) => {
                 tell(asking.target(), &error);

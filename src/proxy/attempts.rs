@@ -1,5 +1,6 @@
 //! The attempts of one exchange: at one target after another, as long as that is safe.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -114,10 +115,13 @@ async fn attempt(
         table,
         received,
         head,
+        client,
         ..
     } = asked;
     let target = asking.target();
+    let context = &visit.context;
     let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, rule, target);
+    let detour = Cell::new(false);
     let job = Job {
         endpoint: asking.endpoint(),
         clients: &table.clients,
@@ -129,9 +133,18 @@ async fn attempt(
         progress,
         connect: rule.timeouts.connect,
         resend: nature.resend(),
+        detour: &detour,
         shape: &shape,
     };
-    visit.context.upstreams.send(job, head, body).await
+    let own = visit
+        .prelude(asking.backends(), client.ip)
+        .map(|prelude| visit.upstreams_of(prelude));
+    let upstreams = own.as_deref().unwrap_or(&context.upstreams);
+    let sent = upstreams.send(job, head, body).await;
+    if detour.get() {
+        asking.failed(&UpstreamError::ConnectTimedOut, context.groups.now());
+    }
+    sent
 }
 
 /// What of the body is written down, in case that it must be sent again.

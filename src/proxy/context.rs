@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use crate::config::Limits;
+use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
 use crate::observe::lines::Lines;
@@ -18,6 +18,7 @@ use crate::routing::Routes;
 use crate::upstream::Upstreams;
 use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
+use crate::upstream::names::Names;
 use crate::upstream::seats::Seats;
 use crate::upstream::tls::TlsClients;
 
@@ -27,6 +28,7 @@ pub struct Table {
     pub routes: Routes,
     pub clients: TlsClients,
     pub limits: Limits,
+    pub trust: Trust,
     /// How long connections may finish once they were asked to.
     pub drain: Duration,
     /// What is answered under a path on plain sockets, before any rule.
@@ -40,6 +42,7 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
+    pub names: Names,
     /// `max_conns`.
     pub seats: Seats,
 }
@@ -132,8 +135,12 @@ impl Context {
     /// A worker that serves by `table`.
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
-        let groups = Groups::new(table.common.standings.clone());
-        let upstreams = Upstreams::new(wheel.clone(), table.common.seats.clone());
+        let groups = Groups::new(table.common.standings.clone(), table.common.names.clone());
+        let upstreams = Upstreams::new(
+            wheel.clone(),
+            table.common.seats.clone(),
+            table.common.names.clone(),
+        );
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),

@@ -7,8 +7,10 @@ mod error;
 pub mod group;
 pub mod health;
 mod http1;
+mod http2;
 mod incoming;
 mod liveness;
+pub mod names;
 mod outgoing;
 mod pool;
 mod progress;
@@ -17,6 +19,7 @@ mod resend;
 pub mod seating;
 pub mod seats;
 mod send;
+mod shared;
 pub mod tls;
 
 pub use error::{Cause, UpstreamError};

@@ -12,10 +12,14 @@ use foldhash::fast::RandomState;
 use hyper::client::conn::http2;
 
 use super::Outgoing;
+use super::dial::Call;
 use super::endpoint::Endpoint;
 use super::http1;
+use super::names::Names;
 use super::seats::{Row, Seats};
+use super::shared::{Shares, UnderWay};
 use super::tls::Offer;
+use crate::config::target::Scheme;
 use crate::deadline::Wheel;
 
 /// Idle connections kept for one endpoint, and for all of a worker's.
@@ -33,13 +37,15 @@ pub struct Upstreams {
     idle: Rc<Cell<usize>>,
     wheel: Wheel,
     seats: Seats,
+    names: Names,
+    prelude: Box<[u8]>,
 }
 
 /// The connections to one endpoint.
 pub(super) struct Pool {
     idle: RefCell<Vec<Idle>>,
     idle_of_all: Rc<Cell<usize>>,
-    shared: RefCell<Option<Shared>>,
+    pub(super) shares: Shares,
     /// The seats that were asked for last: nearly always those that are asked for next.
     row: RefCell<Option<Arc<Row>>>,
     wheel: Wheel,
@@ -54,15 +60,10 @@ struct Idle {
 /// One among all idle connections of a worker.
 struct Place(Rc<Cell<usize>>);
 
-struct Shared {
-    sender: http2::SendRequest<Outgoing>,
-    used: Cell<Duration>,
-}
-
 /// A connection that can take a request.
 pub(super) enum Connection {
     Http1(Box<http1::Connection>),
-    Http2(http2::SendRequest<Outgoing>),
+    Http2(http2::SendRequest<Outgoing>, UnderWay),
 }
 
 /// What a request needs of a connection.
@@ -77,14 +78,45 @@ pub(super) enum Need {
 }
 
 impl Upstreams {
-    /// No connections yet. `seats` are those of all workers.
+    /// No connections yet. `seats` and `names` are those of all workers.
     #[must_use]
-    pub fn new(wheel: Wheel, seats: Seats) -> Self {
+    pub fn new(wheel: Wheel, seats: Seats, names: Names) -> Self {
         Self {
             pools: RefCell::default(),
             idle: Rc::default(),
             wheel,
             seats,
+            names,
+            prelude: Box::default(),
+        }
+    }
+
+    /// No connections yet, for one client alone: each will begin with this prelude.
+    #[must_use]
+    pub fn of_one_client(&self, prelude: Box<[u8]>) -> Self {
+        Self {
+            pools: RefCell::default(),
+            idle: self.idle.clone(),
+            wheel: self.wheel.clone(),
+            seats: self.seats.clone(),
+            names: self.names.clone(),
+            prelude,
+        }
+    }
+
+    /// What every connection begins with; mostly nothing.
+    #[must_use]
+    pub fn prelude(&self) -> &[u8] {
+        &self.prelude
+    }
+
+    /// A connection to an endpoint that is opened as those of this worker are, and belongs to whoever opens it.
+    #[must_use]
+    pub fn call<'a>(&'a self, endpoint: &'a Endpoint, prelude: &'a [u8]) -> Call<'a> {
+        Call {
+            endpoint,
+            names: &self.names,
+            prelude,
         }
     }
 
@@ -95,7 +127,7 @@ impl Upstreams {
         let pool = Rc::new(Pool {
             idle: RefCell::default(),
             idle_of_all: self.idle.clone(),
-            shared: RefCell::default(),
+            shares: Shares::new(self.wheel.clone(), endpoint.target.scheme == Scheme::H2c),
             row: RefCell::default(),
             wheel: self.wheel.clone(),
         });
@@ -129,9 +161,9 @@ impl Pool {
     /// The connection used last that still lives, and is as good as a request needs it.
     pub(super) fn take(&self, offer: Offer, need: Need) -> Option<Connection> {
         if offer == Offer::Any
-            && let Some(sender) = self.take_shared()
+            && let Some((sender, under_way)) = self.shares.take()
         {
-            return Some(Connection::Http2(sender));
+            return Some(Connection::Http2(sender, under_way));
         }
         if need == Need::Fresh {
             return None;
@@ -157,26 +189,6 @@ impl Pool {
         }
     }
 
-    fn take_shared(&self) -> Option<http2::SendRequest<Outgoing>> {
-        let mut shared = self.shared.borrow_mut();
-        if shared.as_ref()?.sender.is_closed() {
-            *shared = None;
-        }
-        let shared = shared.as_ref()?;
-        shared.used.set(self.wheel.elapsed());
-        Some(shared.sender.clone())
-    }
-
-    pub(super) fn share(&self, sender: http2::SendRequest<Outgoing>) {
-        let used = Cell::new(self.wheel.elapsed());
-        *self.shared.borrow_mut() = Some(Shared { sender, used });
-    }
-
-    /// New requests get another connection: this one may be dead without a word. Those under way on it keep it.
-    pub(super) fn unshare(&self) {
-        *self.shared.borrow_mut() = None;
-    }
-
     /// Takes a connection back whose exchange is over; it is closed unless the next one may use it.
     pub(super) fn keep(&self, mut connection: Box<http1::Connection>) {
         let mut idle = self.idle.borrow_mut();
@@ -195,18 +207,11 @@ impl Pool {
         self.idle
             .borrow_mut()
             .retain_mut(|idle| now < idle.until && idle.connection.is_quiet());
-        let is_old = |since: Duration| now.saturating_sub(since) > IDLE_TIME;
-        let mut shared = self.shared.borrow_mut();
-        if shared
-            .as_ref()
-            .is_some_and(|shared| is_old(shared.used.get()) || shared.sender.is_closed())
-        {
-            *shared = None;
-        }
+        self.shares.sweep(now, IDLE_TIME);
     }
 
     fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty() && self.shared.borrow().is_none()
+        self.idle.borrow().is_empty() && self.shares.is_empty()
     }
 }
 

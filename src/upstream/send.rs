@@ -1,5 +1,6 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -9,27 +10,16 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::client::conn::http2;
-use hyper::rt::Executor;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2::SendRequest;
 
-use super::dial::{self, Protocol, Stream};
+use super::dial::{self, Protocol, Reached};
 use super::endpoint::Endpoint;
 use super::pool::{Connection, Need, Pool};
 use super::resend::{Age, Resend};
+use super::shared::{Turn, UnderWay};
 use super::tls::{Offer, TlsClients};
-use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1};
+use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1, http2};
 use crate::config::target::Scheme;
-
-/// What one upstream stream may send before it is read, and what all of a connection's may.
-const STREAM_WINDOW: u32 = 512 << 10;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Cancelled streams whose late frames are ignored; those of older ones are answered with another reset.
-const CANCELLED_STREAMS_KNOWN: usize = 1024;
-/// What one stream keeps of a request body that the upstream does not take.
-const SEND_BUFFER: usize = 64 << 10;
-/// Octets of an HTTP/2 answer's field list.
-const FIELD_LIST_OCTETS_MAX: u32 = 64 << 10;
 
 /// What is to be done for one request at one endpoint.
 pub struct Job<'a> {
@@ -40,6 +30,8 @@ pub struct Job<'a> {
     /// To an established connection.
     pub connect: Duration,
     pub resend: Resend,
+    /// Set when the endpoint kept silent, and another address of its name was reached in its place.
+    pub detour: &'a Cell<bool>,
     /// Gives a head the form of the protocol that turned out to be spoken. May be called once for each attempt.
     pub shape: &'a dyn Fn(Protocol, &mut Parts) -> Result<(), Unfit>,
 }
@@ -85,20 +77,24 @@ impl Upstreams {
         head: &mut Parts,
         body: &mut Option<Outgoing>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let pool = self.pool(job.endpoint);
+        let mut pool = self.pool(job.endpoint);
         let mut kept = pool.take(job.offer, job.need(body.as_ref()));
         let mut resent = false;
         loop {
             let (connection, age) = match kept.take() {
                 Some(connection) => (connection, Age::Kept),
-                None => (self.fresh(&pool, &job).await?, Age::Fresh),
+                None => {
+                    let (connection, age, home) = self.fresh(&pool, &job).await?;
+                    pool = home;
+                    (connection, age)
+                }
             };
             let sent = match connection {
                 Connection::Http1(connection) => {
                     over_http1(connection, &pool, &job, head, body).await
                 }
-                Connection::Http2(sender) => {
-                    Box::pin(over_http2(sender, &pool, &job, head, body)).await
+                Connection::Http2(sender, under_way) => {
+                    Box::pin(over_http2(sender, under_way, &pool, &job, head, body)).await
                 }
             };
             match sent {
@@ -116,7 +112,12 @@ impl Upstreams {
         }
     }
 
-    async fn fresh(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
+    /// A connection, new or just opened by another request, and the pool that it belongs to.
+    async fn fresh(
+        &self,
+        pool: &Rc<Pool>,
+        job: &Job<'_>,
+    ) -> Result<(Connection, Age, Rc<Pool>), UpstreamError> {
         job.progress.deadline.arm(job.connect);
         // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
         let connecting = Box::pin(self.connect(pool, job));
@@ -124,45 +125,48 @@ impl Upstreams {
         connected.map_err(|_expired| UpstreamError::ConnectTimedOut)?
     }
 
-    async fn connect(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
-        let target = &job.endpoint.target;
-        let client = match &target.scheme {
+    async fn connect(
+        &self,
+        pool: &Rc<Pool>,
+        job: &Job<'_>,
+    ) -> Result<(Connection, Age, Rc<Pool>), UpstreamError> {
+        let _opening = match job.offer {
+            Offer::Http1Only => None,
+            Offer::Any => match pool.shares.turn().await {
+                Turn::Open(opening) => Some(opening),
+                Turn::Take(sender, under_way) => {
+                    let connection = Connection::Http2(sender, under_way);
+                    return Ok((connection, Age::Kept, pool.clone()));
+                }
+            },
+        };
+        let endpoint = job.endpoint;
+        let client = match &endpoint.target.scheme {
             Scheme::Https(options) => job.clients.client(options, job.offer),
             Scheme::Http | Scheme::H2c => None,
         };
-        let (stream, protocol) = dial::dial(target, client).await?;
-        match protocol {
-            Protocol::Http1 => {
-                let connection = http1::Connection::new(stream);
-                Ok(Connection::Http1(Box::new(connection)))
+        let call = self.call(endpoint, self.prelude());
+        let (Reached { stream, instead }, protocol) = dial::dial(call, client).await?;
+        let home = match instead {
+            None => pool.clone(),
+            Some(_) => {
+                job.detour.set(true);
+                self.pool(&Endpoint {
+                    target: endpoint.target.clone(),
+                    address: instead,
+                })
             }
+        };
+        let connection = match protocol {
+            Protocol::Http1 => Connection::Http1(Box::new(http1::Connection::new(stream))),
             Protocol::Http2 => {
-                let sender = http2_connection(stream).await?;
-                pool.share(sender.clone());
-                Ok(Connection::Http2(sender))
+                let (sender, load) = http2::connection(stream, &home.shares).await?;
+                let under_way = home.shares.share(&sender, load);
+                Connection::Http2(sender, under_way)
             }
-        }
+        };
+        Ok((connection, Age::Fresh, home))
     }
-}
-
-async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>, UpstreamError> {
-    let (sender, connection) = http2::Builder::new(Local)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(FIELD_LIST_OCTETS_MAX)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_concurrent_reset_streams(CANCELLED_STREAMS_KNOWN)
-        // h2 takes late frames of cancelled streams for faults, and would end everybody's connection after so many.
-        .max_local_error_reset_streams(None)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(UpstreamError::Handshake)?;
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
 }
 
 async fn over_http1(
@@ -189,7 +193,8 @@ async fn over_http1(
 }
 
 async fn over_http2(
-    mut sender: http2::SendRequest<Outgoing>,
+    mut sender: SendRequest<Outgoing>,
+    under_way: UnderWay,
     pool: &Pool,
     job: &Job<'_>,
     head: &mut Parts,
@@ -205,7 +210,10 @@ async fn over_http2(
         .within(sender.try_send_request(request))
         .await
     {
-        Ok(Ok(response)) => Ok(response.map(Incoming::http2)),
+        Ok(Ok(response)) => {
+            under_way.heard();
+            Ok(response.map(|body| Incoming::http2(body, under_way)))
+        }
         Ok(Err(mut error)) => Err(match error.take_message() {
             Some(unsent) => {
                 *body = Some(unsent.into_body());
@@ -214,7 +222,7 @@ async fn over_http2(
             None => UpstreamError::of_exchange(error.into_error()),
         }),
         Err(_expired) => {
-            pool.unshare();
+            pool.shares.unshare(&under_way);
             Err(progress.lateness())
         }
     }
@@ -228,19 +236,5 @@ fn restore(parts: &mut Parts) {
         }
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    }
-}
-
-/// Runs hyper's HTTP/2 tasks on the worker's own thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F> Executor<F> for Local
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
     }
 }

@@ -75,13 +75,13 @@ fn a_returned_one_gets_its_share_back_in_ten_seconds() {
 #[test]
 fn ids_tell_nothing_and_stay_the_same() {
     let ids = sticky::ids(["10.0.0.1:3000", "10.0.0.2:3000", "10.0.0.1:3000"]);
-    assert_eq!(ids[0].as_str(), "kanu");
+    assert_eq!(ids[0].as_str(), "43i3");
     assert_eq!(ids[1], sticky::ids(["10.0.0.2:3000"])[0]);
     assert_ne!(ids[0], ids[2]);
     let given = sticky::given("to", ids[0], Transport::Secure).unwrap();
-    assert_eq!(given, "to=kanu; Path=/; Secure; HttpOnly; SameSite=Lax");
+    assert_eq!(given, "to=43i3; Path=/; Secure; HttpOnly; SameSite=Lax");
     let given = sticky::given("to", ids[0], Transport::Clear).unwrap();
-    assert_eq!(given, "to=kanu; Path=/; HttpOnly; SameSite=Lax");
+    assert_eq!(given, "to=43i3; Path=/; HttpOnly; SameSite=Lax");
     assert_eq!(sticky::given("t\no", ids[0], Transport::Clear), None);
 }
 

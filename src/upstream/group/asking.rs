@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::member::Member;
 use super::{Counting, Group, Wish};
+use crate::config::backends::Backends;
 use crate::config::target::Target;
 use crate::upstream::UpstreamError;
 use crate::upstream::balance::sticky::Transport;
@@ -59,6 +60,12 @@ impl Asking {
         &self.endpoint().target
     }
 
+    /// Among whom it was chosen.
+    #[must_use]
+    pub fn backends(&self) -> &Backends {
+        &self.group.backends
+    }
+
     /// What all workers know of it.
     #[must_use]
     pub fn standing(&self) -> &Arc<Standing> {
@@ -100,8 +107,9 @@ impl Asking {
         }
         let eject = &self.group.backends.eject;
         if self.standing().failed(eject, self.began, now, why) == Turn::Ejected {
-            let why = self.standing().left_out(now).unwrap_or_default();
-            tracing::warn!(target = %self.endpoint(), why, "left out");
+            let (endpoint, seconds) = (self.endpoint(), eject.duration.as_secs_f32());
+            let why = self.standing().last_failure();
+            tracing::warn!(target = %endpoint, seconds, %why, "left out, for its exchanges fail");
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::place::Place;
 use crate::config::backends::{Backends, Balance, Role};
 use crate::upstream::balance::sticky::{self, Id, Transport};
 use crate::upstream::balance::{Candidate, ramp, rendezvous};
@@ -31,27 +32,28 @@ pub(super) struct Cookie {
     clear: Option<HeaderValue>,
 }
 
-/// The members of a group, in the order of the text.
-pub(super) fn all(backends: &Backends, standings: &Standings) -> Box<[Member]> {
-    let listed = backends.members.iter();
-    let (endpoints, members): (Vec<_>, Vec<_>) = listed
-        .map(|member| (Endpoint::of(member.target.clone()), member))
-        .unzip();
-    let texts: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
-    let mut cookies = cookies(&backends.balance, &texts);
-    let made = endpoints.into_iter().zip(members).zip(&texts);
-    made.map(|((endpoint, member), text)| Member {
-        standing: standings.of(&endpoint),
-        role: member.role,
+/// The members of a group at these places.
+pub(super) fn all(
+    backends: &Backends,
+    places: Vec<Place<'_>>,
+    standings: &Standings,
+) -> Box<[Member]> {
+    let mut cookies = cookies(&backends.balance, &places);
+    let made = places.into_iter().map(|place| Member {
+        standing: standings.of(&place.endpoint, backends.health.as_ref()),
+        role: place.listed.role,
         cookie: cookies.next(),
-        weight: member.weight.get(),
-        key: rendezvous::key([text.as_bytes()]),
-        endpoint,
-    })
-    .collect()
+        weight: place.listed.weight.get(),
+        key: rendezvous::key([place.text.as_bytes()]),
+        endpoint: place.endpoint,
+    });
+    made.collect()
 }
 
-fn cookies<'a>(balance: &'a Balance, texts: &[String]) -> impl Iterator<Item = Cookie> + use<'a> {
+fn cookies<'a>(
+    balance: &'a Balance,
+    places: &[Place<'_>],
+) -> impl Iterator<Item = Cookie> + use<'a> {
     let name = match balance {
         Balance::Cookie(name) => Some(name),
         Balance::RoundRobin
@@ -60,7 +62,8 @@ fn cookies<'a>(balance: &'a Balance, texts: &[String]) -> impl Iterator<Item = C
         | Balance::IpHash
         | Balance::Header(_) => None,
     };
-    let ids = name.map(|name| (name, sticky::ids(texts.iter().map(String::as_str))));
+    let texts = places.iter().map(|place| &*place.text);
+    let ids = name.map(|name| (name, sticky::ids(texts)));
     let ids = ids.into_iter();
     ids.flat_map(|(name, ids)| {
         ids.into_iter().map(move |id| Cookie {

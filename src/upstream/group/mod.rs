@@ -2,6 +2,7 @@
 
 mod asking;
 mod member;
+mod place;
 mod tried;
 
 use std::cell::{Cell, RefCell};
@@ -17,8 +18,10 @@ use foldhash::fast::RandomState;
 use http::HeaderMap;
 
 use self::member::Member;
+use self::place::Named;
 use super::balance::{Candidate, least, rendezvous, smooth, sticky, two};
 use super::health::Standings;
+use super::names::Names;
 use crate::config::backends::{Backends, Balance, Role};
 
 pub use self::asking::Asking;
@@ -31,6 +34,7 @@ const MEMBERS_TOLD_MAX: usize = 8;
 #[derive(Debug)]
 pub struct Groups {
     standings: Standings,
+    names: Names,
     now: Cell<Duration>,
     /// By the address of their targets, which they hold, so that no others can have it.
     known: RefCell<HashMap<usize, Rc<Group>, RandomState>>,
@@ -41,6 +45,8 @@ pub struct Groups {
 pub struct Group {
     backends: Arc<Backends>,
     members: Box<[Member]>,
+    /// Targets that are names, as of when the members were made.
+    named: Box<[Named]>,
     counting: Counting,
     credits: RefCell<Box<[i64]>>,
     /// Filled for each choice, so that none allocates.
@@ -84,23 +90,27 @@ const ROUNDS: [Round; 4] = [
 impl Groups {
     /// None yet.
     #[must_use]
-    pub fn new(standings: Standings) -> Self {
+    pub fn new(standings: Standings, names: Names) -> Self {
         let now = Cell::new(standings.elapsed());
         Self {
             standings,
+            names,
             now,
             known: RefCell::default(),
         }
     }
 
-    /// The group of these targets.
+    /// The group of these targets, at the addresses that their names have now.
     #[must_use]
     pub fn of(&self, backends: &Arc<Backends>) -> Rc<Group> {
         let address = Arc::as_ptr(backends).addr();
-        if let Some(group) = self.known.borrow().get(&address) {
+        if let Some(group) = self.known.borrow().get(&address)
+            && group.is_current()
+        {
             return group.clone();
         }
-        let group = Rc::new(Group::new(backends.clone(), &self.standings));
+        let group = Group::new(backends.clone(), &self.standings, &self.names);
+        let group = Rc::new(group);
         self.known.borrow_mut().insert(address, group.clone());
         group
     }
@@ -123,8 +133,9 @@ impl Groups {
 }
 
 impl Group {
-    fn new(backends: Arc<Backends>, standings: &Standings) -> Self {
-        let members = member::all(&backends, standings);
+    fn new(backends: Arc<Backends>, standings: &Standings, names: &Names) -> Self {
+        let (places, named) = place::all(&backends, names);
+        let members = member::all(&backends, places, standings);
         let counting = if members.len() > 1 || backends.max_conns.is_some() {
             Counting::Counted
         } else {
@@ -135,10 +146,15 @@ impl Group {
             candidates: RefCell::new(Vec::with_capacity(members.len())),
             backends,
             members,
+            named,
             counting,
         };
         group.begin_anywhere();
         group
+    }
+
+    fn is_current(&self) -> bool {
+        self.named.iter().all(Named::is_current)
     }
 
     /// Many workers, or a worker that is often made anew, do not all begin with the same target.

@@ -45,7 +45,7 @@ fn checked(backends: Backends) -> Backends {
 }
 
 fn group(backends: Backends) -> Rc<Group> {
-    Groups::new(Standings::default()).of(&Arc::new(backends))
+    Groups::new(Standings::default(), Names::default()).of(&Arc::new(backends))
 }
 
 fn at(seconds: u64) -> Duration {
@@ -272,7 +272,7 @@ fn a_cookie_leads_back_to_its_target_and_is_given_where_it_does_not() {
 
 #[test]
 fn equal_targets_of_two_rules_have_one_standing() {
-    let groups = Groups::new(Standings::default());
+    let groups = Groups::new(Standings::default(), Names::default());
     let [one, other] = [2, 3].map(|count| groups.of(&Arc::new(backends(count, 0))));
     eject(&one, 1, at(1));
     assert!(!standing(&other, 1).is_open(at(1)));
@@ -280,7 +280,7 @@ fn equal_targets_of_two_rules_have_one_standing() {
 
 #[test]
 fn a_group_is_made_once_a_configuration() {
-    let groups = Groups::new(Standings::default());
+    let groups = Groups::new(Standings::default(), Names::default());
     let backends = Arc::new(backends(2, 0));
     let group = groups.of(&backends);
     assert!(Rc::ptr_eq(&group, &groups.of(&backends)));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use crate::config::backends::Eject;
+use crate::config::backends::{Eject, Health};
 use crate::upstream::endpoint::Endpoint;
 
 /// Failures remembered of one endpoint: an `eject.fails` beyond it is taken for it.
@@ -15,14 +15,18 @@ const FAILURES_MAX: usize = 1024;
 /// One that was left out gets one exchange in this time, until one is answered.
 const TRIAL_TIME: Duration = Duration::from_secs(1);
 
-/// Every endpoint that somebody holds, or that is left out.
+/// Every endpoint that somebody holds, or that is left out. Who checks it otherwise sees another standing: nobody's checks decide over
+/// somebody else's requests.
 #[derive(Debug, Clone)]
 pub struct Standings {
     known: Arc<Mutex<Known>>,
     started: Instant,
 }
 
-type Known = HashMap<Endpoint, Arc<Standing>, RandomState>;
+type Known = HashMap<Seen, Arc<Standing>, RandomState>;
+
+/// An endpoint, and with which checks it is looked at.
+type Seen = (Endpoint, Option<Arc<Health>>);
 
 /// One endpoint, as all workers see it. Times are those since [`Standings`] began.
 #[derive(Debug)]
@@ -68,19 +72,18 @@ impl Default for Standings {
 }
 
 impl Standings {
-    /// The one of an endpoint.
+    /// The one of an endpoint, shared by all who check it in the same way, or not at all.
     #[must_use]
-    pub fn of(&self, endpoint: &Endpoint) -> Arc<Standing> {
+    pub fn of(&self, endpoint: &Endpoint, health: Option<&Arc<Health>>) -> Arc<Standing> {
+        let seen = (endpoint.clone(), health.cloned());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(standing) = known.get(endpoint) {
+        if let Some(standing) = known.get(&seen) {
             return standing.clone();
         }
         let now = self.elapsed();
-        known.retain(|_endpoint, standing| {
-            Arc::strong_count(standing) > 1 || !standing.is_open(now)
-        });
+        known.retain(|_seen, standing| Arc::strong_count(standing) > 1 || !standing.is_open(now));
         let standing = Arc::new(Standing::new(self.started));
-        known.insert(endpoint.clone(), standing.clone());
+        known.insert(seen, standing.clone());
         standing
     }
 
@@ -215,7 +218,7 @@ impl Standing {
         if until == 0 {
             return None;
         }
-        let last = self.failures().last.clone().unwrap_or_default();
+        let last = self.last_failure();
         let left = Duration::from_millis(until.saturating_sub(stamp(now)));
         Some(if left.is_zero() {
             format!("being tried again after its exchanges failed: {last}")
@@ -223,6 +226,12 @@ impl Standing {
             let seconds = left.as_secs() + u64::from(left.subsec_millis() > 0);
             format!("left out for {seconds} s more, its exchanges failed: {last}")
         })
+    }
+
+    /// Why the last exchange failed that did.
+    #[must_use]
+    pub fn last_failure(&self) -> Box<str> {
+        self.failures().last.clone().unwrap_or_default()
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
@@ -361,12 +370,12 @@ mod tests {
             }))
         };
         for _failure in 0..3 {
-            fail(&standings.of(&endpoint(1)), standings.elapsed());
+            fail(&standings.of(&endpoint(1), None), standings.elapsed());
         }
-        drop(standings.of(&endpoint(2)));
-        drop(standings.of(&endpoint(3)));
+        drop(standings.of(&endpoint(2), None));
+        drop(standings.of(&endpoint(3), None));
         let known = standings.known.lock().unwrap();
         assert_eq!(known.len(), 2);
-        assert!(known.contains_key(&endpoint(1)));
+        assert!(known.contains_key(&(endpoint(1), None)));
     }
 }

@@ -55,6 +55,7 @@ async fn by_us(stream: UnixStream, method: &str) -> Seen {
     let pool = crate::upstream::Upstreams::new(
         crate::deadline::Wheel::new(),
         crate::upstream::seats::Seats::default(),
+        crate::upstream::names::Names::default(),
     );
     let target = crate::config::target::Target {
         scheme: crate::config::target::Scheme::Http,
