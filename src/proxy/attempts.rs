@@ -12,7 +12,7 @@ use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::exchange::{Asked, Fault};
+use super::exchange::{Asked, Fault, facts_of};
 use super::forward::shape;
 use super::headers::{self, Refusal, Scheme};
 use super::record::Record;
@@ -77,7 +77,8 @@ pub(super) async fn send(
                     next = seating.next();
                 }
                 if next.is_none() {
-                    bind(&mut answer, &asking, wish, visit.scheme());
+                    let facts = facts_of(&visit, &asked.received, record);
+                    bind(&mut answer, &asking, wish, facts.scheme);
                     record.asking = Some(asking);
                     return Ok(answer);
                 }

@@ -1,4 +1,4 @@
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
 use http::header::COOKIE;
 
@@ -225,7 +225,7 @@ fn an_address_has_its_target_and_another_one_while_that_is_out() {
 
 #[test]
 fn without_the_header_it_goes_in_turn() {
-    let name = http::HeaderName::from_static("x-tenant");
+    let name = HeaderName::from_static("x-tenant");
     let hashed = Backends {
         balance: Balance::Header(name.clone()),
         ..backends(2, 0)
