@@ -207,7 +207,7 @@ impl Group {
             Balance::Cookie(name) => {
                 let cookies = self.members.iter().flat_map(|member| &member.cookie);
                 let ids = cookies.map(|cookie| cookie.id);
-                head.and_then(|head| sticky::named(&head.headers, name, ids))
+                head.and_then(|head| sticky::named(&head.headers, name, &ids))
                     .map_or(Wish::Anyone, Wish::Member)
             }
         }
