@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustls::{ClientConfig, ClientConnection};
 use tempfile::TempDir;
 
 use crate::support::authority::Authority;
@@ -130,7 +131,11 @@ fn telling() -> (Backend, Arc<AtomicUsize>) {
 
 fn line(from: SocketAddr, to: SocketAddr) -> String {
     let (source, destination) = (from.ip(), to.ip());
-    format!("PROXY TCP4 {source} {destination} {} {}", from.port(), to.port())
+    format!(
+        "PROXY TCP4 {source} {destination} {} {}",
+        from.port(),
+        to.port()
+    )
 }
 
 #[test]
@@ -156,7 +161,8 @@ fn a_request_through_a_trusted_proxy_is_told_as_its_clients() {
     let door = Door::serving("trust = { proxies = [\"127.0.0.1\"] }\nworkers = 1", &site);
     let (mut wire, from, to) = client(&door);
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
-        let request = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: {address}\r\n\r\n");
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: {address}\r\n\r\n");
         let named = SocketAddr::new(address.parse().unwrap(), from.port());
         assert_eq!(wire.ask(request).text(), line(named, to));
     }
@@ -195,9 +201,18 @@ fn the_header_comes_before_tls_and_before_a_passed_on_hello() {
 
     let mut stream = TcpStream::connect(door.tls()).unwrap();
     let (from, to) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
-    let hello = include_bytes!("../hellos/curl.bin");
-    let hello = renamed(hello);
-    stream.write_all(&hello).unwrap();
+    hello("b.test").write_tls(&mut stream).unwrap();
     let expected = format!("{}\r\n", line(from, to));
     assert_eq!(noted.recv().unwrap(), (expected, HANDSHAKE_RECORD));
+}
+
+/// A client that begins a handshake for a name.
+fn hello(name: &'static str) -> ClientConnection {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(Authority::new().roots())
+        .with_no_client_auth();
+    ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap()
 }
