@@ -37,7 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "upstream",
         &[
-            "hostname", "config", "shutdown", "observe", "deadline", "framing",
+            "hostname", "causes", "config", "shutdown", "observe", "deadline", "framing",
         ],
     ),
     (
@@ -87,6 +87,10 @@ const PURE: &[&str] = &[
     "proxy/path",
     "upstream/balance",
     "upstream/retry",
+    "upstream/health/message",
+    "upstream/health/news",
+    "upstream/health/rhythm",
+    "upstream/health/verdict",
     "upstream/http1/head",
     "upstream/http1/chunks",
     "certs/schedule",

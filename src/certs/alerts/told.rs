@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::event::Event;
+use super::event::{Event, Upstream};
 use crate::certs::utc::{second, stamp};
 
 const DAY: i64 = 86_400;
@@ -73,6 +73,8 @@ impl Event {
             | Self::StorageKept { .. }
             | Self::StorageUnreachable { .. }
             | Self::StorageReachable { .. }
+            | Self::UpstreamDown { .. }
+            | Self::UpstreamUp { .. }
             | Self::ConfigRefused { .. }
             | Self::ConfigAccepted => None,
         }
@@ -112,12 +114,25 @@ impl Event {
                 format!("{storage} cannot be used: {problem}")
             }
             Self::StorageReachable { storage } => format!("{storage} can be used again"),
+            Self::UpstreamDown { upstream, problem } => {
+                format!("{} is down: {problem}{}", upstream.target, sites(upstream))
+            }
+            Self::UpstreamUp { upstream } => {
+                format!("{} is up again{}", upstream.target, sites(upstream))
+            }
             Self::ConfigRefused { problem } => {
                 format!("the configuration is refused, the old one stays in service: {problem}")
             }
             Self::ConfigAccepted => "the configuration is in service".to_owned(),
         }
     }
+}
+
+fn sites(upstream: &Upstream) -> String {
+    if upstream.sites.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", upstream.sites.join(", "))
 }
 
 #[cfg(test)]
@@ -183,6 +198,11 @@ mod tests {
         };
         let (certificate, names) = ("a.test".to_owned(), vec![]);
         let storage = "/data".to_owned();
+        let upstream = Upstream {
+            target: "localhost:3000".into(),
+            check: "GET /up".into(),
+            sites: vec!["a.test".into()],
+        };
         let all = [
             Event::Renewed {
                 certificate: certificate.clone(),
@@ -225,6 +245,11 @@ mod tests {
                 problem: String::new(),
             },
             Event::StorageReachable { storage },
+            Event::UpstreamDown {
+                upstream: upstream.clone(),
+                problem: String::new(),
+            },
+            Event::UpstreamUp { upstream },
             Event::ConfigRefused {
                 problem: String::new(),
             },
