@@ -64,7 +64,8 @@ pub enum Auth {
 pub struct Htpasswd {
     /// What browsers show: the site's name.
     pub realm: Box<str>,
-    pub users: HashMap<Box<str>, PasswordHash>,
+    /// Shared by all sites that name the file. Empty only if the text of the configuration stands alone: nobody passes.
+    pub users: Arc<HashMap<Box<str>, PasswordHash>>,
 }
 
 /// A user's password, hashed.

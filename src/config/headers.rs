@@ -116,16 +116,21 @@ fn name(text: &str, item: &Item<'_>, problems: &mut Problems) -> Option<HeaderNa
         );
         return None;
     };
-    let help = if name == http::header::HOST {
+    is_editable(&name, item, problems).then_some(name)
+}
+
+/// Whether a field may be set by a configuration; if not, that is reported.
+pub(super) fn is_editable(name: &HeaderName, item: &Item<'_>, problems: &mut Problems) -> bool {
+    let help = if *name == http::header::HOST {
         "the site's `host` key chooses what is sent upstream"
     } else if FRAMING.contains(&name.as_str()) {
         "it belongs to one connection and is written for each anew"
     } else {
-        return Some(name);
+        return true;
     };
-    let message = format!("`{text}` cannot be edited");
+    let message = format!("`{name}` cannot be edited");
     problems.error("forbidden-header", message, item.key_at, "not here", help);
-    None
+    false
 }
 
 fn template(item: &Item<'_>, problems: &mut Problems) -> Option<Template> {

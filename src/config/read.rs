@@ -116,7 +116,7 @@ pub(super) fn assemble_at(
         let main = main.map(|index| document(index, &own[index]));
         let arguments = arguments.map(|index| origin(index, &own[index]));
         let mut reading = Reading::begin(doorway, main.as_ref(), arguments.as_ref(), files);
-        let included = reading.find(main.as_ref(), files);
+        let included = reading.find(main.as_ref());
         let documents: Vec<_> = included
             .iter()
             .enumerate()
@@ -159,7 +159,7 @@ impl<'a> Reading<'a> {
         doorway: Option<&Doorway>,
         main: Option<&'a Document<'a>>,
         arguments: Option<&Origin<'_>>,
-        files: &mut dyn Files,
+        files: &'a mut dyn Files,
     ) -> Self {
         let mut problems = Problems::default();
         let top = main.map(Document::top);
@@ -179,14 +179,14 @@ impl<'a> Reading<'a> {
         }
         let first_included = u32::from(main.is_some()) + u32::from(arguments.is_some());
         Self {
-            walk: Walk::new(settings, defaults, problems),
+            walk: Walk::new(settings, defaults, files, problems),
             sites: Vec::new(),
             isolated: Vec::new(),
             first_included,
         }
     }
 
-    fn find(&mut self, main: Option<&'a Document<'a>>, files: &mut dyn Files) -> Vec<Included> {
+    fn find(&mut self, main: Option<&'a Document<'a>>) -> Vec<Included> {
         let Some(item) = main.and_then(|main| main.top().get("include")) else {
             return Vec::new();
         };
@@ -199,10 +199,10 @@ impl<'a> Reading<'a> {
         };
         let problems = &mut self.walk.problems;
         let patterns: Vec<_> = list.iter().filter_map(|item| item.path(problems)).collect();
-        files.find(&patterns, problems)
+        self.walk.enclosed.files.find(&patterns, problems)
     }
 
-    fn own_sites(&mut self, main: Option<&'a Document<'a>>, arguments: Option<&Origin<'_>>) {
+    fn own_sites(&mut self, main: Option<&'a Document<'a>>, arguments: Option<&Origin<'a>>) {
         if let Some(table) = main.and_then(|main| sites(&main.top(), &mut self.walk.problems)) {
             self.sites.extend(self.walk.sites(&table));
         }

@@ -305,6 +305,10 @@ pub(super) struct Layers<'a> {
     pub(super) path: Option<Table<'a>>,
     pub(super) site: Option<Table<'a>>,
     pub(super) defaults: Option<Table<'a>>,
+    /// The key that the site stands under.
+    pub(super) host: &'a str,
+    /// The key that the path stands under.
+    pub(super) prefix: Option<&'a str>,
 }
 
 impl<'a> Layers<'a> {
@@ -318,6 +322,19 @@ impl<'a> Layers<'a> {
 
     pub(super) fn get(&self, key: &str) -> Option<Item<'a>> {
         self.inner_first().find_map(|table| table.get(key))
+    }
+
+    /// The table that is about these requests alone: the path's, or that of a site without paths.
+    pub(super) fn own(&self) -> Option<Table<'a>> {
+        let site = || self.site.filter(|site| !site.has("paths"));
+        self.path.or_else(site)
+    }
+
+    /// Whether `item` stands in the path or the site, and not in the defaults.
+    pub(super) fn says(&self, item: &Item<'_>) -> bool {
+        let own = self.path.or(self.site);
+        own.and_then(|own| own.get(item.key))
+            .is_some_and(|own| own.at() == item.at())
     }
 
     /// The nearest table that says any of `keys`, which only make sense together.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::backends::Backends;
+use super::backends::{Backends, Member};
+use super::balancing;
 use super::grammar::Carries;
 use super::keys;
 use super::paths;
@@ -17,7 +18,16 @@ use super::walk::Walk;
 
 /// Keys of a site's table that leave its rules as they are.
 const OUTSIDE_RULES: &[&str] = &[
-    "to", "aliases", "listen", "tls", "cert", "key", "min_tls", "paths",
+    "to",
+    "aliases",
+    "listen",
+    "tls",
+    "cert",
+    "key",
+    "min_tls",
+    "client_ca",
+    "client_auth",
+    "paths",
 ];
 
 impl<'a> Walk<'a> {
@@ -77,6 +87,7 @@ impl<'a> Walk<'a> {
         table.check_keys(&keys::PATH, &mut self.problems);
         let layers = Layers {
             path: Some(table),
+            prefix: Some(item.key),
             ..*site
         };
         match rules::chosen(&layers, &mut self.problems) {
@@ -126,8 +137,8 @@ impl<'a> Walk<'a> {
         item: &Item<'a>,
         prefix: Option<&str>,
     ) -> Option<Arc<Rule>> {
-        let targets = self.targets.read(item, Carries::Http, &mut self.problems);
-        let action = targets.map(|targets| Action::Forward(Arc::new(Backends::of(targets))));
+        let members = self.targets.read(item, Carries::Http, &mut self.problems);
+        let action = self.to(layers, members);
         self.rule(layers, action, prefix)
     }
 
@@ -139,19 +150,29 @@ impl<'a> Walk<'a> {
         at: At,
         folder: &Path,
     ) -> Option<Arc<Rule>> {
-        let shareable = !text.starts_with("unix:") && layers.site.is_none_or(leaves_rules_alone);
+        let shareable = !self.defaults_differ
+            && !text.starts_with("unix:")
+            && layers.site.is_none_or(leaves_rules_alone);
         if shareable && let Some(rule) = self.rules.get(text) {
             return Some(Arc::clone(rule));
         }
         let target = self
             .targets
             .text(text, at, folder, Carries::Http, &mut self.problems);
-        let action = target.map(|target| Action::Forward(Arc::new(Backends::of([target]))));
+        let members = target.map(|target| Backends::of([target]).members);
+        let action = self.to(layers, members);
         let rule = self.rule(layers, action, None)?;
         if shareable {
             self.rules.insert(text.into(), Arc::clone(&rule));
         }
         Some(rule)
+    }
+
+    fn to(&mut self, layers: &Layers<'a>, members: Option<Box<[Member]>>) -> Option<Action> {
+        let is_good = members.is_some();
+        let members = members.unwrap_or_default();
+        let backends = balancing::backends(layers, members, Carries::Http, &mut self.problems);
+        is_good.then(|| Action::Forward(Arc::new(backends)))
     }
 
     /// Reads the other keys even if the action is bad, so that all problems are found at once.
@@ -164,7 +185,18 @@ impl<'a> Walk<'a> {
         let strip = self.strip_prefix(layers, prefix);
         let nothing = Action::Forward(Arc::new(Backends::of([])));
         let is_good = action.is_some();
-        let rule = rules::rule(layers, action.unwrap_or(nothing), strip, &mut self.problems);
+        if let Some(Action::Redirect(_) | Action::Respond(_)) = action {
+            balancing::backends(layers, Box::default(), Carries::Http, &mut self.problems);
+            balancing::warn_of_no_target(layers, &mut self.problems);
+        }
+        let rule = rules::rule(
+            layers,
+            action.unwrap_or(nothing),
+            strip,
+            &mut self.enclosed,
+            &mut self.targets,
+            &mut self.problems,
+        );
         is_good.then(|| Arc::new(rule))
     }
 

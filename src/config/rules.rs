@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::uri::Authority;
 
+use super::enclosed::Enclosed;
 use super::keys;
 use super::problem::Problem;
 use super::problems::Problems;
@@ -12,8 +13,9 @@ use super::reader::{Item, Layers, Table};
 use super::rewrite;
 use super::site::{AccessLogging, Action, HostField, Rule, Timeouts};
 use super::target::{Address, Scheme, Target};
+use super::targets::Targets;
 use super::units::DURATION_FORM;
-use super::{answers, headers};
+use super::{answers, compressing, guarding, headers, pages};
 
 /// The keys that say what is done; a table has one of them.
 pub(super) const ACTIONS: &[&str] = &["to", "redirect", "respond", "passthrough", "tcp"];
@@ -87,6 +89,8 @@ pub(super) fn rule(
     layers: &Layers<'_>,
     action: Action,
     strip_prefix: Option<Box<str>>,
+    enclosed: &mut Enclosed<'_>,
+    targets: &mut Targets,
     problems: &mut Problems,
 ) -> Rule {
     let host = match layers.get("host") {
@@ -104,9 +108,9 @@ pub(super) fn rule(
         timeouts: timeouts(layers, problems),
         max_body: layers.get("max_body").and_then(|item| item.size(problems)),
         hsts: hsts.and_then(|item| strict_transport(&item, problems)),
-        guard: None,
-        compress: Box::default(),
-        errors: Arc::default(),
+        guard: guarding::guard(layers, enclosed, targets, problems),
+        compress: compressing::codings(layers, problems),
+        errors: pages::errors(layers, enclosed, problems),
         log: logging(layers, problems),
         action,
     }

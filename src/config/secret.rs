@@ -36,6 +36,10 @@ impl Secret {
         &self.0
     }
 
+    pub(super) fn new(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+
     /// Reads a secret, wherever it is.
     pub(super) fn read(
         item: &Item<'_>,

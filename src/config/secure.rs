@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::client_auth;
+use super::enclosed::Enclosed;
 use super::problem::{At, Problem};
 use super::problems::Problems;
 use super::reader::{Item, Layers, Table};
@@ -99,6 +101,7 @@ fn half(there: &Item<'_>, missing: &str, problems: &mut Problems) -> Option<Secu
 }
 
 fn refuse_without_tls(layers: &Layers<'_>, off: &Item<'_>, problems: &mut Problems) {
+    client_auth::refuse_without_tls(layers, off, problems);
     if let Some(min) = layers.site.and_then(|site| site.get("min_tls")) {
         problems.push(
             Problem::error(
@@ -117,6 +120,7 @@ pub(super) fn tls(
     alpn: Arc<[Box<[u8]>]>,
     layers: &Layers<'_>,
     settings: &Settings,
+    enclosed: &mut Enclosed<'_>,
     problems: &mut Problems,
 ) -> Tls {
     let min = layers
@@ -127,7 +131,7 @@ pub(super) fn tls(
         folder: PairFolder::OfConfig,
         min: min.unwrap_or(settings.min_tls),
         alpn,
-        client_auth: None,
+        client_auth: client_auth::client_auth(layers, enclosed, problems),
     }
 }
 

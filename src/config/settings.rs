@@ -1,6 +1,6 @@
 //! The top level of the main file: everything but the sites.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ const FORMATS: &[(&str, LogFormat)] = &[
     ("json", LogFormat::Json),
     ("combined", LogFormat::Combined),
 ];
+const RESOLVERS: &[(&str, Resolver)] = &[("dns", Resolver::Dns), ("system", Resolver::System)];
 const LEVELS: &[(&str, Level)] = &[
     ("error", Level::Error),
     ("warn", Level::Warn),
@@ -134,7 +135,7 @@ impl Settings {
                 .and_then(|item| item.table("a table", problems))
         };
         let (tls, limits, log) = (table("tls"), table("limits"), table("log"));
-        let (alerts, control) = (table("alerts"), table("control"));
+        let (alerts, control, trust) = (table("alerts"), table("control"), table("trust"));
         if let Some(tls) = tls {
             settings.read_tls(&tls, problems);
         }
@@ -149,6 +150,13 @@ impl Settings {
         }
         if let Some(control) = control {
             settings.control = Control::read(&control, problems);
+        }
+        if let Some(trust) = trust {
+            settings.trust = Trust::read(&trust, problems);
+        }
+        let resolver = top.get("resolver");
+        if let Some(resolver) = resolver.and_then(|item| item.choice(RESOLVERS, problems)) {
+            settings.resolver = resolver;
         }
         settings
     }
@@ -224,6 +232,10 @@ fn read_limits(table: &Table<'_>, limits: &mut Limits, problems: &mut Problems) 
     };
     if let Some(connections) = count("connections", CONNECTIONS_MAX).and_then(fit) {
         limits.connections = connections;
+    }
+    let per_ip = count("connections_per_ip", CONNECTIONS_MAX).and_then(fit);
+    if let Some(per_ip) = per_ip.and_then(NonZeroU32::new) {
+        limits.connections_per_ip = Some(per_ip);
     }
     if let Some(headers) = count("headers", HEADERS_MAX).and_then(fit) {
         limits.headers = headers;

@@ -73,7 +73,7 @@ pub struct Tls {
 /// `client_ca` and `client_auth`: which clients may connect. Equal ones are one and the same demand.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientAuth {
-    /// Certificates of the authorities, DER. Never empty.
+    /// Certificates of the authorities, DER. Empty only if the text of the configuration stands alone: nobody passes.
     pub roots: Box<[Box<[u8]>]>,
     pub demand: Demand,
 }

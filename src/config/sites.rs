@@ -39,7 +39,7 @@ impl<'a> Walk<'a> {
     /// Reads the short form of a site.
     pub(super) fn short_site(
         &mut self,
-        key: (&str, At),
+        key: (&'a str, At),
         target: (&str, At),
         folder: &std::path::Path,
     ) -> Option<Site> {
@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn draft(&mut self, key: &str, at: At, site: Option<Table<'a>>) -> Option<Draft<'a>> {
+    fn draft(&mut self, key: &'a str, at: At, site: Option<Table<'a>>) -> Option<Draft<'a>> {
         let parsed = match Key::parse(key) {
             Ok(parsed) => parsed,
             Err(why) => {
@@ -137,6 +137,8 @@ impl<'a> Walk<'a> {
                 path: None,
                 site,
                 defaults: self.defaults,
+                host: key,
+                prefix: None,
             },
         })
     }
@@ -194,6 +196,7 @@ impl<'a> Walk<'a> {
                     alpn,
                     &draft.layers,
                     &self.settings,
+                    &mut self.enclosed,
                     &mut self.problems,
                 );
                 Service::Secure(tls, http)

@@ -1,19 +1,22 @@
 //! `to`, `passthrough` and `tcp`: targets as values, each kept once.
 
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::backends::{Member, Role};
 use super::grammar::{self, Carries, EXAMPLES, Spoken};
-use super::keys;
 use super::problem::{At, Problem};
 use super::problems::Problems;
 use super::reader::{Item, Table};
 use super::target::{Address, Scheme, Target, UpstreamTls, Verification};
+use super::{balancing, keys};
 use crate::hostname::HostName;
 
 const TARGET_FORM: &str = r#"a target such as "3000", "host:3000", "https://host" or "unix:/path""#;
 const PORT_MAX: u64 = 65_535;
+const WEIGHT_MAX: u64 = 65_535;
 
 /// Equal targets are one, so that 100,000 sites with one upstream keep it once.
 #[derive(Debug, Default)]
@@ -30,18 +33,46 @@ impl Targets {
         item: &Item<'_>,
         carries: Carries,
         problems: &mut Problems,
-    ) -> Option<Box<[Arc<Target>]>> {
+    ) -> Option<Box<[Member]>> {
         let items = item.one_or_more();
         if items.is_empty() {
             let message = format!("`{}` lists no target", item.key);
             problems.error("empty-list", message, item.at(), "empty", EXAMPLES);
             return None;
         }
-        let targets: Vec<_> = items
+        let members: Vec<_> = items
             .iter()
-            .map(|item| self.one(item, carries, problems))
+            .map(|item| self.member(item, carries, problems))
             .collect();
-        targets.into_iter().collect()
+        let members: Option<Box<[Member]>> = members.into_iter().collect();
+        if let Some(members) = &members {
+            balancing::check_members(item, members, problems);
+        }
+        members
+    }
+
+    fn member(
+        &mut self,
+        item: &Item<'_>,
+        carries: Carries,
+        problems: &mut Problems,
+    ) -> Option<Member> {
+        let target = self.one(item, carries, problems);
+        let table = item.as_table();
+        let weight = match table.and_then(|table| table.get("weight")) {
+            Some(item) => weight(&item, problems),
+            None => Some(NonZeroU16::MIN),
+        };
+        let backup = table.and_then(|table| table.get("backup"));
+        let role = match backup.map(|item| item.flag(problems)) {
+            Some(Some(true)) => Role::Backup,
+            Some(Some(false) | None) | None => Role::Main,
+        };
+        Some(Member {
+            target: target?,
+            weight: weight?,
+            role,
+        })
     }
 
     /// Reads the text of a target that stands at `at`.
@@ -139,6 +170,21 @@ impl Targets {
         self.shared.insert(Arc::clone(&shared), at);
         shared
     }
+}
+
+fn weight(item: &Item<'_>, problems: &mut Problems) -> Option<NonZeroU16> {
+    if item.as_integer() == Some(0) {
+        problems.error(
+            "out-of-range",
+            "`weight` cannot be zero",
+            item.at(),
+            "this target would never be asked",
+            "leave the target out, or make it one for the worst case: `backup = true`",
+        );
+        return None;
+    }
+    let weight = item.integer(&(1..=WEIGHT_MAX), problems)?;
+    NonZeroU16::new(u16::try_from(weight).ok()?)
 }
 
 const TLS_KEYS: &[&str] = &["ca", "insecure", "sni", "cert", "key"];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::backends::Backends;
+use super::balancing;
 use super::grammar::Carries;
 use super::keys;
 use super::problem::Problem;
@@ -16,10 +16,38 @@ use super::walk::Walk;
 use crate::hostname::HostPattern;
 
 /// What may stand beside `passthrough`, and beside `tcp`.
-const BESIDE_PASSTHROUGH: &[&str] = &["passthrough", "aliases", "listen", "timeout", "log"];
-const BESIDE_TCP: &[&str] = &[
-    "tcp", "alpn", "aliases", "listen", "tls", "cert", "key", "min_tls", "timeout", "log",
+const BESIDE_PASSTHROUGH: &[&str] = &[
+    "passthrough",
+    "aliases",
+    "listen",
+    "timeout",
+    "log",
+    "balance",
+    "health",
+    "eject",
+    "max_conns",
+    "proxy_protocol",
 ];
+const BESIDE_TCP: &[&str] = &[
+    "tcp",
+    "alpn",
+    "aliases",
+    "listen",
+    "tls",
+    "cert",
+    "key",
+    "min_tls",
+    "client_ca",
+    "client_auth",
+    "timeout",
+    "log",
+    "balance",
+    "health",
+    "eject",
+    "max_conns",
+    "proxy_protocol",
+];
+
 impl<'a> Walk<'a> {
     pub(super) fn passthrough(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {
         self.refuse_beside(draft, item, BESIDE_PASSTHROUGH);
@@ -70,6 +98,7 @@ impl<'a> Walk<'a> {
             alpn,
             &draft.layers,
             &self.settings,
+            &mut self.enclosed,
             &mut self.problems,
         );
         Some(site(draft, listen, Service::Tcp(tls, tunnel?)))
@@ -78,11 +107,12 @@ impl<'a> Walk<'a> {
     fn tunnel(&mut self, layers: &Layers<'a>, item: &Item<'a>) -> Option<Tunnel> {
         let timeouts = rules::timeouts(layers, &mut self.problems);
         let log = rules::logging(layers, &mut self.problems);
-        let targets = self
-            .targets
-            .read(item, Carries::Bytes, &mut self.problems)?;
-        Some(Tunnel {
-            backends: Arc::new(Backends::of(targets)),
+        let members = self.targets.read(item, Carries::Bytes, &mut self.problems);
+        let is_good = members.is_some();
+        let members = members.unwrap_or_default();
+        let backends = balancing::backends(layers, members, Carries::Bytes, &mut self.problems);
+        is_good.then(|| Tunnel {
+            backends: Arc::new(backends),
             timeouts,
             log,
         })

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use super::acme::Reached;
 use super::arguments;
-use super::backends::Backends;
+use super::balancing;
+use super::client_auth;
 use super::document::Origin;
+use super::enclosed::Enclosed;
+use super::grammar::Carries;
 use super::listen::Listen;
 use super::loops;
 use super::names::Names;
 use super::problem::Problem;
 use super::problems::Problems;
+use super::read::Files;
 use super::reader::{Layers, Table};
 use super::rules;
 use super::secure;
@@ -21,8 +25,10 @@ use super::sockets::{Doors, Sockets, Use};
 use super::targets::Targets;
 use crate::hostname::HostPattern;
 
+/// Keys whose meaning depends on the site that inherits them.
+const PER_SITE: &[&str] = &["auth", "rate"];
+
 /// Settings, defaults, everything taken so far, and what sites share.
-#[derive(Debug)]
 pub(super) struct Walk<'a> {
     pub(super) problems: Problems,
     pub(super) settings: Settings,
@@ -30,17 +36,26 @@ pub(super) struct Walk<'a> {
     pub(super) names: Names,
     pub(super) doors: Doors,
     pub(super) targets: Targets,
+    pub(super) enclosed: Enclosed<'a>,
     /// Rules of lone targets, by the target's text.
     pub(super) rules: HashMap<Box<str>, Arc<Rule>, foldhash::fast::RandomState>,
     pub(super) http_alpn: Arc<[Box<[u8]>]>,
     /// Whether any table so far names a certificate, which may cover other sites too.
     pub(super) has_pairs: bool,
     pub(super) no_alpn: Arc<[Box<[u8]>]>,
+    /// Whether the defaults say something that is another thing for each site.
+    pub(super) defaults_differ: bool,
     listens: HashMap<Arc<[Listen]>, (), foldhash::fast::RandomState>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(settings: Settings, defaults: Option<Table<'a>>, problems: Problems) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        defaults: Option<Table<'a>>,
+        files: &'a mut dyn Files,
+        problems: Problems,
+    ) -> Self {
+        let differs = |defaults: Table<'_>| PER_SITE.iter().any(|key| defaults.has(key));
         let mut walk = Self {
             problems,
             settings,
@@ -48,10 +63,12 @@ impl<'a> Walk<'a> {
             names: Names::default(),
             doors: Doors::default(),
             targets: Targets::default(),
+            enclosed: Enclosed::new(files),
             rules: HashMap::default(),
             http_alpn: Arc::new([Box::from(*b"h2"), Box::from(*b"http/1.1")]),
             has_pairs: defaults.is_some_and(|defaults| defaults.has("cert")),
             no_alpn: Arc::new([]),
+            defaults_differ: defaults.is_some_and(differs),
             listens: HashMap::default(),
         };
         let http = walk.settings.http.clone();
@@ -67,12 +84,16 @@ impl<'a> Walk<'a> {
             ..Layers::default()
         };
         let problems = &mut self.problems;
+        let backends = balancing::backends(&layers, Box::default(), Carries::Http, problems);
         rules::rule(
             &layers,
-            Action::Forward(Arc::new(Backends::of([]))),
+            Action::Forward(Arc::new(backends)),
             None,
+            &mut self.enclosed,
+            &mut self.targets,
             problems,
         );
+        client_auth::client_auth(&layers, &mut self.enclosed, problems);
         if let Some(item) = layers.get("strip_prefix") {
             rules::strip_prefix(&item, problems);
         }
@@ -86,7 +107,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the sites of the command line, one `HOST=TARGET` a line.
-    pub(super) fn arguments(&mut self, origin: &Origin<'_>) -> Vec<Site> {
+    pub(super) fn arguments(&mut self, origin: &Origin<'a>) -> Vec<Site> {
         arguments::split(origin, &mut self.problems)
             .into_iter()
             .filter_map(|argument| self.short_site(argument.host, argument.target, &origin.folder))

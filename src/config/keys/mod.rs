@@ -1,7 +1,9 @@
 //! Which keys each table knows, which it will know, and what other programs call them.
 
 mod certificates;
+mod foreign;
 mod tables;
+mod traffic;
 
 use super::problem::{At, Problem};
 use super::suggest;
@@ -13,6 +15,7 @@ pub(super) use tables::{
     DEFAULTS, HEADERS, HSTS, INCLUDED, LIMITS, LOG, PATH, RESPOND, REWRITE, SITE, TARGET, TIMEOUT,
     TLS, TOP,
 };
+pub(super) use traffic::{AUTH, BALANCE, EJECT, HEALTH, RATE, RATE_KEY, RETRY, TRUST};
 
 /// The keys of one kind of table.
 #[derive(Debug)]
@@ -109,6 +112,7 @@ impl Keys {
 fn home(key: &str) -> Option<&'static Keys> {
     let homes = [
         &SITE, &TOP, &PATH, &TARGET, &TLS, &LIMITS, &LOG, &TIMEOUT, &ACME, &ALERTS, &CONTROL,
+        &TRUST, &HEALTH, &RETRY, &RATE, &AUTH,
     ];
     homes.into_iter().find(|keys| keys.known.contains(&key))
 }
@@ -137,7 +141,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const TABLES: [&Keys; 25] = [
+    const TABLES: [&Keys; 33] = [
         &TOP,
         &SITE,
         &DEFAULTS,
@@ -163,6 +167,14 @@ mod tests {
         &ALERTS,
         &CONTROL,
         &SECRET,
+        &BALANCE,
+        &HEALTH,
+        &EJECT,
+        &RETRY,
+        &AUTH,
+        &RATE,
+        &RATE_KEY,
+        &TRUST,
     ];
 
     fn help(keys: &Keys, key: &str) -> Option<String> {
@@ -181,7 +193,14 @@ mod tests {
                 .unwrap()
                 .contains("named by its key")
         );
-        assert!(help(&SITE, "gzip").unwrap().contains("not built yet"));
+        assert_eq!(
+            help(&SITE, "basicauth").as_deref(),
+            Some("what others call `basicauth` is `auth` here")
+        );
+        assert_eq!(
+            help(&SITE, "set_real_ip_from").as_deref(),
+            Some("what others call `set_real_ip_from` is `trust` here, a key of the top level")
+        );
     }
 
     #[test]
