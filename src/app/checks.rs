@@ -11,12 +11,13 @@ use super::App;
 use super::alerts::Post;
 use crate::certs::alerts::event::{Event, Upstream};
 use crate::config::Config;
-use crate::config::backends::{Backends, Probe};
+use crate::config::backends::{Backends, Health, Probe};
 use crate::config::site::{Action, Service};
 use crate::config::target::{Scheme, Target};
 use crate::control::status::DownStatus;
-use crate::upstream::endpoint::Endpoint;
-use crate::upstream::health::{Probers, Standings, State, Subject, Turn, Turns, Wanted};
+use crate::proxy::context::Common;
+use crate::upstream::health::{Probers, Report, Reports, Standings, State, Subject, Wanted, Way};
+use crate::upstream::names::Names;
 use crate::upstream::tls::{Offer, TlsClients};
 
 /// Names of sites that are told of one target.
@@ -26,20 +27,22 @@ const SITES_TOLD_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct Checks {
     standings: Standings,
+    names: Names,
     post: Post,
     sites: Arc<ArcSwap<Sites>>,
     /// None as long as nothing is to be checked.
     probers: Option<Probers>,
 }
 
-/// The sites that have a subject checked, each by its first name.
-type Sites = HashMap<Subject, Vec<String>, RandomState>;
+/// The sites that have a target checked in some way, each by its first name.
+type Sites = HashMap<(Arc<Target>, Arc<Health>), Vec<String>, RandomState>;
 
 impl Checks {
     /// Checks nothing yet.
-    pub(super) fn new(standings: Standings, post: Post) -> Self {
+    pub(super) fn new(common: &Common, post: Post) -> Self {
         Self {
-            standings,
+            standings: common.standings.clone(),
+            names: common.names.clone(),
             post,
             sites: Arc::default(),
             probers: None,
@@ -51,7 +54,8 @@ impl Checks {
         let (wanted, sites) = wanted(config, clients);
         self.sites.store(Arc::new(sites));
         if self.probers.is_none() && !wanted.is_empty() {
-            match Probers::start(self.standings.clone(), self.turns()) {
+            let (standings, names) = (self.standings.clone(), self.names.clone());
+            match Probers::start(standings, names, self.reports()) {
                 Ok(probers) => self.probers = Some(probers),
                 Err(error) => {
                     tracing::error!(%error, "targets are not checked: a reload tries again");
@@ -91,14 +95,14 @@ impl Checks {
         down
     }
 
-    fn turns(&self) -> Turns {
+    fn reports(&self) -> Reports {
         let (post, sites) = (self.post.clone(), self.sites.clone());
-        Turns::new(move |turn| {
-            let Turn {
+        Reports::new(move |report| {
+            let Report {
                 subject,
                 state,
                 why,
-            } = turn;
+            } = report;
             let upstream = told(subject, &sites.load());
             post.tell(match state {
                 State::Up => Event::UpstreamUp { upstream },
@@ -119,7 +123,7 @@ impl App {
     }
 }
 
-/// Each subject once, in the order of the text, and for whom it is looked at.
+/// Each target and way of checking it once, in the order of the text, and for whom it is looked at.
 fn wanted(config: &Config, clients: &TlsClients) -> (Vec<Wanted>, Sites) {
     let mut wanted = Vec::new();
     let mut sites = Sites::default();
@@ -127,10 +131,23 @@ fn wanted(config: &Config, clients: &TlsClients) -> (Vec<Wanted>, Sites) {
         let Some(name) = site.names.first() else {
             continue;
         };
-        for subject in backends(&site.service).flat_map(subjects) {
-            let names = sites.entry(subject.clone()).or_insert_with(|| {
-                let client = client(&subject.endpoint.target, clients);
-                wanted.push(Wanted { subject, client });
+        let checked = backends(&site.service).filter_map(|all| Some((all, all.health.as_ref()?)));
+        let each = checked.flat_map(|(all, health)| {
+            let members = all.members.iter();
+            members.map(move |listed| (listed, health, all.proxy_protocol))
+        });
+        for (listed, health, proxy_protocol) in each {
+            let target = &listed.target;
+            let key = (target.clone(), health.clone());
+            let names = sites.entry(key).or_insert_with(|| {
+                wanted.push(Wanted {
+                    listed: listed.clone(),
+                    health: health.clone(),
+                    way: Way {
+                        client: client(target, clients),
+                        proxy_protocol,
+                    },
+                });
                 Vec::new()
             });
             let name = name.to_string();
@@ -159,16 +176,6 @@ fn backends(service: &Service) -> impl Iterator<Item = &Arc<Backends>> {
     forwarded.chain(tunnel.map(|tunnel| &tunnel.backends))
 }
 
-fn subjects(backends: &Arc<Backends>) -> impl Iterator<Item = Subject> {
-    let health = backends.health.as_ref();
-    health.into_iter().flat_map(|health| {
-        backends.targets().map(|target| Subject {
-            endpoint: Endpoint::of(target.clone()),
-            health: health.clone(),
-        })
-    })
-}
-
 fn client(target: &Target, clients: &TlsClients) -> Option<Arc<rustls::ClientConfig>> {
     match &target.scheme {
         Scheme::Https(options) => clients.client(options, Offer::Any).cloned(),
@@ -177,6 +184,7 @@ fn client(target: &Target, clients: &TlsClients) -> Option<Arc<rustls::ClientCon
 }
 
 fn told(subject: &Subject, sites: &Sites) -> Upstream {
+    let key = (subject.endpoint.target.clone(), subject.health.clone());
     Upstream {
         target: subject.endpoint.to_string(),
         check: match &subject.health.probe {
@@ -185,6 +193,6 @@ fn told(subject: &Subject, sites: &Sites) -> Upstream {
             Probe::Grpc { service } if service.is_empty() => "gRPC".to_owned(),
             Probe::Grpc { service } => format!("gRPC {service}"),
         },
-        sites: sites.get(subject).cloned().unwrap_or_default(),
+        sites: sites.get(&key).cloned().unwrap_or_default(),
     }
 }

@@ -13,6 +13,7 @@ use crate::config::site::{Action, Service};
 use crate::config::target::{Scheme, Target};
 use crate::control::probe::{Probe, Probed};
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::health::Way;
 use crate::upstream::health::check::answers;
 use crate::upstream::tls::{Offer, TlsClients};
 
@@ -44,9 +45,12 @@ async fn healthy(target: &str, folder: &Path, path: Option<&str>) -> Result<(), 
     let path = path.map(PathAndQuery::try_from).transpose();
     let path =
         path.map_err(|error| format!("the path to look under cannot be asked for: {error}"))?;
-    let client = tls(&target)?;
+    let way = Way {
+        client: tls(&target)?,
+        proxy_protocol: None,
+    };
     let endpoint = Endpoint::of(target);
-    answers(&endpoint, client.as_ref(), path.as_ref(), TRY_TIME)
+    answers(&endpoint, &way, path.as_ref(), TRY_TIME)
         .await
         .map_err(|finding| format!("{endpoint}: {}", one_line(&finding)))
 }

@@ -124,15 +124,16 @@ impl App {
             revision,
         } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) =
-            assemble(prepared, &resolver, revision, &port_of, &Common::default());
+        let common = Common::default();
+        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
+        let _finding = shutdown.spawn_attendant(common.names.serve());
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
         let renewer = keeping.renewer();
         let desk = Desk::open(control, &mut claim, &own.config, renewer, &shutdown)?;
         let files = FileWatch::of(&own);
-        let checks = Checks::new(current.table.common.standings.clone(), keeping.post());
+        let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
             source,
             heed,
@@ -278,6 +279,7 @@ pub(super) fn assemble(
         remarks: _,
     } = prepared;
     let config = &loaded.config;
+    common.names.ask_of(config.resolver);
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
     let table = Table {
         routes: Routes::compile(config, revision, LOOPBACK, port_of),

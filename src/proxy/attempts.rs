@@ -1,32 +1,36 @@
 //! The attempts of one exchange: at one target after another, as long as that is safe.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use http::header::EXPECT;
+use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
 
 use super::exchange::{Asked, Fault};
 use super::forward::shape;
-use super::headers::{self, Received, Refusal};
+use super::headers::{self, Received, Refusal, Scheme};
 use super::record::Record;
+use super::reply::Reply;
 use super::{replies, switch};
 use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
 use crate::framing::Framing;
+use crate::upstream::balance::sticky::Transport;
+use crate::upstream::group::{Asking, Group, Tried, Wish};
 use crate::upstream::tls::Offer;
 use crate::upstream::{Incoming, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError};
 
 /// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tries the targets in turn, as long as nothing was sent.
+/// Tries one target after another, as long as nothing was sent. Whoever answered stays in the record until the exchange is over.
 pub(super) async fn send(
     asked: &mut Asked,
     rule: &Rule,
-    backends: &Backends,
+    backends: &Arc<Backends>,
     progress: &Rc<Progress>,
     record: &mut Record,
 ) -> Result<Response<Incoming>, Fault> {
@@ -36,11 +40,17 @@ pub(super) async fn send(
         table,
         received,
         head,
+        client,
         ..
     } = asked;
     let context = &visit.context;
-    let mut fault = Fault::Reply(replies::no_target());
-    for target in context.in_turn(backends) {
+    let groups = &context.groups;
+    let group = groups.of(backends);
+    let wish = group.wish(&head.headers, client.ip);
+    let mut tried = Tried::default();
+    let mut fault = None;
+    while let Some(asking) = group.choose(&mut tried, wish, groups.now()) {
+        let target = asking.target();
         record.target = Some(target.clone());
         let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, rule, target);
         let job = Job {
@@ -57,17 +67,40 @@ pub(super) async fn send(
             shape: &shape,
         };
         let error = match context.upstreams.send(job, head, &mut body).await {
-            Ok(answer) => return Ok(answer),
+            Ok(mut answer) => {
+                bind(&mut answer, &asking, wish, visit.scheme());
+                record.asking = Some(asking);
+                return Ok(answer);
+            }
             Err(error) => error,
         };
+        asking.failed(&error, groups.now());
         tell(record, target, &error);
         let again = error.is_before_sending() && body.is_some();
-        fault = fault_of(&error, target);
+        fault = Some(fault_of(&error, target));
         if !again {
             break;
         }
     }
-    Err(fault)
+    Err(fault.unwrap_or_else(|| nobody(&group)))
+}
+
+/// Gives the client a cookie that brings it to the same target again, if it needs one.
+fn bind(answer: &mut Response<Incoming>, asking: &Asking, wish: Wish, scheme: Scheme) {
+    let transport = match scheme {
+        Scheme::Https => Transport::Secure,
+        Scheme::Http => Transport::Clear,
+    };
+    if let Some(cookie) = asking.cookie(wish, transport) {
+        answer.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+}
+
+fn nobody(group: &Group) -> Fault {
+    Fault::Reply(Reply {
+        words: group.nobody().into(),
+        ..replies::no_target()
+    })
 }
 
 fn resend(received: &Received) -> Resend {

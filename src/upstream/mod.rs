@@ -1,11 +1,14 @@
 //! Upstream targets: dialing, the connections of one worker, and sending a request on one of them.
 
+pub mod balance;
 pub mod dial;
 pub mod endpoint;
 mod error;
+pub mod group;
 pub mod health;
 mod http1;
 mod incoming;
+pub mod names;
 mod outgoing;
 mod pool;
 mod send;

@@ -1,15 +1,14 @@
 //! One check of an endpoint, on a connection of its own: what is to be known is whether it takes a new one, and a kept one would not
 //! show that.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::LOCATION;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
-use rustls::ClientConfig;
 use tokio::time;
 
+use super::subject::Way;
 use super::{Finding, grpc, http as over_http};
 use crate::config::backends::Probe;
 use crate::upstream::dial::{self, Protocol, Stream};
@@ -18,19 +17,19 @@ use crate::upstream::endpoint::Endpoint;
 /// Octets of a redirect's aim that are told.
 const LOCATION_BYTES_MAX: usize = 200;
 
-/// Checks once, and for no longer than `limit`. Redirects are not followed. `client` speaks TLS to the endpoint's target.
+/// Checks once, and for no longer than `limit`. Redirects are not followed.
 ///
 /// # Errors
 /// Why it did not pass.
 pub async fn check(
     endpoint: &Endpoint,
-    client: Option<&Arc<ClientConfig>>,
+    way: &Way,
     probe: &Probe,
     limit: Duration,
 ) -> Result<(), Finding> {
     // Boxed: it is large, and there are many.
     let checking = Box::pin(async {
-        let (stream, protocol) = connect(endpoint, client).await?;
+        let (stream, protocol) = connect(endpoint, way).await?;
         let target = &*endpoint.target;
         match probe {
             Probe::Tcp => Ok(()),
@@ -51,12 +50,12 @@ pub async fn check(
 /// Why it does not.
 pub async fn answers(
     endpoint: &Endpoint,
-    client: Option<&Arc<ClientConfig>>,
+    way: &Way,
     path: Option<&PathAndQuery>,
     limit: Duration,
 ) -> Result<(), Finding> {
     let checking = Box::pin(async {
-        let (stream, protocol) = connect(endpoint, client).await?;
+        let (stream, protocol) = connect(endpoint, way).await?;
         let Some(path) = path else {
             return Ok(());
         };
@@ -66,11 +65,8 @@ pub async fn answers(
     within(limit, checking).await
 }
 
-async fn connect(
-    endpoint: &Endpoint,
-    client: Option<&Arc<ClientConfig>>,
-) -> Result<(Stream, Protocol), Finding> {
-    dial::dial(&endpoint.target, client)
+async fn connect(endpoint: &Endpoint, way: &Way) -> Result<(Stream, Protocol), Finding> {
+    dial::dial(&endpoint.target, way.client.as_ref())
         .await
         .map_err(Finding::Unreached)
 }

@@ -19,6 +19,6 @@ pub use down::Down;
 pub use finding::Finding;
 pub use message::Serving;
 pub use probers::Probers;
-pub use standing::{Standing, Standings};
-pub use subject::{Subject, Turn, Turns, Wanted};
+pub use standing::{Standing, Standings, Turn};
+pub use subject::{Report, Reports, Subject, Wanted, Way};
 pub use verdict::State;

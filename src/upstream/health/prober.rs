@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,7 +14,7 @@ use super::finding::Finding;
 use super::news::News;
 use super::rhythm;
 use super::standing::Standing;
-use super::subject::{Subject, Turn, Turns};
+use super::subject::{Report, Reports, Subject, Way};
 use super::verdict::{Outcome, State, Verdict};
 use crate::causes::one_line;
 
@@ -32,11 +31,11 @@ pub(super) struct Prober {
     pub(super) standing: Arc<Standing>,
     pub(super) mind: Rc<RefCell<Mind>>,
     /// Another one after a reload.
-    pub(super) client: Rc<RefCell<Option<Arc<ClientConfig>>>>,
+    pub(super) way: Rc<RefCell<Way>>,
     /// Checks that all probers together may make at once.
     pub(super) places: Rc<Semaphore>,
     pub(super) downs: Downs,
-    pub(super) turns: Turns,
+    pub(super) reports: Reports,
 }
 
 impl Prober {
@@ -64,8 +63,8 @@ impl Prober {
 
     async fn look(&self) -> Result<(), Finding> {
         let Subject { endpoint, health } = &self.subject;
-        let client = self.client.borrow().clone();
-        check(endpoint, client.as_ref(), &health.probe, health.timeout).await
+        let way = self.way.borrow().clone();
+        check(endpoint, &way, &health.probe, health.timeout).await
     }
 
     fn conclude(&self, found: Result<(), Finding>) {
@@ -85,7 +84,7 @@ impl Prober {
             self.downs.failed(&self.subject, why);
         }
         if after.is_settled() && mind.news.is_due(after.state, Instant::now().into_std()) {
-            self.turns.tell(&Turn {
+            self.reports.tell(&Report {
                 subject: self.subject.clone(),
                 state: after.state,
                 why,

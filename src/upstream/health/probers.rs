@@ -2,6 +2,7 @@
 //! disturb anybody.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -10,12 +11,13 @@ use tokio::task::LocalSet;
 use super::crew::Crew;
 use super::down::{Down, Downs};
 use super::standing::Standings;
-use super::subject::{Subject, Turns, Wanted};
+use super::subject::{Reports, Subject, Wanted};
+use crate::upstream::names::Names;
 
 /// The probers' thread. All checks end when this is dropped.
 #[derive(Debug)]
 pub struct Probers {
-    wanted: watch::Sender<Vec<Wanted>>,
+    wanted: watch::Sender<Arc<[Wanted]>>,
     downs: Downs,
 }
 
@@ -24,15 +26,15 @@ impl Probers {
     ///
     /// # Errors
     /// The system gives no thread or no runtime.
-    pub fn start(standings: Standings, turns: Turns) -> io::Result<Self> {
-        let (wanted, seen) = watch::channel(Vec::new());
+    pub fn start(standings: Standings, names: Names, reports: Reports) -> io::Result<Self> {
+        let (wanted, seen) = watch::channel(Arc::default());
         let downs = Downs::default();
         let known = downs.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let _detached = std::thread::Builder::new()
             .name("health".to_owned())
             .spawn(move || {
-                let crew = Crew::new(standings, known, turns);
+                let crew = Crew::new(standings, names, known, reports);
                 LocalSet::new().block_on(&runtime, crew.follow(seen));
                 // A resolver that hangs is not waited for.
                 runtime.shutdown_background();
@@ -40,9 +42,9 @@ impl Probers {
         Ok(Self { wanted, downs })
     }
 
-    /// Looks at these from now on. Who looks at one already goes on, and forgets nothing.
+    /// Looks at these from now on, and at names wherever they are. Who looks at one already goes on, and forgets nothing.
     pub fn follow(&self, wanted: Vec<Wanted>) {
-        self.wanted.send_replace(wanted);
+        self.wanted.send_replace(wanted.into());
     }
 
     /// Every subject that is down, in no order.
