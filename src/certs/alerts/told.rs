@@ -189,6 +189,35 @@ mod tests {
         );
     }
 
+    fn upstream() -> Upstream {
+        Upstream {
+            target: "localhost:3000".into(),
+            check: "GET /up".into(),
+            sites: vec!["a.test".into(), "b.test".into()],
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_down_says_why_and_for_whom() {
+        let event = Event::UpstreamDown {
+            upstream: upstream(),
+            problem: "answers 500 under /up".into(),
+        };
+        let told = value(event, at(0));
+        assert_eq!(
+            told["text"],
+            "localhost:3000 is down: answers 500 under /up (a.test, b.test)"
+        );
+        assert_eq!(told["check"], "GET /up");
+        let up = Event::UpstreamUp {
+            upstream: upstream(),
+        };
+        assert_eq!(
+            value(up, at(0))["text"],
+            "localhost:3000 is up again (a.test, b.test)"
+        );
+    }
+
     #[test]
     fn the_name_in_the_json_is_the_name_of_the_event() {
         let bucket = Bucket {
@@ -198,11 +227,6 @@ mod tests {
         };
         let (certificate, names) = ("a.test".to_owned(), vec![]);
         let storage = "/data".to_owned();
-        let upstream = Upstream {
-            target: "localhost:3000".into(),
-            check: "GET /up".into(),
-            sites: vec!["a.test".into()],
-        };
         let all = [
             Event::Renewed {
                 certificate: certificate.clone(),
@@ -246,10 +270,12 @@ mod tests {
             },
             Event::StorageReachable { storage },
             Event::UpstreamDown {
-                upstream: upstream.clone(),
+                upstream: upstream(),
                 problem: String::new(),
             },
-            Event::UpstreamUp { upstream },
+            Event::UpstreamUp {
+                upstream: upstream(),
+            },
             Event::ConfigRefused {
                 problem: String::new(),
             },
