@@ -51,11 +51,10 @@ impl Checks {
 
     /// Checks what this configuration wants; what was checked before goes on as it was.
     pub(super) fn follow(&mut self, config: &Config, clients: &TlsClients) {
-        let (wanted, sites) = wanted(config, clients);
+        let (wanted, sites) = wanted(config, clients, &self.names);
         self.sites.store(Arc::new(sites));
         if self.probers.is_none() && !wanted.is_empty() {
-            let (standings, names) = (self.standings.clone(), self.names.clone());
-            match Probers::start(standings, names, self.reports()) {
+            match Probers::start(self.standings.clone(), self.reports()) {
                 Ok(probers) => self.probers = Some(probers),
                 Err(error) => {
                     tracing::error!(%error, "targets are not checked: a reload tries again");
@@ -124,7 +123,7 @@ impl App {
 }
 
 /// Each target and way of checking it once, in the order of the text, and for whom it is looked at.
-fn wanted(config: &Config, clients: &TlsClients) -> (Vec<Wanted>, Sites) {
+fn wanted(config: &Config, clients: &TlsClients, names: &Names) -> (Vec<Wanted>, Sites) {
     let mut wanted = Vec::new();
     let mut sites = Sites::default();
     for site in &config.sites {
@@ -139,20 +138,21 @@ fn wanted(config: &Config, clients: &TlsClients) -> (Vec<Wanted>, Sites) {
         for (listed, health, proxy_protocol) in each {
             let target = &listed.target;
             let key = (target.clone(), health.clone());
-            let names = sites.entry(key).or_insert_with(|| {
+            let told = sites.entry(key).or_insert_with(|| {
                 wanted.push(Wanted {
                     listed: listed.clone(),
                     health: health.clone(),
                     way: Way {
                         client: client(target, clients),
                         proxy_protocol,
+                        names: names.clone(),
                     },
                 });
                 Vec::new()
             });
             let name = name.to_string();
-            if names.len() < SITES_TOLD_MAX && names.last() != Some(&name) {
-                names.push(name);
+            if told.len() < SITES_TOLD_MAX && told.last() != Some(&name) {
+                told.push(name);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::control::probe::{Probe, Probed};
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::Way;
 use crate::upstream::health::check::answers;
+use crate::upstream::names::Names;
 use crate::upstream::tls::{Offer, TlsClients};
 
 /// How long one try may take.
@@ -23,15 +24,17 @@ const TRY_TIME: Duration = Duration::from_secs(5);
 const SITE: &str = "probe.localhost";
 
 /// Looks for those who ask at the control socket.
-pub(super) fn probe() -> Probe {
-    Probe::new(|probed| {
+pub(super) fn probe(names: &Names) -> Probe {
+    let names = names.clone();
+    Probe::new(move |probed| {
+        let names = names.clone();
         Box::pin(async move {
             let Probed {
                 target,
                 folder,
                 path,
             } = probed;
-            healthy(&target, &folder, path.as_deref()).await
+            healthy(&names, &target, &folder, path.as_deref()).await
         })
     })
 }
@@ -40,7 +43,12 @@ pub(super) fn probe() -> Probe {
 ///
 /// # Errors
 /// What came instead, in words.
-async fn healthy(target: &str, folder: &Path, path: Option<&str>) -> Result<(), String> {
+async fn healthy(
+    names: &Names,
+    target: &str,
+    folder: &Path,
+    path: Option<&str>,
+) -> Result<(), String> {
     let target = parsed(target, folder)?;
     let path = path.map(PathAndQuery::try_from).transpose();
     let path =
@@ -48,6 +56,7 @@ async fn healthy(target: &str, folder: &Path, path: Option<&str>) -> Result<(), 
     let way = Way {
         client: tls(&target)?,
         proxy_protocol: None,
+        names: names.clone(),
     };
     let endpoint = Endpoint::of(target);
     answers(&endpoint, &way, path.as_ref(), TRY_TIME)
@@ -105,9 +114,13 @@ mod tests {
     async fn nobody_there_is_not_healthy() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let target = listener.local_addr().unwrap().to_string();
-        healthy(&target, Path::new("/"), None).await.unwrap();
+        healthy(&Names::default(), &target, Path::new("/"), None)
+            .await
+            .unwrap();
         drop(listener);
-        let problem = healthy(&target, Path::new("/"), None).await.unwrap_err();
+        let problem = healthy(&Names::default(), &target, Path::new("/"), None)
+            .await
+            .unwrap_err();
         assert!(problem.contains(&target), "{problem}");
     }
 }

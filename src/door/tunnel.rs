@@ -11,8 +11,9 @@ use crate::deadline::Deadline;
 use crate::proxy::passage::Passage;
 use crate::proxy::visit::{Leave, Step, Visit};
 use crate::relay::{Carried, Ending, relay};
+use crate::upstream::UpstreamError;
 use crate::upstream::dial::{self, Stream};
-use crate::upstream::group::Tried;
+use crate::upstream::seating::Seating;
 
 /// Carries a connection whose hello was read into `kept`.
 pub(super) async fn passthrough(
@@ -58,13 +59,28 @@ async fn reach(
     let groups = &visit.context.groups;
     let group = groups.of(&to.backends);
     let wish = group.wish(&HeaderMap::new(), visit.peer.ip());
-    let mut tried = Tried::default();
-    while let Some(asking) = group.choose(&mut tried, wish, groups.now()) {
-        deadline.arm(to.timeouts.connect);
-        match deadline.within(dial::open(&asking.target().address)).await {
-            Ok(Ok(stream)) => {
+    let mut seating = Seating::new(groups, &visit.context.upstreams, group, wish);
+    let connect = to.timeouts.connect;
+    let prelude = visit.prelude(&to.backends, visit.peer.ip());
+    let prelude = prelude.as_deref().unwrap_or_default();
+    while let Some(seated) = seating.next_or_wait(deadline, connect).await {
+        let asking = match seated {
+            Ok(asking) => asking,
+            Err(busy) => {
+                tell(busy.0.target(), &UpstreamError::Busy);
+                passage.missed(busy.0, Some(&UpstreamError::Busy));
+                continue;
+            }
+        };
+        deadline.arm(connect);
+        let call = visit.context.upstreams.call(asking.endpoint(), prelude);
+        match deadline.within(Box::pin(dial::open(call))).await {
+            Ok(Ok(reached)) => {
+                if reached.instead.is_some() {
+                    asking.failed(&UpstreamError::ConnectTimedOut, groups.now());
+                }
                 passage.reached(asking);
-                return Some(stream);
+                return Some(reached.stream);
             }
             Ok(Err(error)) => {
                 tell(asking.target(), &error);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-use crate::config::Limits;
+use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
 use crate::observe::lines::Lines;
@@ -19,6 +19,7 @@ use crate::upstream::Upstreams;
 use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
 use crate::upstream::names::Names;
+use crate::upstream::seats::Seats;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -27,6 +28,7 @@ pub struct Table {
     pub routes: Routes,
     pub clients: TlsClients,
     pub limits: Limits,
+    pub trust: Trust,
     /// How long connections may finish once they were asked to.
     pub drain: Duration,
     /// What is answered under a path on plain sockets, before any rule.
@@ -41,6 +43,8 @@ pub struct Table {
 pub struct Common {
     pub standings: Standings,
     pub names: Names,
+    /// `max_conns`.
+    pub seats: Seats,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
@@ -132,10 +136,15 @@ impl Context {
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
         let groups = Groups::new(table.common.standings.clone(), table.common.names.clone());
+        let upstreams = Upstreams::new(
+            wheel.clone(),
+            table.common.seats.clone(),
+            table.common.names.clone(),
+        );
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),
-            upstreams: Upstreams::new(wheel.clone()),
+            upstreams,
             groups,
             wheel,
             scratch: Scratch::default(),

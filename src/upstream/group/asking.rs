@@ -9,11 +9,13 @@ use http::HeaderValue;
 
 use super::member::Member;
 use super::{Counting, Group, Wish};
+use crate::config::backends::Backends;
 use crate::config::target::Target;
 use crate::upstream::UpstreamError;
 use crate::upstream::balance::sticky::Transport;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{Standing, Turn};
+use crate::upstream::seats::Seat;
 
 /// One exchange at one member.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Asking {
     group: Rc<Group>,
     index: usize,
     began: Duration,
+    /// Where `max_conns` is set.
+    seat: Option<Seat>,
 }
 
 impl Asking {
@@ -29,6 +33,7 @@ impl Asking {
             group,
             index,
             began: now,
+            seat: None,
         };
         let standing = asking.standing();
         standing.chosen(now);
@@ -44,10 +49,21 @@ impl Asking {
         &self.member().endpoint
     }
 
+    /// Takes a seat there until it is over.
+    pub(in crate::upstream) fn sit(&mut self, seat: Seat) {
+        self.seat = Some(seat);
+    }
+
     /// Whom it asks, as the configuration has it.
     #[must_use]
     pub fn target(&self) -> &Arc<Target> {
         &self.endpoint().target
+    }
+
+    /// Among whom it was chosen.
+    #[must_use]
+    pub fn backends(&self) -> &Backends {
+        &self.group.backends
     }
 
     /// What all workers know of it.
@@ -91,8 +107,9 @@ impl Asking {
         }
         let eject = &self.group.backends.eject;
         if self.standing().failed(eject, self.began, now, why) == Turn::Ejected {
-            let why = self.standing().left_out(now).unwrap_or_default();
-            tracing::warn!(target = %self.endpoint(), why, "left out");
+            let (endpoint, seconds) = (self.endpoint(), eject.duration.as_secs_f32());
+            let why = self.standing().last_failure();
+            tracing::warn!(target = %endpoint, seconds, %why, "left out, for its exchanges fail");
         }
     }
 
@@ -121,6 +138,9 @@ fn is_members_fault(error: &UpstreamError) -> bool {
         | UpstreamError::Cut(_)
         | UpstreamError::Malformed(_)
         | UpstreamError::ResponseTimedOut => true,
-        UpstreamError::Refused(_) | UpstreamError::ClientBody(_) | UpstreamError::Unfit(_) => false,
+        UpstreamError::Busy
+        | UpstreamError::Refused(_)
+        | UpstreamError::ClientBody(_)
+        | UpstreamError::Unfit(_) => false,
     }
 }

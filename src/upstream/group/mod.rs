@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,6 +163,12 @@ impl Group {
             self.gather(Round::Panic(Role::Main), &Tried::default(), Duration::ZERO);
             smooth::next(&self.candidates.borrow(), &mut self.credits.borrow_mut());
         }
+    }
+
+    /// How many exchanges there may be at once at one target.
+    #[must_use]
+    pub fn max_conns(&self) -> Option<NonZeroU32> {
+        self.backends.max_conns
     }
 
     /// Whom the exchange of a client with these fields would like to ask.

@@ -11,8 +11,9 @@ use tokio::time;
 use super::subject::Way;
 use super::{Finding, grpc, http as over_http};
 use crate::config::backends::Probe;
-use crate::upstream::dial::{self, Protocol, Stream};
+use crate::upstream::dial::{self, Call, Protocol, Stream, prelude};
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::names::Names;
 
 /// Octets of a redirect's aim that are told.
 const LOCATION_BYTES_MAX: usize = 200;
@@ -66,9 +67,21 @@ pub async fn answers(
 }
 
 async fn connect(endpoint: &Endpoint, way: &Way) -> Result<(Stream, Protocol), Finding> {
-    dial::dial(&endpoint.target, way.client.as_ref())
+    // Where the address is known it alone is meant, and no other of the name may answer for it.
+    let names = match endpoint.address {
+        Some(_) => Names::default(),
+        None => way.names.clone(),
+    };
+    let prelude = way.proxy_protocol.map(prelude::of_ourselves);
+    let call = Call {
+        endpoint,
+        names: &names,
+        prelude: prelude.as_deref().unwrap_or_default(),
+    };
+    let (reached, protocol) = dial::dial(call, way.client.as_ref())
         .await
-        .map_err(Finding::Unreached)
+        .map_err(Finding::Unreached)?;
+    Ok((reached.stream, protocol))
 }
 
 async fn within(

@@ -22,7 +22,6 @@ use super::verdict::{State, Verdict};
 use crate::config::backends::Probe;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::group::place::{self, Named, Place};
-use crate::upstream::names::Names;
 
 /// Checks at once. Enough for a thousand targets that hang, at the default times; what comes then waits, and its period is longer.
 const CHECKS_MAX: usize = 256;
@@ -34,7 +33,6 @@ const NAMES_LOOKED_AT: Duration = Duration::from_secs(1);
 pub(super) struct Crew {
     running: Probing,
     standings: Standings,
-    names: Names,
     places: Rc<Semaphore>,
     downs: Downs,
     reports: Reports,
@@ -56,11 +54,10 @@ impl Drop for Running {
 }
 
 impl Crew {
-    pub(super) fn new(standings: Standings, names: Names, downs: Downs, reports: Reports) -> Self {
+    pub(super) fn new(standings: Standings, downs: Downs, reports: Reports) -> Self {
         Self {
             running: HashMap::default(),
             standings,
-            names,
             places: Rc::new(Semaphore::new(CHECKS_MAX)),
             downs,
             reports,
@@ -92,7 +89,7 @@ impl Crew {
         } in wanted
         {
             let mut places = Vec::with_capacity(1);
-            named.extend(place::of(listed, &self.names, &mut places));
+            named.extend(place::of(listed, &way.names, &mut places));
             for Place { endpoint, .. } in places {
                 let health = health.clone();
                 let subject = Subject { endpoint, health };

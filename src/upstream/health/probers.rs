@@ -12,7 +12,6 @@ use super::crew::Crew;
 use super::down::{Down, Downs};
 use super::standing::Standings;
 use super::subject::{Reports, Subject, Wanted};
-use crate::upstream::names::Names;
 
 /// The probers' thread. All checks end when this is dropped.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ impl Probers {
     ///
     /// # Errors
     /// The system gives no thread or no runtime.
-    pub fn start(standings: Standings, names: Names, reports: Reports) -> io::Result<Self> {
+    pub fn start(standings: Standings, reports: Reports) -> io::Result<Self> {
         let (wanted, seen) = watch::channel(Arc::default());
         let downs = Downs::default();
         let known = downs.clone();
@@ -34,7 +33,7 @@ impl Probers {
         let _detached = std::thread::Builder::new()
             .name("health".to_owned())
             .spawn(move || {
-                let crew = Crew::new(standings, names, known, reports);
+                let crew = Crew::new(standings, known, reports);
                 LocalSet::new().block_on(&runtime, crew.follow(seen));
                 // A resolver that hangs is not waited for.
                 runtime.shutdown_background();

@@ -218,7 +218,7 @@ impl Standing {
         if until == 0 {
             return None;
         }
-        let last = self.failures().last.clone().unwrap_or_default();
+        let last = self.last_failure();
         let left = Duration::from_millis(until.saturating_sub(stamp(now)));
         Some(if left.is_zero() {
             format!("being tried again after its exchanges failed: {last}")
@@ -226,6 +226,12 @@ impl Standing {
             let seconds = left.as_secs() + u64::from(left.subsec_millis() > 0);
             format!("left out for {seconds} s more, its exchanges failed: {last}")
         })
+    }
+
+    /// Why the last exchange failed that did.
+    #[must_use]
+    pub fn last_failure(&self) -> Box<str> {
+        self.failures().last.clone().unwrap_or_default()
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {

@@ -8,6 +8,7 @@ use rustls::ClientConfig;
 use super::verdict::State;
 use crate::config::backends::{Health, Member, ProxyVersion};
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::names::Names;
 
 /// What one prober looks at, and how. Equal ones are one, whichever sites name them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,6 +32,8 @@ pub struct Way {
     pub client: Option<Arc<ClientConfig>>,
     /// The PROXY header that is sent first.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Where names are.
+    pub names: Names,
 }
 
 /// That a target went down or came up, as far as people are to be told: one that flaps is told of seldom. The first check that
