@@ -22,6 +22,9 @@ pub struct Status {
     /// Addresses at which another process takes our connections.
     #[serde(default)]
     pub shadowed: Vec<String>,
+    /// Targets that checks found down.
+    #[serde(default)]
+    pub down: Vec<DownStatus>,
     /// Why the latest change of the holder's file was refused, if it was.
     #[serde(default)]
     pub refused: Option<String>,
@@ -49,6 +52,19 @@ pub struct SiteStatus {
     pub listen: Vec<String>,
     /// Whether it displaced another lease's claim.
     pub overrides: Option<LeaseId>,
+}
+
+/// A target that is asked no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownStatus {
+    pub target: String,
+    /// `GET /up`, `TCP`, `gRPC`
+    pub check: String,
+    /// Sites that have it checked so; not all, if there are very many.
+    pub sites: Vec<String>,
+    pub since: Timestamp,
+    /// What the latest check found, in words.
+    pub why: String,
 }
 
 /// What becomes of a request for a URL, and why.

@@ -169,6 +169,7 @@ fn status(health: Health) -> Status {
         leases: Vec::new(),
         sites: Vec::new(),
         shadowed: Vec::new(),
+        down: Vec::new(),
         refused: None,
     }
 }
