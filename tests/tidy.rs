@@ -39,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "upstream",
         &[
             "hostname",
+            "causes",
             "config",
             "shutdown",
             "observe",
@@ -105,6 +106,10 @@ const PURE: &[&str] = &[
     "proxy_protocol/",
     "upstream/balance",
     "upstream/names/finding",
+    "upstream/health/message",
+    "upstream/health/news",
+    "upstream/health/rhythm",
+    "upstream/health/verdict",
     "proxy/retry.rs",
     "upstream/replay.rs",
     "upstream/resend.rs",

@@ -11,6 +11,7 @@ pub mod forward;
 pub mod guard;
 pub mod headers;
 mod local_network;
+mod pages;
 pub mod passage;
 pub mod path;
 pub mod record;
@@ -18,6 +19,7 @@ pub mod redirect;
 pub mod replies;
 pub mod reply;
 mod retry;
+mod site;
 mod switch;
 pub mod template;
 #[cfg(test)]

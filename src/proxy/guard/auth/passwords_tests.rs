@@ -59,8 +59,7 @@ async fn a_hash_of_argon2_is_checked_by_its_own_parameters() {
     // printf x | argon2 somesalt -id -t 1 -m 6 -p 1 -e
     let made = argon2_of("x");
     let mut file = file(&[]);
-    Arc::make_mut(&mut file.users)
-        .insert("ada".into(), PasswordHash::Argon2(Secret::new(&made)));
+    Arc::make_mut(&mut file.users).insert("ada".into(), PasswordHash::Argon2(Secret::new(&made)));
     let passwords = Passwords::default();
     let now = Instant::now();
     assert_eq!(
