@@ -12,7 +12,7 @@ use super::alerts::Post;
 use crate::certs::alerts::event::{Event, Upstream};
 use crate::config::Config;
 use crate::config::backends::{Backends, Health, Probe};
-use crate::config::site::{Action, Service};
+use crate::config::site::Service;
 use crate::config::target::{Scheme, Target};
 use crate::control::status::DownStatus;
 use crate::proxy::context::Common;
@@ -169,10 +169,7 @@ fn backends(service: &Service) -> impl Iterator<Item = &Arc<Backends>> {
         let paths = http.paths.iter().map(|path| &path.rule);
         http.root.iter().chain(paths)
     });
-    let forwarded = rules.filter_map(|rule| match &rule.action {
-        Action::Forward(backends) => Some(backends),
-        Action::Redirect(_) | Action::Respond(_) => None,
-    });
+    let forwarded = rules.flat_map(|rule| rule.backends());
     forwarded.chain(tunnel.map(|tunnel| &tunnel.backends))
 }
 

@@ -8,7 +8,7 @@ use crate::causes::one_line;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
-use crate::config::site::{Action, Certificate, Http, PairFolder, Service, Site};
+use crate::config::site::{Certificate, Http, PairFolder, Service, Site};
 use crate::config::target::{Scheme, UpstreamTls};
 use crate::config::{Config, Loaded, Refused};
 use crate::proxy::path;
@@ -211,11 +211,8 @@ fn upstream_options(service: &Service) -> Vec<&Arc<UpstreamTls>> {
     let Http { root, paths } = http;
     let rules = root.iter().chain(paths.iter().map(|path| &path.rule));
     rules
-        .filter_map(|rule| match &rule.action {
-            Action::Forward(backends) => Some(backends.targets()),
-            Action::Redirect(_) | Action::Respond(_) => None,
-        })
-        .flatten()
+        .flat_map(|rule| rule.backends())
+        .flat_map(|backends| backends.targets())
         .filter_map(|target| match &target.scheme {
             Scheme::Https(options) => Some(options),
             Scheme::Http | Scheme::H2c => None,

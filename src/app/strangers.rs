@@ -4,7 +4,7 @@ use super::App;
 use super::change::NotReloaded;
 use super::commands::{not_allowed, too_many_of};
 use crate::config::alerts::Alerts;
-use crate::config::site::{Action, Service};
+use crate::config::site::Service;
 use crate::config::target::{Address, Target};
 use crate::config::{Config, Loaded};
 use crate::control::accounts::Accounts;
@@ -164,10 +164,8 @@ fn targets(service: &Service) -> Vec<&Target> {
             let rules = http.root.iter();
             let rules = rules.chain(http.paths.iter().map(|path| &path.rule));
             rules
-                .flat_map(|rule| match &rule.action {
-                    Action::Forward(backends) => backends.targets().map(AsRef::as_ref).collect(),
-                    Action::Redirect(_) | Action::Respond(_) => Vec::new(),
-                })
+                .flat_map(|rule| rule.backends())
+                .flat_map(|backends| backends.targets().map(AsRef::as_ref))
                 .collect()
         }
         Service::Passthrough(tunnel) | Service::Tcp(_, tunnel) => {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::backends::Backends;
 use super::network::Networks;
 use super::secret::Secret;
-use super::target::Target;
 
 /// What stands before a rule. A rule with nothing of it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +80,21 @@ pub enum PasswordHash {
 /// `auth.forward`: another server says who may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardAuth {
-    pub target: Arc<Target>,
+    /// The one server.
+    pub backends: Arc<Backends>,
     /// Path and query of the question.
     pub path: http::uri::PathAndQuery,
     /// Fields of a 2xx answer that are set on the request; the client's own are removed.
     pub copy: Box<[HeaderName]>,
+}
+
+impl Guard {
+    /// The server that is asked who may pass, if there is one.
+    #[must_use]
+    pub fn asks(&self) -> Option<&Arc<Backends>> {
+        match &self.auth {
+            Some(Auth::Forward(forward)) => Some(&forward.backends),
+            Some(Auth::Basic(_)) | None => None,
+        }
+    }
 }

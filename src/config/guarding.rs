@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 
+use super::backends::Backends;
 use super::balancing::header_name;
 use super::enclosed::Enclosed;
 use super::grammar::Carries;
@@ -153,12 +154,13 @@ fn forward_auth(
     let address = format!("{scheme}://{authority}");
     let folder = &item.origin.folder;
     let target = targets.text(&address, item.at(), folder, Carries::Http, problems);
+    let target = target?;
     let copy = match table.get("copy") {
         Some(copy) => copied(&copy, problems)?,
         None => Box::default(),
     };
     Some(Auth::Forward(Arc::new(ForwardAuth {
-        target: target?,
+        backends: Arc::new(Backends::of([target])),
         path,
         copy,
     })))

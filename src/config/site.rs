@@ -197,6 +197,20 @@ pub struct Rule {
     pub log: AccessLogging,
 }
 
+impl Rule {
+    /// Everything that requests are sent to: the targets, and the server that is asked who may pass.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<Backends>> {
+        let forwarded = match &self.action {
+            Action::Forward(backends) => Some(backends),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        };
+        let guard = self.guard.as_ref();
+        forwarded
+            .into_iter()
+            .chain(guard.and_then(|guard| guard.asks()))
+    }
+}
+
 /// Whether exchanges or tunnels appear in the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogging {

@@ -169,7 +169,7 @@ fn state(body: &Option<Outgoing>, progress: &Progress) -> Body {
 }
 
 /// Reads an answer that nobody gets, as far as it is here. Whatever is still to come ends with its connection.
-async fn discard(answer: Response<Incoming>) {
+pub(super) async fn discard(answer: Response<Incoming>) {
     let mut body = answer.into_body();
     let mut octets = 0;
     poll_fn(|cx: &mut Context<'_>| {
@@ -211,12 +211,13 @@ fn outgoing(
     progress: &Rc<Progress>,
     keep: Keep,
 ) -> Result<Outgoing, Fault> {
-    let Some(body) = asked.body.take() else {
-        return Err(Fault::Reply(replies::no_target()));
-    };
+    let body = asked.body.take();
     if progress.uploaded.get() {
         return Ok(Outgoing::Empty);
     }
+    let Some(body) = body else {
+        return Err(Fault::Reply(replies::no_target()));
+    };
     let waits = asked.head.headers.contains_key(EXPECT);
     let patience = waits.then(|| asked.visit.context.wheel.deadline_in(CONTINUE_PATIENCE));
     let limit = rule.max_body;

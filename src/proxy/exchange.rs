@@ -18,6 +18,7 @@ use super::body::{Body, Patience};
 use super::client::{Client, facts_of};
 use super::context::{Held, Table};
 use super::forward::forward;
+use super::guard::auth::forward::Granted;
 use super::headers::{self, Received, Refusal, inbound};
 use super::pages::is_navigation;
 use super::record::Record;
@@ -26,7 +27,6 @@ use super::reply::Reply;
 use super::site::{Routed, rule_of, site_of};
 use super::visit::Visit;
 use super::{guard, replies};
-use crate::config::guard::Guard;
 use crate::config::site::{Action, Respond, Rule};
 use crate::observe::counters::Refused;
 
@@ -41,6 +41,8 @@ pub(super) struct Asked {
     pub(super) body: Option<Incoming>,
     /// The client's stream, once an HTTP/2 client is told that the protocol changed.
     pub(super) switch: Option<OnUpgrade>,
+    /// What another server lets it say.
+    pub(super) granted: Option<Granted>,
 }
 
 /// Why a request is answered by ourselves and not as the site says.
@@ -105,6 +107,7 @@ pub fn exchange(
                 received,
                 body: Some(body),
                 switch,
+                granted: None,
             });
             respond(asked, record)
         }
@@ -160,10 +163,8 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     if let Some(guard) = &rule.guard {
         match guard::admit(guard, &asked, &mut record) {
             guard::Verdict::Pass => {}
-            guard::Verdict::Wait(question) => {
-                let guard = guard.clone();
-                let answer = after(question, guard, asked, rule, record);
-                return State::Forwarding(Box::pin(answer));
+            guard::Verdict::Wait(wait) => {
+                return State::Forwarding(Box::pin(after(wait, asked, rule, record)));
             }
             guard::Verdict::Refuse(fault) => return answered(own_reply(record, fault)),
         }
@@ -173,15 +174,15 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
 
 /// Answers once it is known who asks.
 async fn after(
-    question: guard::Question,
-    guard: Arc<Guard>,
-    asked: Box<Asked>,
+    wait: guard::Wait,
+    mut asked: Box<Asked>,
     rule: Arc<Rule>,
-    mut record: Box<Record>,
+    record: Box<Record>,
 ) -> Response<Body> {
-    if let Err(fault) = guard::find_out(question, &guard, &asked, &mut record).await {
-        return own_reply(record, fault);
-    }
+    let record = match guard::find_out(wait, &mut asked, &rule, record).await {
+        Ok(record) => record,
+        Err(answer) => return answer,
+    };
     let state = act(asked, rule, record);
     let patience = None;
     let Ok(answer) = Exchange { state, patience }.await;

@@ -38,6 +38,7 @@ pub(super) async fn forward(
         received,
         visit,
         client,
+        granted,
         ..
     } = &mut *asked;
     // By what the client sent, whatever rules make of it.
@@ -45,6 +46,9 @@ pub(super) async fn forward(
     let facts = facts_of(visit, received, &record);
     if let Err(refusal) = outbound(head, received, rule, &facts) {
         return own_reply(record, Fault::Refused(refusal));
+    }
+    if let Some(granted) = granted.take() {
+        granted.apply(&mut head.headers);
     }
     let key = switch::translate(received, head, &backends);
     let progress = progress_of(&asked, rule);

@@ -186,17 +186,11 @@ fn bodies_and_http2_wait_for_the_password() {
     let door = door(&htpasswd("ada", "x", CHEAP), &site);
     let body = "b".repeat(100_000);
     for version in ["--http1.1", "--http2"] {
-        let options = [
-            version,
-            "--data",
-            &body,
-            "--write-out",
-            " %{http_code}",
-            "-u",
-        ];
+        let options = [version, "--write-out", " %{http_code}", "-u"];
         let (_code, text) = curl(&door, "a.test", "/", &[&options[..], &["ada:y"]].concat());
         assert!(text.ends_with(" 401"), "{text}");
-        let (_code, text) = curl(&door, "a.test", "/", &[&options[..], &["ada:x"]].concat());
+        let all = [&options[..], &["ada:x", "--data", &body]].concat();
+        let (_code, text) = curl(&door, "a.test", "/", &all);
         assert_eq!(text, "yes 200");
         assert_eq!(backend.seen().pop().unwrap().body.len(), body.len());
     }
@@ -291,4 +285,90 @@ fn hashes_that_protect_nobody_are_refused() {
     let (code, out, error) = Home::new(&config(&site)).run(&["check"]);
     assert_ne!(code, 0);
     assert!(format!("{out}{error}").contains("users"), "{out}{error}");
+}
+
+/// A server that is asked: 204 with fields where the cookie says so, else a way to log in.
+fn gatekeeper() -> Backend {
+    Backend::http(|seen| {
+        if seen.field("cookie") == Some("session=1") {
+            b"HTTP/1.1 204 No Content\r\nX-User: ada\r\nX-Forwarded-Groups: a\r\nX-Forwarded-Groups: b\r\nX-Other: 1\r\n\r\n".to_vec()
+        } else {
+            b"HTTP/1.1 302 Found\r\nLocation: https://login.test/\r\nSet-Cookie: s=2\r\nContent-Length: 5\r\n\r\nlogin".to_vec()
+        }
+    })
+}
+
+fn guarded(gate: &Backend, backend: &Backend) -> Door {
+    let auth = format!(
+        "{{ forward = \"http://{}/check?a=b\", copy = [\"X-User\", \"X-Role\", \"X-Forwarded-Groups\"] }}",
+        gate.address
+    );
+    Door::up(&config(&format!(
+        "\"a.test\" = {{ to = \"{}\", tls = \"off\", strip_prefix = \"/app\", auth = {auth} }}",
+        backend.address
+    )))
+}
+
+#[test]
+fn another_server_says_who_may_pass_and_as_whom() {
+    let (gate, backend) = (gatekeeper(), Backend::saying("yes"));
+    let door = guarded(&gate, &backend);
+    let mut wire = Wire::plain(&door);
+    let lies = "X-User: root\r\nX-Role: admin\r\nX-Forwarded-Groups: wheel\r\nX-Other: mine\r\nX-Forwarded-Uri: /\r\n";
+    for _ in 0..2 {
+        wire.send(format!(
+            "POST /app/x?y=z HTTP/1.1\r\nHost: a.test\r\nCookie: session=1\r\n{lies}Content-Length: 4\r\n\r\nbody"
+        ));
+        assert_eq!(wire.answer().text(), "yes");
+        let seen = backend.seen().pop().unwrap();
+        assert_eq!(seen.line(), "POST /x?y=z HTTP/1.1");
+        assert_eq!(seen.body, b"body");
+        assert_eq!(seen.all("x-user"), ["ada"]);
+        assert_eq!(seen.all("x-role"), [""; 0]);
+        assert_eq!(seen.all("x-forwarded-groups"), ["a", "b"]);
+        assert_eq!(seen.all("x-other"), ["mine"]);
+        let asked = gate.seen().pop().unwrap();
+        assert_eq!(asked.line(), "GET /check?a=b HTTP/1.1");
+        assert_eq!(asked.field("host").unwrap(), gate.address.to_string());
+        assert_eq!(asked.all("x-forwarded-method"), ["POST"]);
+        assert_eq!(asked.all("x-forwarded-uri"), ["/app/x?y=z"]);
+        assert_eq!(asked.all("x-forwarded-host"), ["a.test"]);
+        assert_eq!(asked.all("x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(asked.field("content-length"), None);
+    }
+    // Anything but a 2xx is the answer, and the upstream hears nothing.
+    let before = backend.seen().len();
+    let answer = ask(&mut wire, "/app/", lies);
+    assert_eq!((answer.status(), answer.text().as_str()), (302, "login"));
+    assert_eq!(answer.field("location"), Some("https://login.test/"));
+    assert_eq!(answer.field("set-cookie"), Some("s=2"));
+    wire.send("HEAD /app/ HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(wire.head().unwrap().status(), 302);
+    wire.send(
+        "GET /app/ HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    assert_eq!(wire.answer().status(), 302);
+    assert_eq!(backend.seen().len(), before);
+}
+
+#[test]
+fn nobody_passes_while_the_other_server_cannot_be_asked() {
+    let backend = Backend::saying("yes");
+    let gates = [
+        Backend::raw(drop),
+        Backend::http(|_asked| {
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+                .to_vec()
+        }),
+        Backend::http(|_asked| b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n".to_vec()),
+    ];
+    for (gate, status) in gates.iter().zip([502, 502, 500]) {
+        let door = guarded(gate, &backend);
+        let fields = "Connection: upgrade\r\nUpgrade: websocket\r\nCookie: session=1\r\n";
+        assert_eq!(
+            ask(&mut Wire::plain(&door), "/app/", fields).status(),
+            status
+        );
+    }
+    assert_eq!(backend.seen().len(), 0);
 }

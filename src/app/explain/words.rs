@@ -49,7 +49,8 @@ pub(super) fn guarded(guard: &Guard) -> Vec<String> {
             ));
         }
         Some(Auth::Forward(asked)) => {
-            let (target, path) = (&asked.target, &asked.path);
+            let target = asked.backends.first().map(ToString::to_string);
+            let (target, path) = (target.unwrap_or_default(), &asked.path);
             lines.push(format!("only if {target}{path} says so with 2xx"));
         }
         None => {}

@@ -7,15 +7,21 @@ mod debts;
 mod gcra;
 pub mod rates;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Asked, Fault};
+use http::Response;
+
+use super::body::Body;
+use super::exchange::{Asked, Fault, own_reply};
 use super::headers::{Authority, is_claim};
 use super::record::Record;
 use super::replies;
-use crate::config::guard::{Auth, Guard, Htpasswd, Rate, RateKey};
+use crate::config::guard::{Auth, ForwardAuth, Guard, Htpasswd, Rate, RateKey};
+use crate::config::site::Rule;
 use crate::observe::counters::Refused;
-pub(super) use auth::passwords::Question;
+use auth::forward::{self, Word};
+use auth::passwords::Question;
 use auth::{Login, Refusal};
 use rates::Key;
 
@@ -23,8 +29,16 @@ use rates::Key;
 pub(super) enum Verdict {
     Pass,
     /// This is found out first.
-    Wait(Question),
+    Wait(Wait),
     Refuse(Fault),
+}
+
+/// What is not known at once.
+pub(super) enum Wait {
+    /// Whether a password is right.
+    Password(Arc<Htpasswd>, Question),
+    /// What a server says.
+    Server(Arc<ForwardAuth>),
 }
 
 /// Lets a request through, or says why not.
@@ -45,18 +59,18 @@ pub(super) fn admit(guard: &Guard, asked: &Asked, record: &mut Record) -> Verdic
     match &guard.auth {
         None => Verdict::Pass,
         Some(Auth::Basic(file)) => log_in(file, asked, record),
-        Some(Auth::Forward(_)) => Verdict::Refuse(Fault::Reply(replies::no_target())),
+        Some(Auth::Forward(server)) => Verdict::Wait(Wait::Server(server.clone())),
     }
 }
 
-fn log_in(file: &Htpasswd, asked: &Asked, record: &mut Record) -> Verdict {
+fn log_in(file: &Arc<Htpasswd>, asked: &Asked, record: &mut Record) -> Verdict {
     let common = &asked.table.common;
     match auth::login(file, &asked.head.headers, common, record.started()) {
         Login::Known(user) => {
             record.user = Some(user);
             Verdict::Pass
         }
-        Login::Unproven(question) => Verdict::Wait(question),
+        Login::Unproven(question) => Verdict::Wait(Wait::Password(file.clone(), question)),
         Login::Missing => Verdict::Refuse(auth::unauthorized(file)),
         Login::Wrong => {
             asked.visit.context.counters.refused(Refused::BadPassword);
@@ -65,19 +79,40 @@ fn log_in(file: &Htpasswd, asked: &Asked, record: &mut Record) -> Verdict {
     }
 }
 
-/// Finds out what a request had to wait for.
-///
-/// # Errors
-/// What the client is told.
+/// Finds out what a request had to wait for, and notes it. None: it may pass; else what the client gets.
 pub(super) async fn find_out(
+    wait: Wait,
+    asked: &mut Asked,
+    rule: &Rule,
+    mut record: Box<Record>,
+) -> Result<Box<Record>, Response<Body>> {
+    let found = match wait {
+        Wait::Password(file, question) => prove(question, &file, asked, &mut record).await,
+        Wait::Server(server) => match forward::ask(&server, asked, rule, &mut record).await {
+            Ok(Word::Pass(granted)) => {
+                asked.granted = Some(granted);
+                Ok(())
+            }
+            Ok(Word::Answer(question, answer, progress)) => {
+                let method = &asked.head.method;
+                let relayed = forward::relay(&question, method, answer, rule, progress, record);
+                return Err(relayed.await);
+            }
+            Err(fault) => Err(fault),
+        },
+    };
+    match found {
+        Ok(()) => Ok(record),
+        Err(fault) => Err(own_reply(record, fault)),
+    }
+}
+
+async fn prove(
     question: Question,
-    guard: &Guard,
+    file: &Htpasswd,
     asked: &Asked,
     record: &mut Record,
 ) -> Result<(), Fault> {
-    let Some(Auth::Basic(file)) = &guard.auth else {
-        return Ok(());
-    };
     let common = &asked.table.common;
     match auth::prove(question, file, common, record.started()).await {
         Ok(user) => {

@@ -97,6 +97,18 @@ impl Received {
 }
 
 impl Received {
+    /// The same without a body, and asking for no other protocol.
+    #[must_use]
+    pub(in crate::proxy) fn bare(&self) -> Self {
+        Self {
+            method: Method::GET,
+            framing: Framing::Empty,
+            upgrade: None,
+            trailers: Trailers::Unmentioned,
+            ..self.clone()
+        }
+    }
+
     /// Whether somebody says on whose behalf the request is made.
     #[must_use]
     pub(in crate::proxy) fn is_forwarded(&self) -> bool {

@@ -4,6 +4,7 @@
 //! not see passwords removes it.
 
 mod credentials;
+pub(in crate::proxy) mod forward;
 mod hash;
 pub mod passwords;
 
