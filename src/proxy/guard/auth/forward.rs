@@ -129,7 +129,7 @@ fn question(
 /// Says what was asked for.
 fn tell(question: &mut Parts, head: &Parts) {
     let path = head.uri.path_and_query();
-    let path = path.map_or(head.uri.path(), |path| path.as_str());
+    let path = path.map_or_else(|| head.uri.path(), |path| path.as_str());
     let fields = [
         (X_FORWARDED_METHOD, head.method.as_str()),
         (X_FORWARDED_URI, path),
