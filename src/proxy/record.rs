@@ -9,6 +9,7 @@ use http::header::{ACCEPT, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
+use super::headers::BrokenAnswer;
 use super::replies::LastWords;
 use super::reply::Reply;
 use super::visit::Visit;
@@ -19,6 +20,7 @@ use crate::observe::record;
 use crate::relay::{Carried, Ending};
 use crate::routing::Site;
 use crate::upstream::Progress;
+use crate::upstream::group::Asking;
 
 /// The client left before there was an answer: no status was sent. nginx's number for it.
 const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
@@ -34,6 +36,8 @@ pub struct Record {
     pub(super) version: Version,
     pub(super) site: Option<Arc<Site>>,
     pub(super) target: Option<Arc<Target>>,
+    /// Whoever answered is busy with it until the exchange is over.
+    pub(super) asking: Option<Asking>,
     pub(super) status: StatusCode,
     /// Octets of the answer's body.
     pub(super) sent: u64,
@@ -61,6 +65,7 @@ impl Record {
             version: parts.version,
             site: None,
             target: None,
+            asking: None,
             status: CLIENT_LEFT,
             sent: 0,
             progress: None,
@@ -85,6 +90,7 @@ impl Record {
             version: Version::HTTP_11,
             site: None,
             target: None,
+            asking: None,
             status: CLIENT_LEFT,
             sent: 0,
             progress: None,
@@ -99,6 +105,16 @@ impl Record {
             user_agent: None,
             visit: visit.clone(),
         })
+    }
+
+    /// Whoever answered did so well, or badly.
+    pub(super) fn tell_member(&self, broken: Option<&BrokenAnswer>) {
+        let now = self.visit.context.groups.now();
+        match (&self.asking, broken) {
+            (Some(asking), None) => asking.succeeded(now),
+            (Some(asking), Some(broken)) => asking.failed_for(now, || broken.to_string()),
+            (None, _) => {}
+        }
     }
 
     pub(super) fn is_head(&self) -> bool {

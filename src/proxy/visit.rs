@@ -1,7 +1,7 @@
 //! A connection being served: who is there, through which name, and for which site.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
@@ -12,11 +12,13 @@ use http::HeaderValue;
 use super::context::{self, Stage, Table};
 use super::headers::{ClientCertificate, Scheme};
 use super::record::Record;
+use crate::config::backends::Backends;
 use crate::config::site::TlsVersion;
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::routing::{Asked, Decision, Kind, Site, SocketSpec};
-use crate::upstream::Upgraded;
+use crate::upstream::dial::prelude;
+use crate::upstream::{Upgraded, Upstreams};
 
 /// How long a drain waits for the first request of a connection that was let in.
 pub const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
@@ -79,6 +81,8 @@ pub struct Visit {
     youth: OnceCell<Box<Deadline>>,
     /// Set by an exchange whose answer changes protocols (HTTP/1.1).
     upgraded: RefCell<Option<Tunnel>>,
+    /// Upstream connections that say for whom they are.
+    own: RefCell<Option<Rc<Upstreams>>>,
 }
 
 /// Where an HTTP/1.1 connection stands. HTTP/2 is always busy.
@@ -146,7 +150,30 @@ impl Visit {
             has_asked: Cell::new(false),
             youth: OnceCell::new(),
             upgraded: RefCell::new(None),
+            own: RefCell::new(None),
         }
+    }
+
+    /// Upstream connections that begin with this prelude, which says for whom they are: kept as long as the client stays, or until it
+    /// speaks for somebody else.
+    #[must_use]
+    pub fn upstreams_of(&self, prelude: Box<[u8]>) -> Rc<Upstreams> {
+        let mut own = self.own.borrow_mut();
+        match &*own {
+            Some(own) if *own.prelude() == *prelude => own.clone(),
+            Some(_) | None => {
+                let fresh = self.context.upstreams.of_one_client(prelude);
+                own.insert(Rc::new(fresh)).clone()
+            }
+        }
+    }
+
+    /// What a connection to one of these targets begins with, opened for a client at `ip`.
+    #[must_use]
+    pub fn prelude(&self, backends: &Backends, ip: IpAddr) -> Option<Box<[u8]>> {
+        let client = SocketAddr::new(ip, self.peer.port());
+        let version = backends.proxy_protocol?;
+        Some(prelude::of_client(version, client, self.local))
     }
 
     /// How the client reached us.
