@@ -5,8 +5,11 @@ use super::change::{Change, NotReloaded};
 use super::prepare::sorted;
 use super::start::wall_clock;
 use crate::config::Config;
+use crate::config::guard::Guard;
+use crate::config::pages::ErrorPage;
 use crate::config::problem::{Color, render};
 use crate::config::problem::{Problem, Sources};
+use crate::config::site::{ClientAuth, Service, Site};
 use crate::config::{Loaded, Refused};
 use crate::control::readiness;
 
@@ -65,6 +68,7 @@ impl App {
             let unchanged = why == Why::FilesChanged
                 && same_texts(&own.sources, &previous.sources)
                 && same_secrets(&own.config, &previous.config)
+                && named(&own.config) == named(&previous.config)
                 && own.config.cert_dir.is_none();
             Ok((!unchanged).then_some(own))
         });
@@ -118,6 +122,36 @@ impl App {
 /// Texts do not show their secrets, and secrets may stand in files of their own.
 fn same_secrets(old: &Config, new: &Config) -> bool {
     old.acme == new.acme && old.alerts == new.alerts
+}
+
+/// What a site takes from files that it names, which its text does not show.
+#[derive(PartialEq)]
+struct Named<'a> {
+    client_auth: Option<&'a ClientAuth>,
+    rules: Vec<(Option<&'a Guard>, &'a [ErrorPage])>,
+}
+
+fn named(config: &Config) -> Vec<Named<'_>> {
+    config.sites.iter().map(named_by).collect()
+}
+
+fn named_by(site: &Site) -> Named<'_> {
+    let (tls, http) = match &site.service {
+        Service::Plain(http) => (None, Some(http)),
+        Service::Secure(tls, http) => (Some(tls), Some(http)),
+        Service::Tcp(tls, _) => (Some(tls), None),
+        Service::Passthrough(_) => (None, None),
+    };
+    let rules = http.into_iter().flat_map(|http| {
+        let paths = http.paths.iter().map(|path| &path.rule);
+        http.root.iter().chain(paths)
+    });
+    Named {
+        client_auth: tls.and_then(|tls| tls.client_auth.as_deref()),
+        rules: rules
+            .map(|rule| (rule.guard.as_deref(), &*rule.errors))
+            .collect(),
+    }
 }
 
 fn same_texts(old: &Sources, new: &Sources) -> bool {
