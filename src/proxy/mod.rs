@@ -8,6 +8,7 @@ pub mod client;
 pub mod context;
 pub mod exchange;
 pub mod forward;
+pub mod guard;
 pub mod headers;
 mod local_network;
 pub mod passage;

@@ -10,8 +10,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::headers::BrokenAnswer;
+use super::headers::Forwarded;
 use super::replies::LastWords;
-use super::reply::Reply;
+use super::reply::{Audience, Reply};
 use super::visit::Visit;
 use crate::config::site::{AccessLogging, TlsVersion};
 use crate::config::target::Target;
@@ -32,6 +33,10 @@ const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
 #[derive(Debug)]
 pub struct Record {
     pub(super) visit: Rc<Visit>,
+    /// What a trusted peer says of whom it asks for.
+    pub(super) forwarded: Option<Box<Forwarded>>,
+    /// Who reads what we say ourselves.
+    pub(super) audience: Audience,
     pub(super) id: HeaderValue,
     pub(super) version: Version,
     pub(super) site: Option<Arc<Site>>,
@@ -61,6 +66,8 @@ impl Record {
         visit.context.counters.request();
         let field = |name| parts.headers.get(name).cloned();
         Box::new(Self {
+            forwarded: None,
+            audience: Audience::of(&visit),
             id: visit.context.fresh_id(),
             version: parts.version,
             site: None,
@@ -86,6 +93,8 @@ impl Record {
     pub(super) fn silent(visit: &Rc<Visit>) -> Box<Self> {
         visit.began();
         Box::new(Self {
+            forwarded: None,
+            audience: Audience::Remote,
             id: HeaderValue::from_static(""),
             version: Version::HTTP_11,
             site: None,
@@ -119,6 +128,14 @@ impl Record {
 
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD
+    }
+
+    /// Whose address counts, as a field value.
+    pub(super) fn client_text(&self) -> &HeaderValue {
+        match &self.forwarded {
+            Some(forwarded) => &forwarded.text,
+            None => &self.visit.client_ip,
+        }
     }
 
     /// The site's name, for logs.
@@ -167,7 +184,7 @@ impl Record {
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            peer: self.visit.client_ip.to_str().unwrap_or_default(),
+            peer: self.client_text().to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
@@ -204,6 +221,11 @@ impl Record {
             (Some(host), None) => host.as_bytes(),
             (None, None) => b"",
         }
+    }
+
+    /// When its head was there.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     fn duration(&self) -> Duration {

@@ -80,6 +80,20 @@ pub fn no_target() -> Reply {
     )
 }
 
+/// The client is not among those whom the rule lets in.
+#[must_use]
+pub fn forbidden() -> Reply {
+    let words = "the rule's `allow` and `deny` do not let this address in";
+    Reply::new(StatusCode::FORBIDDEN, "forbidden", words)
+}
+
+/// The client asks more often than the rule's `rate`.
+#[must_use]
+pub fn too_many_requests(seconds: u32) -> Reply {
+    let words = "more requests came than the rule's `rate` lets through";
+    Reply::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", words).retried_after(seconds)
+}
+
 /// Beyond `max_body`.
 #[must_use]
 pub fn body_too_large() -> Reply {
@@ -219,11 +233,7 @@ pub struct LastWords {
 /// A reply to a client whose message could not be read, so nothing is known of what it would like.
 #[must_use]
 pub fn last_words(reply: &Reply, visit: &Visit) -> LastWords {
-    let audience = if visit.is_local() {
-        Audience::Local
-    } else {
-        Audience::Remote
-    };
+    let audience = Audience::of(visit);
     let id = visit.context.fresh_id();
     let response = reply
         .clone()

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
 use super::accept::prefers_json;
 use super::context::{Held, Table};
+use super::visit::Visit;
 
 /// An answer that no upstream gave.
 #[derive(Debug, Clone)]
@@ -47,6 +48,18 @@ pub enum Audience {
     Local,
     /// Told the code, not how this machine is set up.
     Remote,
+}
+
+impl Audience {
+    /// Who sits at the other end of a connection, as long as nobody says that it asks for somebody else.
+    #[must_use]
+    pub fn of(visit: &Visit) -> Self {
+        if visit.is_local() {
+            Self::Local
+        } else {
+            Self::Remote
+        }
+    }
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
