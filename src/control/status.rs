@@ -77,9 +77,15 @@ pub struct Explanation {
     pub site: Option<Step>,
     pub rule: Option<Step>,
     pub target: Option<Step>,
+    /// Who may ask, and how often; a line a condition.
+    #[serde(default)]
+    pub guard: Vec<String>,
+    /// How a target is chosen, watched and spared.
+    #[serde(default)]
+    pub choice: Vec<String>,
     /// What is done with the request's head, a line an edit.
     pub request: Vec<String>,
-    /// What is done with the answer's head.
+    /// What is done with the answer's head, and with its body.
     pub answer: Vec<String>,
     /// The end of it in one sentence.
     pub outcome: String,

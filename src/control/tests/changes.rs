@@ -183,6 +183,8 @@ fn explanation(url: &str) -> Explanation {
         site: None,
         rule: None,
         target: None,
+        guard: Vec::new(),
+        choice: Vec::new(),
         request: Vec::new(),
         answer: Vec::new(),
         outcome: "served".to_owned(),
