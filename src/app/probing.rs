@@ -157,9 +157,14 @@ mod tests {
     async fn nobody_there_is_not_healthy() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let target = listener.local_addr().unwrap().to_string();
-        healthy(&target, Path::new("/"), None).await.unwrap();
+        let names = Names::default();
+        healthy(&names, &target, Path::new("/"), None)
+            .await
+            .unwrap();
         drop(listener);
-        let problem = healthy(&target, Path::new("/"), None).await.unwrap_err();
+        let problem = healthy(&names, &target, Path::new("/"), None)
+            .await
+            .unwrap_err();
         assert!(problem.contains(&target), "{problem}");
     }
 }
