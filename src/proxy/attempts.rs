@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::exchange::{Asked, Fault};
+use super::exchange::{Asked, Fault, facts_of};
 use super::forward::shape;
 use super::headers::{self, Refusal, Scheme};
 use super::record::Record;
@@ -24,7 +23,7 @@ use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
 use crate::upstream::balance::sticky::Transport;
-use crate::upstream::group::{Asking, Group, Wish};
+use crate::upstream::group::{Aim, Asking, Group, Wish};
 use crate::upstream::seating::{Busy, Seating};
 use crate::upstream::tls::Offer;
 use crate::upstream::{Incoming, Job, Keep, Outgoing, Progress, Unfit, Upload, UpstreamError};
@@ -38,10 +37,12 @@ const DRAINED_OCTETS_MAX: usize = 16 << 10;
 pub(super) async fn send(
     asked: &mut Asked,
     rule: &Rule,
-    backends: &Arc<Backends>,
+    aim: Aim,
     progress: &Rc<Progress>,
     record: &mut Record,
 ) -> Result<Response<Incoming>, Fault> {
+    let Aim { group, wish } = aim;
+    let backends = group.backends();
     let is_switch = asked.received.upgrade.is_some();
     let nature = Nature::of(&asked.received.method, is_switch);
     let keep = kept(backends, nature);
@@ -50,8 +51,6 @@ pub(super) async fn send(
     let visit = asked.visit.clone();
     let context = &visit.context;
     let groups = &context.groups;
-    let group = groups.of(backends);
-    let wish = group.wish(&asked.head.headers, asked.client.ip);
     let mut seating = Seating::new(groups, &context.upstreams, group.clone(), wish);
     let mut course = Course::begin(&backends.retry, nature, groups.now());
     let mut fault = None;
@@ -78,7 +77,8 @@ pub(super) async fn send(
                     next = seating.next();
                 }
                 if next.is_none() {
-                    bind(&mut answer, &asking, wish, visit.scheme());
+                    let facts = facts_of(&visit, &asked.received, record);
+                    bind(&mut answer, &asking, wish, facts.scheme);
                     record.asking = Some(asking);
                     return Ok(answer);
                 }
