@@ -39,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "upstream",
         &[
             "hostname",
+            "causes",
             "config",
             "shutdown",
             "observe",
@@ -103,6 +104,10 @@ const PURE: &[&str] = &[
     "proxy_protocol/",
     "upstream/balance",
     "upstream/names/finding",
+    "upstream/health/message",
+    "upstream/health/news",
+    "upstream/health/rhythm",
+    "upstream/health/verdict",
     "proxy/retry.rs",
     "upstream/replay.rs",
     "upstream/resend.rs",

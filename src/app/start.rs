@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
+use super::checks::Checks;
 use super::crew::{Crew, LogProblem};
 use super::ground::Ground;
 use super::heritage::Heritage;
@@ -140,6 +141,7 @@ impl App {
             &common.names,
         )?;
         let files = FileWatch::of(&own);
+        let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
             source,
             heed,
@@ -175,6 +177,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
+            checks,
         };
         app.let_in().await
     }
@@ -183,6 +186,7 @@ impl App {
         self.listeners
             .accept(&self.workers, &self.capacity)
             .map_err(StartError::System)?;
+        self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
         self.keep().await.map_err(StartError::Dns)?;

@@ -19,6 +19,7 @@ use super::client::Client;
 use super::context::{Held, Table};
 use super::forward::forward;
 use super::headers::{self, Facts, Received, Refusal, inbound};
+use super::pages::is_navigation;
 use super::record::Record;
 use super::redirect;
 use super::reply::Reply;
@@ -45,6 +46,19 @@ pub(super) struct Asked {
 pub(super) enum Fault {
     Refused(Refusal),
     Reply(Reply),
+}
+
+impl Fault {
+    /// The same, said to whoever asked with `head`: only a browser that goes somewhere waits for a target.
+    pub(super) fn said_to(self, head: &Parts) -> Self {
+        match self {
+            Self::Reply(reply) if !is_navigation(head) => Self::Reply(Reply {
+                awaited: None,
+                ..reply
+            }),
+            Self::Reply(_) | Self::Refused(_) => self,
+        }
+    }
 }
 
 /// A request being answered. What needs nobody else is decided at once; only the way to an upstream and back is a future, in a box
@@ -139,6 +153,9 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
+    if !rule.errors.is_empty() {
+        record.pages = Some(rule.errors.clone());
+    }
     if let Some(guard) = &rule.guard
         && let Err(fault) = guard::admit(guard, &asked, &record)
     {
@@ -358,6 +375,10 @@ pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body>
         Fault::Reply(reply) => reply,
     };
     record.outcome = Some(reply.code);
+    let reply = Reply {
+        pages: record.pages(),
+        ..reply
+    };
     if let Some(refused) = refused_by(reply.status) {
         record.visit.context.counters.refused(refused);
     }

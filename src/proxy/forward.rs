@@ -51,7 +51,7 @@ pub(super) async fn forward(
     let answered = attempts::send(&mut asked, rule, aim, &progress, &mut record).await;
     let (mut head, incoming) = match answered {
         Ok(answer) => answer.into_parts(),
-        Err(fault) => return own_reply(record, fault),
+        Err(fault) => return own_reply(record, fault.said_to(&asked.head)),
     };
     progress.answered();
     let facts = facts_of(&asked.visit, &asked.received, &record);

@@ -11,6 +11,7 @@ pub mod forward;
 pub mod guard;
 pub mod headers;
 mod local_network;
+mod pages;
 pub mod passage;
 pub mod path;
 pub mod record;

@@ -14,6 +14,7 @@ use super::headers::Forwarded;
 use super::replies::LastWords;
 use super::reply::{Audience, Reply};
 use super::visit::Visit;
+use crate::config::pages::ErrorPage;
 use crate::config::site::{AccessLogging, TlsVersion};
 use crate::config::target::Target;
 use crate::observe::lines::{Reader, Wanted};
@@ -51,6 +52,8 @@ pub struct Record {
     pub(super) outcome: Option<&'static str>,
     /// As the chosen rule says; none until there is one.
     pub(super) logging: Option<AccessLogging>,
+    /// Those of the chosen rule, if it has any.
+    pub(super) pages: Option<Arc<[ErrorPage]>>,
     started: Instant,
     method: Method,
     uri: Uri,
@@ -78,6 +81,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: None,
+            pages: None,
             started: Instant::now(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -105,6 +109,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: Some(AccessLogging::Omitted),
+            pages: None,
             started: Instant::now(),
             method: Method::GET,
             uri: Uri::default(),
@@ -149,6 +154,14 @@ impl Record {
             .iter()
             .map(|accept| (ACCEPT, accept.clone()))
             .collect()
+    }
+
+    /// The site's own pages; before a rule is chosen, those that all its rules have.
+    pub(super) fn pages(&self) -> Option<Arc<[ErrorPage]>> {
+        let unruled = || self.site.as_ref()?.service.errors().cloned();
+        self.pages
+            .clone()
+            .or_else(|| self.logging.is_none().then(unruled).flatten())
     }
 
     /// The exchange went on as a tunnel, which ended.

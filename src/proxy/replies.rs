@@ -8,7 +8,7 @@ use super::context::{Held, Table};
 use super::local_network;
 use super::reply::{Audience, Reply, Words};
 use super::visit::Visit;
-use crate::config::target::Target;
+use crate::config::target::{Address, Target};
 use crate::system::System;
 use crate::upstream::{BodyError, UpstreamError};
 
@@ -147,11 +147,33 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         .map(|cause| format!(": {cause}"))
         .unwrap_or_default();
     let hint = local_network::hint(System::HERE, error, target);
-    let reply = Reply::new(status, code, format!("{target}: {error}{cause}{hint}"));
+    let reply = Reply {
+        awaited: awaited(error, target),
+        ..Reply::new(status, code, format!("{target}: {error}{cause}{hint}"))
+    };
     if matches!(error, UpstreamError::Busy) {
         return reply.retried_after(BUSY_SECONDS);
     }
     reply
+}
+
+/// A target on this machine that nobody listens at.
+fn awaited(error: &UpstreamError, target: &Target) -> Option<Box<str>> {
+    let UpstreamError::Unreachable(cause) = error else {
+        return None;
+    };
+    let is_missing = match &target.address {
+        Address::Loopback { .. } => cause.kind() == io::ErrorKind::ConnectionRefused,
+        Address::Ip(address) => {
+            address.ip().is_loopback() && cause.kind() == io::ErrorKind::ConnectionRefused
+        }
+        Address::Unix(_) => matches!(
+            cause.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+        ),
+        Address::Name { .. } => false,
+    };
+    is_missing.then(|| target.address.to_string().into())
 }
 
 /// The head did not come in time.

@@ -210,10 +210,7 @@ async fn over_http2(
         .within(sender.try_send_request(request))
         .await
     {
-        Ok(Ok(response)) => {
-            under_way.heard();
-            Ok(response.map(|body| Incoming::http2(body, under_way)))
-        }
+        Ok(Ok(response)) => Ok(response.map(|body| Incoming::http2(body, under_way))),
         Ok(Err(mut error)) => Err(match error.take_message() {
             Some(unsent) => {
                 *body = Some(unsent.into_body());

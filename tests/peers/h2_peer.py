@@ -42,7 +42,7 @@ class Link:
         )
         self.h2 = h2.connection.H2Connection(config)
         codes = h2.settings.SettingCodes
-        ours = {codes.ENABLE_PUSH: 0} if client else {codes.MAX_CONCURRENT_STREAMS: 1000}
+        ours = {codes.ENABLE_PUSH: 0} if client else {codes.MAX_CONCURRENT_STREAMS: options.streams}
         if options.window is not None:
             ours[codes.INITIAL_WINDOW_SIZE] = options.window
         if options.connect_protocol:
@@ -281,6 +281,7 @@ def main():
     parser.add_argument("--cert", help="a server's certificate; clear text without")
     parser.add_argument("--key")
     parser.add_argument("--window", type=int, help="initial window of a stream")
+    parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--connection-window", type=int, help="added to the connection's window")
     parser.add_argument("--acks", choices=["both", "connection", "none"], default="both")
     parser.add_argument("--connect-protocol", action="store_true", help="announce extended CONNECT")

@@ -2,7 +2,7 @@
 
 mod asking;
 mod member;
-mod place;
+pub(super) mod place;
 mod tried;
 
 use std::cell::{Cell, RefCell};

@@ -168,6 +168,10 @@ fn a_seat_is_given_back_however_the_exchange_ends() {
             }
             held.nobody_comes();
             drop(wire);
+            // A tunnel is over when both sides are done; a request when its client is.
+            if end.contains("tunnel") {
+                drop(asked);
+            }
         } else {
             asked.break_off(words);
         }
