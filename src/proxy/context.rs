@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
+use super::compress::Encoders;
 use crate::config::Limits;
 use crate::config::backends::Backends;
 use crate::config::target::Target;
@@ -116,6 +117,7 @@ pub struct Context {
     pub upstreams: Upstreams,
     pub wheel: Wheel,
     pub scratch: Scratch,
+    pub encoders: Encoders,
     /// The access log, and who reads along.
     pub lines: Lines,
     pub counters: Arc<Counters>,
@@ -136,6 +138,7 @@ impl Context {
             upstreams: Upstreams::new(wheel.clone()),
             wheel,
             scratch: Scratch::default(),
+            encoders: Encoders::default(),
             lines,
             counters,
             text: RefCell::default(),

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
+use super::compress::Wish;
 use super::replies::LastWords;
 use super::reply::Reply;
 use super::visit::Visit;
@@ -42,6 +43,8 @@ pub struct Record {
     pub(super) outcome: Option<&'static str>,
     /// As the chosen rule says; none until there is one.
     pub(super) logging: Option<AccessLogging>,
+    /// What the rule and the client want of the answer's body.
+    pub(super) wish: Wish,
     started: Instant,
     method: Method,
     uri: Uri,
@@ -66,6 +69,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: None,
+            wish: Wish::Off,
             started: Instant::now(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -90,6 +94,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: Some(AccessLogging::Omitted),
+            wish: Wish::Off,
             started: Instant::now(),
             method: Method::GET,
             uri: Uri::default(),
