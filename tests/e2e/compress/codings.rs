@@ -92,7 +92,9 @@ fn answers_of_our_own_are_encoded_too() {
     let quoted = toml_string(&page);
     let door = Door::serving(
         "",
-        &format!("\"b.test\" = {{ respond = {quoted}, tls = \"off\", compress = true }}"),
+        &format!(
+            "\"b.test\" = {{ respond = {{ body = {quoted}, type = \"text/html\" }}, tls = \"off\", compress = true }}"
+        ),
     );
     let request = |method: &str, more: &str| {
         format!("{method} / HTTP/1.1\r\nHost: b.test\r\n{more}Connection: close\r\n\r\n")
@@ -127,5 +129,5 @@ fn the_access_log_counts_what_went_out() {
 }
 
 fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
