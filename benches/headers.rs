@@ -110,6 +110,7 @@ fn heads(criterion: &mut Criterion) {
         port: &port,
         host: "secure.example.com",
         request_id: &request_id,
+        certificate: None,
         tls_version: Some(TlsVersion::V1_3),
     };
     let judge = |parts: &request::Parts| {

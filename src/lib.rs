@@ -14,6 +14,7 @@ pub mod hostname;
 pub mod observe;
 pub mod ports;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod relay;
 pub mod routing;
 pub mod shutdown;

@@ -37,6 +37,7 @@ impl Crew {
             taps: taps.clone(),
             awaited: awaited.clone(),
             turned_away: Arc::default(),
+            crowd: Arc::default(),
         };
         let (workers, threads) = workers(config, &options).map_err(StartError::System)?;
         Ok(Self {

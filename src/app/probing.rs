@@ -15,7 +15,9 @@ use crate::config;
 use crate::config::site::{Action, Service};
 use crate::config::target::{Scheme, Target};
 use crate::control::probe::{Probe, Probed};
-use crate::upstream::dial::{self, Protocol, Stream};
+use crate::upstream::dial::{self, Call, Protocol, Stream};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::names::Names;
 use crate::upstream::tls::{Offer, TlsClients};
 
 /// How long one try may take.
@@ -24,15 +26,17 @@ const TRY_TIME: Duration = Duration::from_secs(5);
 const SITE: &str = "probe.localhost";
 
 /// Looks for those who ask at the control socket.
-pub(super) fn probe() -> Probe {
-    Probe::new(|probed| {
+pub(super) fn probe(names: &Names) -> Probe {
+    let names = names.clone();
+    Probe::new(move |probed| {
+        let names = names.clone();
         Box::pin(async move {
             let Probed {
                 target,
                 folder,
                 path,
             } = probed;
-            healthy(&target, &folder, path.as_deref()).await
+            healthy(&names, &target, &folder, path.as_deref()).await
         })
     })
 }
@@ -41,9 +45,14 @@ pub(super) fn probe() -> Probe {
 ///
 /// # Errors
 /// What came instead, in words.
-async fn healthy(target: &str, folder: &Path, path: Option<&str>) -> Result<(), String> {
+async fn healthy(
+    names: &Names,
+    target: &str,
+    folder: &Path,
+    path: Option<&str>,
+) -> Result<(), String> {
     let target = parsed(target, folder)?;
-    time::timeout(TRY_TIME, attempt(&target, path))
+    time::timeout(TRY_TIME, attempt(names, &target, path))
         .await
         .unwrap_or_else(|_late| Err(format!("{target} did not answer within {TRY_TIME:?}")))
 }
@@ -68,7 +77,7 @@ fn parsed(target: &str, folder: &Path) -> Result<Arc<Target>, String> {
     }
 }
 
-async fn attempt(target: &Target, path: Option<&str>) -> Result<(), String> {
+async fn attempt(names: &Names, target: &Arc<Target>, path: Option<&str>) -> Result<(), String> {
     let client = match &target.scheme {
         Scheme::Https(options) => TlsClients::build([options])
             .map_err(|error| error.to_string())?
@@ -76,13 +85,18 @@ async fn attempt(target: &Target, path: Option<&str>) -> Result<(), String> {
             .cloned(),
         Scheme::Http | Scheme::H2c => None,
     };
-    let (stream, protocol) = dial::dial(target, client.as_ref())
+    let call = Call {
+        endpoint: &Endpoint::of(target.clone()),
+        names,
+        prelude: &[],
+    };
+    let (reached, protocol) = dial::dial(call, client.as_ref())
         .await
         .map_err(|error| format!("{target}: {error}"))?;
     let Some(path) = path else {
         return Ok(());
     };
-    let answer = get(stream, protocol, target, path)
+    let answer = get(reached.stream, protocol, target, path)
         .await
         .map_err(|error| format!("{target}: {error}"))?;
     let status = answer.status();

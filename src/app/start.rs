@@ -40,6 +40,7 @@ use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
 use crate::system::System;
+use crate::upstream::names::Names;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
 const DESCRIPTORS_KEPT: u64 = 64;
@@ -123,13 +124,21 @@ impl App {
             revision,
         } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let (loaded, current) =
-            assemble(prepared, &resolver, revision, &port_of, &Common::default());
+        let common = Common::default();
+        let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
+        let _finding = shutdown.spawn_attendant(common.names.clone().serve());
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
         let renewer = keeping.renewer();
-        let desk = Desk::open(control, &mut claim, &own.config, renewer, &shutdown)?;
+        let desk = Desk::open(
+            control,
+            &mut claim,
+            &own.config,
+            renewer,
+            &shutdown,
+            &common.names,
+        )?;
         let files = FileWatch::of(&own);
         let app = Self {
             source,
@@ -225,6 +234,7 @@ impl Desk {
         own: &Config,
         renewer: Renewer,
         shutdown: &Shutdown,
+        names: &Names,
     ) -> Result<Self, StartError> {
         let group = own.control.group.as_deref();
         let socket = match (inherited, group) {
@@ -246,7 +256,7 @@ impl Desk {
             health: seen,
             renewer,
             commands: asked,
-            probe: probing::probe(),
+            probe: probing::probe(names),
         };
         let listener = socket.try_clone().map_err(StartError::System)?;
         let answering = server::start(listener, sources, shutdown).map_err(StartError::System)?;
@@ -274,11 +284,13 @@ pub(super) fn assemble(
         remarks: _,
     } = prepared;
     let config = &loaded.config;
+    common.names.ask_of(config.resolver);
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
     let table = Table {
         routes: Routes::compile(config, revision, LOOPBACK, port_of),
         clients,
         limits: config.limits,
+        trust: config.trust.clone(),
         answers: Answers::new({
             let challenges = resolver.challenges().clone();
             move |path| challenges.http(path)

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::crowd::Seat;
 use super::worker::{Handle, Order};
 use crate::observe::counters::Counters;
 use crate::routing::SocketSpec;
@@ -38,6 +39,8 @@ pub struct Capacity {
 pub struct Permit {
     capacity: Arc<Capacity>,
     worker: Option<(Arc<AtomicUsize>, Arc<Counters>)>,
+    /// In a box: mostly nobody counts by address.
+    seat: Option<Box<Seat>>,
 }
 
 impl Capacity {
@@ -79,6 +82,7 @@ impl Capacity {
         Some(Permit {
             capacity: self.clone(),
             worker: None,
+            seat: None,
         })
     }
 
@@ -95,6 +99,12 @@ impl Permit {
     fn at(mut self, worker: &Handle) -> Self {
         worker.load.fetch_add(1, Ordering::Relaxed);
         self.worker = Some((worker.load.clone(), worker.counters.clone()));
+        self
+    }
+
+    /// Together with a place among the connections of its client.
+    pub(super) fn with(mut self, seat: Seat) -> Self {
+        self.seat = Some(Box::new(seat));
         self
     }
 }

@@ -54,6 +54,9 @@ pub(super) async fn serve(mut stream: Stream, mut ahead: Bytes, visit: Rc<Visit>
         stall_time(&visit),
     ));
     let deadline = visit.context.wheel.deadline();
+    if !ahead.is_empty() {
+        visit.phase.set(Phase::Head);
+    }
     loop {
         if ahead.is_empty() {
             let Some(first) = park(&mut stream, &visit, &deadline, limits.idle).await else {

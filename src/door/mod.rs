@@ -2,13 +2,18 @@
 
 pub mod accept;
 mod awaited;
+mod client_certificate;
+mod crowd;
 mod frames;
+mod handshake;
 mod hello;
 mod http1;
 mod http2;
 mod loan;
+mod preface;
 mod serve;
 mod stream;
+mod subject;
 mod tls;
 mod tunnel;
 mod wire;
@@ -17,10 +22,13 @@ mod worker;
 use std::time::Duration;
 
 pub use awaited::{AWAITED_MAX, Awaited};
+pub use crowd::Crowd;
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
 pub use serve::From;
-pub use tls::Policies;
+pub use tls::{NoPolicy, Policies};
 pub use worker::{Current, Handle, Options, Order, start};
 
+/// What is read of a connection at once, before anybody knows what it is.
+const READ_BYTES: usize = 4096;
 /// How long a client may take to hear why it is not served.
 const FAREWELL_TIME: Duration = Duration::from_secs(2);

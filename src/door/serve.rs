@@ -7,27 +7,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use bytes::Bytes;
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::StartHandshake;
-use tokio_rustls::server::TlsStream;
 
 use super::accept::Permit;
+use super::crowd::Telling;
+use super::handshake::{self, Protocol, speak};
 use super::hello::{self, Hello, HelloReader, NotHello};
 use super::stream::Stream;
 use super::worker::Worker;
-use super::{FAREWELL_TIME, http1, http2, tunnel};
+use super::{FAREWELL_TIME, READ_BYTES, preface, tunnel};
 use crate::config::site::{Service, TlsVersion};
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::observe::counters::Refused;
+use crate::proxy::headers::ClientCertificate;
 use crate::proxy::replies;
-use crate::proxy::visit::{Arrived, Home, Visit};
+use crate::proxy::visit::{Arrived, Home, PassedOn, Visit};
+use crate::proxy_protocol::Origin;
 use crate::routing::{Asked, Decision, Kind, Refusal, SocketSpec};
-
-const READ_BYTES: usize = 4096;
 
 /// A connection that was accepted and belongs to this worker.
 #[derive(Debug)]
@@ -43,90 +42,182 @@ pub struct From {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub socket: SocketSpec,
+    /// Who brought the connection and what for, if not the peer itself.
+    pub passed_on: Option<PassedOn>,
+}
+
+/// What is known of a client before it asks for anything.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    pub name: Option<HostName>,
+    pub tls: Option<TlsVersion>,
+    pub home: Option<Home>,
+    pub certificate: Option<Box<ClientCertificate>>,
 }
 
 /// Serves an arrival: to its end, or until a task of its own does.
 pub(super) async fn serve(worker: Rc<Worker>, arrival: Arrival) {
     let Arrival {
-        stream,
-        from,
+        mut stream,
+        mut from,
         permit,
     } = arrival;
+    let mut deadline = None;
+    let mut ahead = Vec::new();
+    if worker.expects_preface(from.peer) {
+        let limit = deadline.insert(worker.handshake_deadline());
+        match Box::pin(introduce(&worker, &mut stream, from, limit)).await {
+            Some((introduced, rest)) => (from, ahead) = (introduced, rest),
+            None => return,
+        }
+    }
+    let Some(permit) = admit(&worker, from, permit) else {
+        return;
+    };
     match from.socket.kind {
-        Kind::Tls => secure(worker, stream, from, permit).await,
+        Kind::Tls => {
+            let deadline = deadline.unwrap_or_else(|| worker.handshake_deadline());
+            secure(worker, stream, ahead, from, permit, deadline).await;
+        }
         Kind::Plain => {
-            let visit = from.visit(&worker, None, None, None);
-            speak(Stream::Plain(stream), Protocol::Http1, visit, permit);
+            let visit = from.visit(&worker, Greeting::default());
+            let stream = Stream::Plain(stream);
+            speak(stream, ahead.into(), Protocol::Http1, visit, permit);
+        }
+    }
+}
+
+/// Whom a balancer passes a connection on for, and what came behind its header; none: it is closed, and was counted.
+async fn introduce(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    from: From,
+    deadline: &Deadline,
+) -> Option<(From, Vec<u8>)> {
+    let refuse = |error: &dyn std::fmt::Display| {
+        worker.context.counters.refused(Refused::BadProxyHeader);
+        tracing::debug!(peer = %from.peer, %error, "closed: `trust.proxy_protocol` wants a PROXY header from this peer");
+    };
+    match deadline.within(preface::read(stream)).await {
+        Ok(Ok(preface)) => Some((from.introduced(preface.origin), preface.ahead)),
+        Ok(Err(fault)) => {
+            refuse(&fault);
+            None
+        }
+        Err(expired) => {
+            refuse(&expired);
+            None
+        }
+    }
+}
+
+/// Holds the client's address against `limits.connections_per_ip`; none: it has as many connections as it may.
+fn admit(worker: &Worker, from: From, permit: Permit) -> Option<Permit> {
+    let Some(max) = worker.context.table().limits.connections_per_ip else {
+        return Some(permit);
+    };
+    match worker.crowd.enter(from.peer.ip(), max) {
+        Ok(seat) => Some(permit.with(seat)),
+        Err(full) => {
+            worker.context.counters.refused(Refused::TooManyConnections);
+            let client = from.peer.ip().to_canonical();
+            match full.telling {
+                Telling::Aloud => {
+                    tracing::info!(%client, %max, "closed a connection: this client has as many as `limits.connections_per_ip` allows");
+                }
+                Telling::Quietly => tracing::debug!(%client, "closed one connection too many"),
+            }
+            None
         }
     }
 }
 
 impl From {
-    fn visit(
-        self,
-        worker: &Worker,
-        name: Option<HostName>,
-        tls: Option<TlsVersion>,
-        home: Option<Home>,
-    ) -> Rc<Visit> {
+    /// As a header tells. Where it arrived stays as it is: the sites of a socket are found by what it is bound to.
+    fn introduced(self, origin: Origin) -> Self {
+        match origin {
+            Origin::Local => self,
+            Origin::Proxied {
+                source,
+                destination,
+            } => Self {
+                peer: source,
+                passed_on: Some(PassedOn {
+                    by: self.peer,
+                    to: destination,
+                }),
+                ..self
+            },
+        }
+    }
+
+    pub(super) fn visit(self, worker: &Worker, greeting: Greeting) -> Rc<Visit> {
         let Self {
             peer,
             local,
             socket,
+            passed_on,
         } = self;
+        let Greeting {
+            name,
+            tls,
+            home,
+            certificate,
+        } = greeting;
         Rc::new(Visit::new(
             worker.context.clone(),
             Arrived {
                 peer,
                 local,
                 socket,
+                passed_on,
                 name,
                 tls,
                 home,
+                certificate,
             },
         ))
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// In a task of its own, so that the handshake's memory ends with the handshake.
-fn speak(stream: Stream, protocol: Protocol, visit: Rc<Visit>, permit: Permit) {
-    match protocol {
-        Protocol::Http1 => tokio::task::spawn_local(async move {
-            http1::serve(stream, Bytes::new(), visit).await;
-            drop(permit);
-        }),
-        Protocol::Http2 => tokio::task::spawn_local(async move {
-            http2::serve(stream, Bytes::new(), visit).await;
-            drop(permit);
-        }),
-    };
-}
-
-async fn secure(worker: Rc<Worker>, mut stream: TcpStream, from: From, permit: Permit) {
-    let deadline = worker
-        .context
-        .wheel
-        .deadline_in(worker.context.table().limits.handshake);
-    let hello = match deadline.within(greet(&mut stream)).await {
+async fn secure(
+    worker: Rc<Worker>,
+    mut stream: TcpStream,
+    ahead: Vec<u8>,
+    from: From,
+    permit: Permit,
+    deadline: Deadline,
+) {
+    let hello = match deadline.within(greet(&mut stream, ahead)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(fault)) => return Box::pin(refuse(&worker, stream, from, fault)).await,
         Err(_expired) => return worker.context.counters.refused(Refused::HelloTooSlow),
     };
     match decide(&worker, &hello, from) {
         Treatment::Answer(certificate) => {
-            Box::pin(answer(worker, stream, hello, from, certificate, deadline)).await;
+            Box::pin(handshake::answer(
+                worker,
+                stream,
+                hello,
+                from,
+                certificate,
+                deadline,
+            ))
+            .await;
             drop(permit);
         }
-        Treatment::Open(home) => open(worker, stream, hello, from, home, permit, deadline).await,
+        Treatment::Open(home) => {
+            handshake::open(worker, stream, hello, from, home, permit, deadline).await
+        }
         Treatment::Carry(home) => {
             let site = home.site.clone();
-            let visit = from.visit(&worker, hello.name, None, Some(home));
+            let greeting = Greeting {
+                name: hello.name,
+                tls: None,
+                home: Some(home),
+                certificate: None,
+            };
+            let visit = from.visit(&worker, greeting);
             if let Service::Passthrough(to) = &site.service {
                 let carrying = tunnel::passthrough(stream, hello.kept, to, &visit, deadline);
                 Box::pin(carrying).await;
@@ -179,9 +270,13 @@ fn decide(worker: &Worker, hello: &Hello, from: From) -> Treatment {
     }
 }
 
-/// Reads until the hello is complete.
-async fn greet(stream: &mut TcpStream) -> Result<Hello, Fault> {
+/// Reads until the hello is complete. `ahead` was read of it before.
+async fn greet(stream: &mut TcpStream, ahead: Vec<u8>) -> Result<Hello, Fault> {
     let mut reader = HelloReader::default();
+    if let Some(hello) = reader.feed(&ahead).map_err(Fault::NotHello)? {
+        return Ok(hello);
+    }
+    drop(ahead);
     poll_fn(|cx| {
         loop {
             // On the stack: in the future it would be carried about for every arrival.
@@ -207,110 +302,6 @@ enum Fault {
     NotHello(NotHello),
 }
 
-async fn open(
-    worker: Rc<Worker>,
-    mut stream: TcpStream,
-    hello: Hello,
-    from: From,
-    home: Home,
-    permit: Permit,
-    deadline: Deadline,
-) {
-    let mut found = policy(&worker, &hello, from, &home, Worker::certificate);
-    if found.is_none()
-        && let Some(name) = worker.obtainable(home.slot, hello.name.as_ref())
-        && deadline.within(Box::pin(worker.obtain(name))).await == Ok(true)
-    {
-        found = policy(&worker, &hello, from, &home, Worker::certificate);
-    }
-    // Last: it would hide that there is a better one in the store, or to be had.
-    let found = found.or_else(|| policy(&worker, &hello, from, &home, Worker::stand_in));
-    let Some(policy) = found else {
-        worker.context.counters.refused(Refused::NoCertificate);
-        tracing::debug!(peer = %from.peer, site = %home.site.name, "no certificate at hand");
-        return Box::pin(say(&worker, &mut stream, &hello::INTERNAL_ERROR)).await;
-    };
-    let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
-    match deadline.within(Box::pin(handshake)).await {
-        Ok(Ok(stream)) => opened(&worker, stream, hello.name, from, home, permit, deadline),
-        Ok(Err(error)) => {
-            worker.context.counters.refused(Refused::BadHandshake);
-            tracing::debug!(peer = %from.peer, %error, "handshake failed");
-        }
-        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
-    }
-}
-
-/// The handshake is the whole answer (RFC 8737 section 3).
-async fn answer(
-    worker: Rc<Worker>,
-    stream: TcpStream,
-    hello: Hello,
-    from: From,
-    certificate: Arc<CertifiedKey>,
-    deadline: Deadline,
-) {
-    let policy = worker.policies.answer(certificate);
-    let handshake = StartHandshake::from_parts(*hello.accepted, stream).into_stream(policy);
-    match deadline.within(handshake).await {
-        Ok(Ok(mut stream)) => {
-            tracing::debug!(peer = %from.peer, "a CA's question was answered");
-            // The asker has what it came for.
-            let _closed = deadline.within(stream.shutdown()).await;
-        }
-        Ok(Err(error)) => tracing::debug!(peer = %from.peer, %error, "handshake failed"),
-        Err(_expired) => worker.context.counters.refused(Refused::HandshakeTooSlow),
-    }
-}
-
-/// What the handshake goes by; none without a certificate.
-fn policy(
-    worker: &Worker,
-    hello: &Hello,
-    from: From,
-    home: &Home,
-    source: fn(&Worker, u32, &HostName) -> Option<Arc<CertifiedKey>>,
-) -> Option<Arc<rustls::ServerConfig>> {
-    let (Service::Secure(tls, _) | Service::Tcp(tls, _)) = &home.site.service else {
-        return None;
-    };
-    let address = || HostName::from_ip(from.local.ip());
-    let name = hello.name.clone().unwrap_or_else(address);
-    let certificate = source(worker, home.slot, &name)?;
-    Some(worker.policies.handshake(tls, certificate))
-}
-
-fn opened(
-    worker: &Rc<Worker>,
-    stream: TlsStream<TcpStream>,
-    name: Option<HostName>,
-    from: From,
-    home: Home,
-    permit: Permit,
-    deadline: Deadline,
-) {
-    let session = stream.get_ref().1;
-    let version = match session.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_2) => TlsVersion::V1_2,
-        Some(_) | None => TlsVersion::V1_3,
-    };
-    let protocol = match session.alpn_protocol() {
-        Some(b"h2") => Protocol::Http2,
-        Some(_) | None => Protocol::Http1,
-    };
-    let site = home.site.clone();
-    let visit = from.visit(worker, name, Some(version), Some(home));
-    if let Service::Tcp(_, to) = &site.service {
-        let to = to.clone();
-        tokio::task::spawn_local(async move {
-            tunnel::opened(stream, &to, &visit, deadline).await;
-            drop(permit);
-        });
-        return;
-    }
-    speak(Stream::Secure(Box::new(stream)), protocol, visit, permit);
-}
-
 async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault) {
     let counters = &worker.context.counters;
     match fault {
@@ -330,7 +321,7 @@ async fn refuse(worker: &Worker, mut stream: TcpStream, from: From, fault: Fault
 }
 
 /// Last words: sent, the sending side closed, and what the client still says read for a moment, or a reset could eat them.
-async fn say(worker: &Worker, stream: &mut TcpStream, bytes: &[u8]) {
+pub(super) async fn say(worker: &Worker, stream: &mut TcpStream, bytes: &[u8]) {
     let deadline = worker.context.wheel.deadline_in(FAREWELL_TIME);
     let words = async {
         if stream.write_all(bytes).await.is_err() || stream.shutdown().await.is_err() {

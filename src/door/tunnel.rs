@@ -1,5 +1,6 @@
 //! Sites whose bytes are carried, not understood: `passthrough` unopened, `tcp` behind the opened TLS.
 
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -7,11 +8,12 @@ use tokio_rustls::server::TlsStream;
 use crate::config::site::Tunnel;
 use crate::config::target::Target;
 use crate::deadline::Deadline;
-use crate::proxy::context::Context;
 use crate::proxy::passage::Passage;
 use crate::proxy::visit::{Leave, Step, Visit};
 use crate::relay::{Carried, Ending, relay};
+use crate::upstream::UpstreamError;
 use crate::upstream::dial::{self, Stream};
+use crate::upstream::seating::Seating;
 
 /// Carries a connection whose hello was read into `kept`.
 pub(super) async fn passthrough(
@@ -22,7 +24,7 @@ pub(super) async fn passthrough(
     deadline: Deadline,
 ) {
     let mut passage = Passage::begin(visit, to);
-    let Some(mut upstream) = reach(&visit.context, to, &deadline, &mut passage).await else {
+    let Some(mut upstream) = reach(visit, to, &deadline, &mut passage).await else {
         return;
     };
     let (mut carried, ending) = match deadline.within(upstream.write_all(&kept)).await {
@@ -41,36 +43,56 @@ pub(super) async fn opened(
     deadline: Deadline,
 ) {
     let mut passage = Passage::begin(visit, to);
-    if let Some(upstream) = reach(&visit.context, to, &deadline, &mut passage).await {
+    if let Some(upstream) = reach(visit, to, &deadline, &mut passage).await {
         let (carried, ending) = carry(client, upstream, to, visit, &deadline).await;
         passage.ended(carried, ending);
     }
 }
 
-/// The first target that takes a connection, in turn.
-async fn reach<'a>(
-    context: &Context,
-    to: &'a Tunnel,
+/// The first target that takes a connection.
+async fn reach(
+    visit: &Visit,
+    to: &Tunnel,
     deadline: &Deadline,
-    passage: &mut Passage<'a>,
+    passage: &mut Passage<'_>,
 ) -> Option<Stream> {
-    for target in context.in_turn(&to.backends) {
-        deadline.arm(to.timeouts.connect);
-        match deadline.within(dial::open(&target.address)).await {
-            Ok(Ok(stream)) => {
-                passage.reached(target);
-                return Some(stream);
+    let groups = &visit.context.groups;
+    let group = groups.of(&to.backends);
+    let wish = group.wish(&HeaderMap::new(), visit.peer.ip());
+    let mut seating = Seating::new(groups, &visit.context.upstreams, group, wish);
+    let connect = to.timeouts.connect;
+    let prelude = visit.prelude(&to.backends, visit.peer.ip());
+    let prelude = prelude.as_deref().unwrap_or_default();
+    while let Some(seated) = seating.next_or_wait(deadline, connect).await {
+        let asking = match seated {
+            Ok(asking) => asking,
+            Err(busy) => {
+                tell(busy.0.target(), &UpstreamError::Busy);
+                passage.missed(busy.0, Some(&UpstreamError::Busy));
+                continue;
+            }
+        };
+        deadline.arm(connect);
+        let call = visit.context.upstreams.call(asking.endpoint(), prelude);
+        match deadline.within(Box::pin(dial::open(call))).await {
+            Ok(Ok(reached)) => {
+                if reached.instead.is_some() {
+                    asking.failed(&UpstreamError::ConnectTimedOut, groups.now());
+                }
+                passage.reached(asking);
+                return Some(reached.stream);
             }
             Ok(Err(error)) => {
-                tell(target, &error);
-                passage.missed(target, Some(&error));
+                tell(asking.target(), &error);
+                passage.missed(asking, Some(&error));
             }
             Err(expired) => {
-                tell(target, &expired);
-                passage.missed(target, None);
+                tell(asking.target(), &expired);
+                passage.missed(asking, None);
             }
         }
     }
+    passage.ended_untried();
     None
 }
 

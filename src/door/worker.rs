@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 
 use super::accept::Permit;
 use super::awaited::Awaited;
+use super::crowd::Crowd;
 use super::serve::{self, Arrival, From};
 use super::tls::Policies;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::Resolver;
-use crate::deadline::Wheel;
+use crate::deadline::{Deadline, Wheel};
 use crate::hostname::{HostName, HostPattern};
 use crate::observe::access::AccessLog;
 use crate::observe::counters::Counters;
@@ -73,6 +74,7 @@ pub struct Options {
     pub awaited: Arc<Awaited>,
     /// Whether somebody from the network was turned away already, by any worker.
     pub turned_away: Arc<AtomicBool>,
+    pub crowd: Arc<Crowd>,
 }
 
 /// A worker from inside.
@@ -83,6 +85,7 @@ pub(super) struct Worker {
     awaited: Arc<Awaited>,
     current: RefCell<Held<Current>>,
     turned_away: Arc<AtomicBool>,
+    pub crowd: Arc<Crowd>,
 }
 
 /// Starts the worker with this number. Its thread ends after the order to cut, or when its handle is gone.
@@ -125,6 +128,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         taps,
         awaited,
         turned_away,
+        crowd,
     } = options;
     let wheel = Wheel::new();
     let lines = Lines::new(access.map(|log| log.writer()), taps);
@@ -140,6 +144,7 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
         awaited,
         current: RefCell::new(Held::new(current)),
         turned_away,
+        crowd,
     });
     let ticking = context.clone();
     tokio::task::spawn_local(async move {
@@ -178,6 +183,21 @@ impl Worker {
     #[must_use]
     pub(super) fn current(&self) -> Held<Current> {
         self.current.borrow().clone()
+    }
+
+    /// Whether connections from this peer begin with a PROXY header.
+    #[must_use]
+    pub(super) fn expects_preface(&self, peer: SocketAddr) -> bool {
+        let table = self.context.table();
+        let balancers = &table.trust.proxy_protocol;
+        !balancers.is_empty() && balancers.contains(peer.ip())
+    }
+
+    /// For all that comes before the first request.
+    #[must_use]
+    pub(super) fn handshake_deadline(&self) -> Deadline {
+        let context = &self.context;
+        context.wheel.deadline_in(context.table().limits.handshake)
     }
 
     /// The certificate of a slot, for a client that asked for `name`.
@@ -284,6 +304,7 @@ impl Worker {
                 peer,
                 local,
                 socket,
+                passed_on: None,
             },
             permit,
         }))

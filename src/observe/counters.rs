@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Why a connection or a request was refused by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
+    /// A peer that should begin with a PROXY header did not, or not in time.
+    BadProxyHeader,
+    /// More connections from one address than it may have.
+    TooManyConnections,
     /// The first octets on a TLS port were no TLS.
     NotTls,
     /// TLS, but not a hello that can be read.
@@ -20,6 +24,10 @@ pub enum Refused {
     NoCertificate,
     /// The TLS handshake failed after the hello.
     BadHandshake,
+    /// The client showed no certificate where one is required.
+    NoClientCertificate,
+    /// The client's certificate is not one that the site takes.
+    BadClientCertificate,
     /// The TLS handshake was not complete in time.
     HandshakeTooSlow,
     /// A request for a host that this connection may not carry.
@@ -40,7 +48,9 @@ pub enum Refused {
 
 impl Refused {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
+        Self::BadProxyHeader,
+        Self::TooManyConnections,
         Self::NotTls,
         Self::BadHello,
         Self::HelloTooLarge,
@@ -48,6 +58,8 @@ impl Refused {
         Self::UnknownName,
         Self::NoCertificate,
         Self::BadHandshake,
+        Self::NoClientCertificate,
+        Self::BadClientCertificate,
         Self::HandshakeTooSlow,
         Self::Misdirected,
         Self::BadRequest,
@@ -62,6 +74,8 @@ impl Refused {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::BadProxyHeader => "bad_proxy_header",
+            Self::TooManyConnections => "too_many_connections",
             Self::NotTls => "not_tls",
             Self::BadHello => "bad_hello",
             Self::HelloTooLarge => "hello_too_large",
@@ -69,6 +83,8 @@ impl Refused {
             Self::UnknownName => "unknown_name",
             Self::NoCertificate => "no_certificate",
             Self::BadHandshake => "bad_handshake",
+            Self::NoClientCertificate => "no_client_certificate",
+            Self::BadClientCertificate => "bad_client_certificate",
             Self::HandshakeTooSlow => "handshake_too_slow",
             Self::Misdirected => "misdirected",
             Self::BadRequest => "bad_request",

@@ -1,89 +1,215 @@
 //! The attempts of one exchange: at one target after another, as long as that is safe.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Response;
-use http::header::EXPECT;
+use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
+use http_body::Body as _;
 
 use super::exchange::{Asked, Fault};
 use super::forward::shape;
-use super::headers::{self, Received, Refusal};
+use super::headers::{self, Refusal, Scheme};
 use super::record::Record;
+use super::reply::Reply;
+use super::retry::{Body, Course, Nature, Outcome, Verdict};
 use super::{replies, switch};
 use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
-use crate::framing::Framing;
+use crate::upstream::balance::sticky::Transport;
+use crate::upstream::group::{Asking, Group, Wish};
+use crate::upstream::seating::{Busy, Seating};
 use crate::upstream::tls::Offer;
-use crate::upstream::{Incoming, Job, Outgoing, Progress, Resend, Unfit, Upload, UpstreamError};
+use crate::upstream::{Incoming, Job, Keep, Outgoing, Progress, Unfit, Upload, UpstreamError};
 
 /// How long a body is held back for a 100 that may never come: RFC 9110 section 10.1.1 lets a client wait no longer than it likes.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+/// Octets that are read of an answer nobody will get, if they are there already: then its connection can be used again.
+const DRAINED_OCTETS_MAX: usize = 16 << 10;
 
-/// Tries the targets in turn, as long as nothing was sent.
+/// Tries one target after another, as [`super::retry`] says. Whoever answered stays in the record until the exchange is over.
 pub(super) async fn send(
     asked: &mut Asked,
     rule: &Rule,
-    backends: &Backends,
+    backends: &Arc<Backends>,
     progress: &Rc<Progress>,
     record: &mut Record,
 ) -> Result<Response<Incoming>, Fault> {
-    let mut body = Some(outgoing(asked, rule, progress)?);
+    let is_switch = asked.received.upgrade.is_some();
+    let nature = Nature::of(&asked.received.method, is_switch);
+    let keep = kept(backends, nature);
+    let connect = rule.timeouts.connect;
+    let mut body = Some(outgoing(asked, rule, progress, keep)?);
+    let visit = asked.visit.clone();
+    let context = &visit.context;
+    let groups = &context.groups;
+    let group = groups.of(backends);
+    let wish = group.wish(&asked.head.headers, asked.client.ip);
+    let mut seating = Seating::new(groups, &context.upstreams, group.clone(), wish);
+    let mut course = Course::begin(&backends.retry, nature, groups.now());
+    let mut fault = None;
+    let mut next = seating.next();
+    loop {
+        let asking = match next.take() {
+            Some(asking) => asking,
+            None => match seating.next_or_wait(&progress.deadline, connect).await {
+                Some(Ok(asking)) => asking,
+                Some(Err(Busy(asking))) => {
+                    record.target = Some(asking.target().clone());
+                    return Err(failed(record, &asking, &UpstreamError::Busy));
+                }
+                None => break,
+            },
+        };
+        record.target = Some(asking.target().clone());
+        let attempt = attempt(asked, rule, &asking, nature, progress, &mut body);
+        match attempt.await {
+            Ok(mut answer) => {
+                let outcome = Outcome::Answered(answer.status());
+                let verdict = course.after(outcome, state(&body, progress), groups.now());
+                if verdict == Verdict::Elsewhere {
+                    next = seating.next();
+                }
+                if next.is_none() {
+                    bind(&mut answer, &asking, wish, visit.scheme());
+                    record.asking = Some(asking);
+                    return Ok(answer);
+                }
+                asking.succeeded(groups.now());
+                discard(answer).await;
+            }
+            Err(error) => {
+                asking.failed(&error, groups.now());
+                fault = Some(failed(record, &asking, &error));
+                let outcome = Outcome::from(&error);
+                let verdict = course.after(outcome, state(&body, progress), groups.now());
+                if verdict == Verdict::Stop {
+                    break;
+                }
+            }
+        }
+        if body.is_none() {
+            body = progress.again();
+        }
+    }
+    Err(fault.unwrap_or_else(|| nobody(&group)))
+}
+
+async fn attempt(
+    asked: &mut Asked,
+    rule: &Rule,
+    asking: &Asking,
+    nature: Nature,
+    progress: &Rc<Progress>,
+    body: &mut Option<Outgoing>,
+) -> Result<Response<Incoming>, UpstreamError> {
     let Asked {
         visit,
         table,
         received,
         head,
+        client,
         ..
     } = asked;
+    let target = asking.target();
     let context = &visit.context;
-    let mut fault = Fault::Reply(replies::no_target());
-    for target in context.in_turn(backends) {
-        record.target = Some(target.clone());
-        let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, rule, target);
-        let job = Job {
-            target,
-            clients: &table.clients,
-            offer: if received.upgrade.is_some() && !switch::is_native(target) {
-                Offer::Http1Only
-            } else {
-                Offer::Any
-            },
-            progress,
-            connect: rule.timeouts.connect,
-            resend: resend(received),
-            shape: &shape,
-        };
-        let error = match context.upstreams.send(job, head, &mut body).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        tell(record, target, &error);
-        let again = error.is_before_sending() && body.is_some();
-        fault = fault_of(&error, target);
-        if !again {
-            break;
-        }
+    let shape = |protocol, parts: &mut Parts| shape(protocol, parts, received, rule, target);
+    let detour = Cell::new(false);
+    let job = Job {
+        endpoint: asking.endpoint(),
+        clients: &table.clients,
+        offer: if received.upgrade.is_some() && !switch::is_native(target) {
+            Offer::Http1Only
+        } else {
+            Offer::Any
+        },
+        progress,
+        connect: rule.timeouts.connect,
+        resend: nature.resend(),
+        detour: &detour,
+        shape: &shape,
+    };
+    let own = visit
+        .prelude(asking.backends(), client.ip)
+        .map(|prelude| visit.upstreams_of(prelude));
+    let upstreams = own.as_deref().unwrap_or(&context.upstreams);
+    let sent = upstreams.send(job, head, body).await;
+    if detour.get() {
+        asking.failed(&UpstreamError::ConnectTimedOut, context.groups.now());
     }
-    Err(fault)
+    sent
 }
 
-fn resend(received: &Received) -> Resend {
-    // Nothing of a body could be sent a second time.
-    let has_body = !matches!(received.framing, Framing::Empty | Framing::Length(0));
-    if has_body || received.upgrade.is_some() {
-        Resend::Forbidden
-    } else if received.method.is_idempotent() {
-        Resend::Allowed
-    } else {
-        Resend::IfRefused
+/// What of the body is written down, in case that it must be sent again.
+fn kept(backends: &Backends, nature: Nature) -> Keep {
+    if !Course::repeats(&backends.retry) {
+        return Keep::Nothing;
     }
+    match nature {
+        Nature::Safe | Nature::Idempotent => Keep::Throughout,
+        Nature::Once => Keep::UntilWritten,
+        Nature::Switch => Keep::Nothing,
+    }
+}
+
+fn state(body: &Option<Outgoing>, progress: &Progress) -> Body {
+    if body.is_some() || progress.is_replayable() {
+        Body::Whole
+    } else {
+        Body::Lost
+    }
+}
+
+/// Reads an answer that nobody gets, as far as it is here. Whatever is still to come ends with its connection.
+async fn discard(answer: Response<Incoming>) {
+    let mut body = answer.into_body();
+    let mut octets = 0;
+    poll_fn(|cx: &mut Context<'_>| {
+        while octets <= DRAINED_OCTETS_MAX && !body.is_end_stream() {
+            match Pin::new(&mut body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    octets += frame.data_ref().map_or(0, bytes::Bytes::len);
+                }
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Gives the client a cookie that brings it to the same target again, if it needs one.
+fn bind(answer: &mut Response<Incoming>, asking: &Asking, wish: Wish, scheme: Scheme) {
+    let transport = match scheme {
+        Scheme::Https => Transport::Secure,
+        Scheme::Http => Transport::Clear,
+    };
+    if let Some(cookie) = asking.cookie(wish, transport) {
+        answer.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+}
+
+fn nobody(group: &Group) -> Fault {
+    Fault::Reply(Reply {
+        words: group.nobody().into(),
+        ..replies::no_target()
+    })
 }
 
 /// The body for the upstream, held back if the client waits for a 100.
-fn outgoing(asked: &mut Asked, rule: &Rule, progress: &Rc<Progress>) -> Result<Outgoing, Fault> {
+fn outgoing(
+    asked: &mut Asked,
+    rule: &Rule,
+    progress: &Rc<Progress>,
+    keep: Keep,
+) -> Result<Outgoing, Fault> {
     let Some(body) = asked.body.take() else {
         return Err(Fault::Reply(replies::no_target()));
     };
@@ -92,14 +218,15 @@ fn outgoing(asked: &mut Asked, rule: &Rule, progress: &Rc<Progress>) -> Result<O
     }
     let waits = asked.head.headers.contains_key(EXPECT);
     let patience = waits.then(|| asked.visit.context.wheel.deadline_in(CONTINUE_PATIENCE));
-    let upload = Upload::new(
-        body,
-        rule.max_body,
-        progress.clone(),
-        headers::trailers,
-        patience,
-    );
+    let limit = rule.max_body;
+    let upload = Upload::new(body, limit, progress, headers::trailers, patience, keep);
     Ok(Outgoing::Streamed(Box::new(upload)))
+}
+
+fn failed(record: &Record, asking: &Asking, error: &UpstreamError) -> Fault {
+    let target = asking.target();
+    tell(record, target, error);
+    fault_of(error, target)
 }
 
 fn tell(record: &Record, target: &Target, error: &UpstreamError) {

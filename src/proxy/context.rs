@@ -1,7 +1,6 @@
 //! What all exchanges of one worker share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -11,16 +10,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::compress::Encoders;
-use crate::config::Limits;
-use crate::config::backends::Backends;
-use crate::config::target::Target;
+use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
 use crate::observe::lines::Lines;
 use crate::relay::Scratch;
 use crate::routing::Routes;
 use crate::upstream::Upstreams;
+use crate::upstream::group::Groups;
 use crate::upstream::health::Standings;
+use crate::upstream::names::Names;
+use crate::upstream::seats::Seats;
 use crate::upstream::tls::TlsClients;
 
 /// One generation of everything that a request is decided by.
@@ -29,6 +29,7 @@ pub struct Table {
     pub routes: Routes,
     pub clients: TlsClients,
     pub limits: Limits,
+    pub trust: Trust,
     /// How long connections may finish once they were asked to.
     pub drain: Duration,
     /// What is answered under a path on plain sockets, before any rule.
@@ -42,6 +43,9 @@ pub struct Table {
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub standings: Standings,
+    pub names: Names,
+    /// `max_conns`.
+    pub seats: Seats,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
@@ -115,6 +119,8 @@ pub struct Context {
     table: RefCell<Held<Table>>,
     pub stage: Cell<Stage>,
     pub upstreams: Upstreams,
+    /// Which of several targets is asked next.
+    pub groups: Groups,
     pub wheel: Wheel,
     pub scratch: Scratch,
     pub encoders: Encoders,
@@ -125,17 +131,23 @@ pub struct Context {
     pub(super) text: RefCell<String>,
     now: Cell<SystemTime>,
     date: RefCell<HeaderValue>,
-    turns: RefCell<HashMap<usize, usize>>,
 }
 
 impl Context {
     /// A worker that serves by `table`.
     #[must_use]
     pub fn new(table: Arc<Table>, wheel: Wheel, lines: Lines, counters: Arc<Counters>) -> Self {
+        let groups = Groups::new(table.common.standings.clone(), table.common.names.clone());
+        let upstreams = Upstreams::new(
+            wheel.clone(),
+            table.common.seats.clone(),
+            table.common.names.clone(),
+        );
         let context = Self {
             table: RefCell::new(Held::new(table)),
             stage: Cell::new(Stage::Serving),
-            upstreams: Upstreams::new(wheel.clone()),
+            upstreams,
+            groups,
             wheel,
             scratch: Scratch::default(),
             encoders: Encoders::default(),
@@ -144,7 +156,6 @@ impl Context {
             text: RefCell::default(),
             now: Cell::new(UNIX_EPOCH),
             date: RefCell::new(HeaderValue::from_static("")),
-            turns: RefCell::default(),
         };
         context.tick();
         context
@@ -167,6 +178,7 @@ impl Context {
         {
             *self.date.borrow_mut() = date;
         }
+        self.groups.tick();
         self.flush_log();
     }
 
@@ -217,7 +229,7 @@ impl Context {
     /// Takes over a new table and wakes every connection to look at it.
     pub fn adopt(&self, table: Arc<Table>) {
         *self.table.borrow_mut() = Held::new(table);
-        self.turns.borrow_mut().clear();
+        self.groups.clear();
         self.wheel.wake_all();
     }
 
@@ -228,23 +240,5 @@ impl Context {
             self.upstreams.close_idle();
             self.wheel.wake_all();
         }
-    }
-
-    /// The targets in the order in which this request tries them: in turn, for each list of targets by itself.
-    pub fn in_turn<'a>(
-        &self,
-        backends: &'a Backends,
-    ) -> impl Iterator<Item = &'a Arc<Target>> + use<'a> {
-        let targets = &backends.members;
-        let start = if targets.len() < 2 {
-            0
-        } else {
-            let mut turns = self.turns.borrow_mut();
-            let turn = turns.entry(targets.as_ptr().addr()).or_default();
-            *turn = turn.wrapping_add(1);
-            *turn % targets.len()
-        };
-        let members = targets[start..].iter().chain(&targets[..start]);
-        members.map(|member| &member.target)
     }
 }

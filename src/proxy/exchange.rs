@@ -202,7 +202,9 @@ fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
     }
     let entry = find(visit, table, host).ok_or_else(misdirected)?;
     let site = table.routes.site(entry).ok_or_else(misdirected)?;
-    let covered = covers(table, home.slot, entry) && site.min_tls() == home.site.min_tls();
+    let covered = covers(table, home.slot, entry)
+        && site.min_tls() == home.site.min_tls()
+        && site.client_auth() == home.site.client_auth();
     if covered {
         Ok(site.clone())
     } else {
@@ -313,6 +315,7 @@ pub(super) fn facts_of<'a>(
             .map_or("", headers::Authority::host),
         request_id: &record.id,
         tls_version: visit.tls,
+        certificate: visit.certificate.as_deref(),
     }
 }
 

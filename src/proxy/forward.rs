@@ -54,7 +54,9 @@ pub(super) async fn forward(
     progress.answered();
     let facts = facts_of(&asked.visit, &asked.received, &record);
     let date = asked.visit.context.date();
-    if let Err(broken) = inbound(&mut head, &asked.received, rule, &facts, &date) {
+    let judged = inbound(&mut head, &asked.received, rule, &facts, &date);
+    record.tell_member(judged.as_ref().err());
+    if let Err(broken) = judged {
         tracing::warn!(site = record.site_name(), %broken, "upstream's answer refused");
         return own_reply(record, Fault::Reply(broken.into()));
     }

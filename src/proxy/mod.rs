@@ -18,6 +18,7 @@ pub mod record;
 pub mod redirect;
 pub mod replies;
 pub mod reply;
+mod retry;
 mod switch;
 pub mod template;
 #[cfg(test)]

@@ -8,12 +8,12 @@ use super::record::{outcome, reader, tls_name};
 use super::replies;
 use super::visit::Visit;
 use crate::config::site::{AccessLogging, Tunnel};
-use crate::config::target::Target;
 use crate::observe::lines::Wanted;
 use crate::observe::record::{Record, Version};
 use crate::relay::{Carried, Ending};
 use crate::routing::Site;
 use crate::upstream::UpstreamError;
+use crate::upstream::group::Asking;
 
 /// What a TCP proxy calls a tunnel that was opened, and one that was not: nginx's numbers for them.
 const OPENED: u16 = 200;
@@ -24,7 +24,8 @@ const UNREACHED: u16 = 502;
 pub struct Passage<'a> {
     visit: &'a Visit,
     site: Option<Arc<Site>>,
-    target: Option<&'a Target>,
+    /// Whoever was tried last; busy until the tunnel is over.
+    asking: Option<Asking>,
     status: u16,
     carried: Carried,
     /// Until it ends by itself, it is cut.
@@ -41,7 +42,7 @@ impl<'a> Passage<'a> {
         Self {
             visit,
             site: home.map(|home| home.site),
-            target: None,
+            asking: None,
             status: UNREACHED,
             carried: Carried::default(),
             outcome: outcome(Ending::Stopped),
@@ -51,15 +52,24 @@ impl<'a> Passage<'a> {
     }
 
     /// A target cannot be reached; the next one may be. None: not in time.
-    pub fn missed(&mut self, target: &'a Target, error: Option<&UpstreamError>) {
+    pub fn missed(&mut self, asking: Asking, error: Option<&UpstreamError>) {
         let error = error.unwrap_or(&UpstreamError::ConnectTimedOut);
-        self.target = Some(target);
-        self.outcome = Some(replies::upstream(error, target).code);
+        asking.failed(error, self.visit.context.groups.now());
+        self.outcome = Some(replies::upstream(error, asking.target()).code);
+        self.asking = Some(asking);
+    }
+
+    /// No target is left, or none can be asked. Only the latter is news.
+    pub fn ended_untried(&mut self) {
+        if self.asking.is_none() {
+            self.outcome = Some(replies::no_target().code);
+        }
     }
 
     /// A target took the connection.
-    pub fn reached(&mut self, target: &'a Target) {
-        self.target = Some(target);
+    pub fn reached(&mut self, asking: Asking) {
+        asking.succeeded(self.visit.context.groups.now());
+        self.asking = Some(asking);
         self.status = OPENED;
         self.outcome = outcome(Ending::Stopped);
     }
@@ -84,9 +94,9 @@ impl<'a> Passage<'a> {
         }
         let mut target = context.text.borrow_mut();
         target.clear();
-        if let (Some(known), Wanted::Everything) = (self.target, wanted) {
+        if let (Some(known), Wanted::Everything) = (&self.asking, wanted) {
             // Writing into a string cannot fail.
-            let _written = write!(target, "{known}");
+            let _written = write!(target, "{}", known.target());
         }
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = self.visit.name.as_ref();
@@ -105,7 +115,7 @@ impl<'a> Passage<'a> {
             sent: back,
             received: forth,
             duration: self.started.elapsed(),
-            target_address: self.target.map(|_known| target.as_str()),
+            target_address: self.asking.as_ref().map(|_known| target.as_str()),
             request_id: "",
             referer: None,
             user_agent: None,

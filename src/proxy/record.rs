@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::compress::Wish;
+use super::headers::BrokenAnswer;
 use super::replies::LastWords;
 use super::reply::Reply;
 use super::visit::Visit;
@@ -20,6 +21,7 @@ use crate::observe::record;
 use crate::relay::{Carried, Ending};
 use crate::routing::Site;
 use crate::upstream::Progress;
+use crate::upstream::group::Asking;
 
 /// The client left before there was an answer: no status was sent. nginx's number for it.
 const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
@@ -35,6 +37,8 @@ pub struct Record {
     pub(super) version: Version,
     pub(super) site: Option<Arc<Site>>,
     pub(super) target: Option<Arc<Target>>,
+    /// Whoever answered is busy with it until the exchange is over.
+    pub(super) asking: Option<Asking>,
     pub(super) status: StatusCode,
     /// Octets of the answer's body.
     pub(super) sent: u64,
@@ -64,6 +68,7 @@ impl Record {
             version: parts.version,
             site: None,
             target: None,
+            asking: None,
             status: CLIENT_LEFT,
             sent: 0,
             progress: None,
@@ -89,6 +94,7 @@ impl Record {
             version: Version::HTTP_11,
             site: None,
             target: None,
+            asking: None,
             status: CLIENT_LEFT,
             sent: 0,
             progress: None,
@@ -104,6 +110,16 @@ impl Record {
             user_agent: None,
             visit: visit.clone(),
         })
+    }
+
+    /// Whoever answered did so well, or badly.
+    pub(super) fn tell_member(&self, broken: Option<&BrokenAnswer>) {
+        let now = self.visit.context.groups.now();
+        match (&self.asking, broken) {
+            (Some(asking), None) => asking.succeeded(now),
+            (Some(asking), Some(broken)) => asking.failed_for(now, || broken.to_string()),
+            (None, _) => {}
+        }
     }
 
     pub(super) fn is_head(&self) -> bool {

@@ -12,6 +12,8 @@ use crate::config::target::Target;
 use crate::system::System;
 use crate::upstream::{BodyError, UpstreamError};
 
+/// When to ask again where every seat is taken: one will be free as soon as any exchange ends.
+const BUSY_SECONDS: u32 = 1;
 /// Site names that a lost local client is told.
 const NAMES_TOLD_MAX: usize = 8;
 
@@ -113,6 +115,7 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
             (StatusCode::BAD_GATEWAY, "upstream-refused")
         }
         UpstreamError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "upstream-unreachable"),
+        UpstreamError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "upstream-busy"),
         UpstreamError::Unresolved(_) => (StatusCode::BAD_GATEWAY, "upstream-unknown-name"),
         UpstreamError::ConnectTimedOut => (StatusCode::GATEWAY_TIMEOUT, "upstream-connect-timeout"),
         UpstreamError::Tls(_) => (StatusCode::BAD_GATEWAY, "upstream-tls"),
@@ -130,7 +133,11 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         .map(|cause| format!(": {cause}"))
         .unwrap_or_default();
     let hint = local_network::hint(System::HERE, error, target);
-    Reply::new(status, code, format!("{target}: {error}{cause}{hint}"))
+    let reply = Reply::new(status, code, format!("{target}: {error}{cause}{hint}"));
+    if matches!(error, UpstreamError::Busy) {
+        return reply.retried_after(BUSY_SECONDS);
+    }
+    reply
 }
 
 /// The head did not come in time.

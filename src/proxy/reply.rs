@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
@@ -20,6 +20,8 @@ pub struct Reply {
     /// What happened and what to do, in a sentence.
     pub words: Words,
     pub connection: Connection,
+    /// Seconds after which it is worth asking again, if that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// A reply's sentence.
@@ -62,6 +64,7 @@ impl Reply {
             code,
             words: words.into(),
             connection: Connection::Keep,
+            retry_after: None,
         }
     }
 
@@ -70,6 +73,15 @@ impl Reply {
     pub fn closing(self) -> Self {
         Self {
             connection: Connection::Close,
+            ..self
+        }
+    }
+
+    /// The same reply, which says when to ask again.
+    #[must_use]
+    pub fn retried_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
             ..self
         }
     }
@@ -102,6 +114,9 @@ impl Reply {
         headers.insert(X_REQUEST_ID, request_id.clone());
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, ALLOWED);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.connection == Connection::Close && version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -52,6 +52,7 @@ mod tests {
             port: &port,
             host: "a.test",
             request_id: &request_id,
+            certificate: None,
             tls_version: Some(TlsVersion::V1_3),
         };
         let value = expand(&Template::Pieces(pieces.into()), &facts);

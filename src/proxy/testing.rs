@@ -12,7 +12,7 @@ use super::headers::{Body, Facts, Received, Refusal, Scheme};
 use crate::config::site::{
     AccessLogging, Action, HostField, Respond, Rule, Template, Timeouts, TlsVersion,
 };
-use crate::config::{Limits, read};
+use crate::config::{Limits, Trust, read};
 use crate::routing::{Loopback, Routes};
 use crate::upstream::tls::TlsClients;
 
@@ -46,6 +46,7 @@ pub(super) fn table() -> Arc<Table> {
         routes: Routes::compile(&loaded.config, 7, Loopback::Direct, &|port| port),
         clients: TlsClients::default(),
         limits: Limits::default(),
+        trust: Trust::default(),
         answers: Answers::new(|_path| None),
         drain: Duration::ZERO,
         identities: [].into(),
@@ -65,6 +66,7 @@ pub(super) fn facts() -> Facts<'static> {
         host: "a.test",
         request_id: &REQUEST_ID,
         tls_version: Some(TlsVersion::V1_3),
+        certificate: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A connection being served: who is there, through which name, and for which site.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
@@ -10,13 +10,15 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::context::{self, Stage, Table};
-use super::headers::Scheme;
+use super::headers::{ClientCertificate, Scheme};
 use super::record::Record;
+use crate::config::backends::Backends;
 use crate::config::site::TlsVersion;
 use crate::deadline::Deadline;
 use crate::hostname::HostName;
 use crate::routing::{Asked, Decision, Kind, Site, SocketSpec};
-use crate::upstream::Upgraded;
+use crate::upstream::dial::prelude;
+use crate::upstream::{Upgraded, Upstreams};
 
 /// How long a drain waits for the first request of a connection that was let in.
 pub const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
@@ -24,15 +26,30 @@ pub const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 /// What never changes while a connection lasts.
 #[derive(Debug)]
 pub struct Arrived {
+    /// The client, also behind a balancer that passes connections on with PROXY headers.
     pub peer: SocketAddr,
+    /// Where the connection arrived at this machine.
     pub local: SocketAddr,
     pub socket: SocketSpec,
+    /// None: the peer came by itself.
+    pub passed_on: Option<PassedOn>,
     /// The name in the hello.
     pub name: Option<HostName>,
     /// None where TLS did not end here.
     pub tls: Option<TlsVersion>,
     /// None on a plain socket, where every request chooses its site.
     pub home: Option<Home>,
+    /// What the client showed of itself.
+    pub certificate: Option<Box<ClientCertificate>>,
+}
+
+/// A connection that a balancer opened for the peer, and said so in a PROXY header.
+#[derive(Debug, Clone, Copy)]
+pub struct PassedOn {
+    /// The balancer.
+    pub by: SocketAddr,
+    /// What the peer connected to.
+    pub to: SocketAddr,
 }
 
 /// The site that a TLS connection was opened for, as of a generation of the table.
@@ -55,6 +72,8 @@ pub struct Visit {
     pub client_ip: HeaderValue,
     pub port: HeaderValue,
     pub phase: Cell<Phase>,
+    pub certificate: Option<Box<ClientCertificate>>,
+    passed_on: Option<Box<PassedOn>>,
     home: RefCell<Option<Home>>,
     exchanges: Cell<u32>,
     has_asked: Cell<bool>,
@@ -62,6 +81,8 @@ pub struct Visit {
     youth: OnceCell<Box<Deadline>>,
     /// Set by an exchange whose answer changes protocols (HTTP/1.1).
     upgraded: RefCell<Option<Tunnel>>,
+    /// Upstream connections that say for whom they are.
+    own: RefCell<Option<Rc<Upstreams>>>,
 }
 
 /// Where an HTTP/1.1 connection stands. HTTP/2 is always busy.
@@ -101,10 +122,13 @@ impl Visit {
             peer,
             local,
             socket,
+            passed_on,
             name,
             tls,
             home,
+            certificate,
         } = arrived;
+        let reached = passed_on.map_or(local, |passed_on| passed_on.to);
         let text = |text: String| {
             HeaderValue::try_from(text)
                 .unwrap_or_else(|_unprintable| HeaderValue::from_static("unknown"))
@@ -112,7 +136,9 @@ impl Visit {
         Self {
             context,
             client_ip: text(peer.ip().to_canonical().to_string()),
-            port: HeaderValue::from(local.port()),
+            port: HeaderValue::from(reached.port()),
+            passed_on: passed_on.map(Box::new),
+            certificate,
             peer,
             local,
             socket,
@@ -124,7 +150,30 @@ impl Visit {
             has_asked: Cell::new(false),
             youth: OnceCell::new(),
             upgraded: RefCell::new(None),
+            own: RefCell::new(None),
         }
+    }
+
+    /// Upstream connections that begin with this prelude, which says for whom they are: kept as long as the client stays, or until it
+    /// speaks for somebody else.
+    #[must_use]
+    pub fn upstreams_of(&self, prelude: Box<[u8]>) -> Rc<Upstreams> {
+        let mut own = self.own.borrow_mut();
+        match &*own {
+            Some(own) if *own.prelude() == *prelude => own.clone(),
+            Some(_) | None => {
+                let fresh = self.context.upstreams.of_one_client(prelude);
+                own.insert(Rc::new(fresh)).clone()
+            }
+        }
+    }
+
+    /// What a connection to one of these targets begins with, opened for a client at `ip`.
+    #[must_use]
+    pub fn prelude(&self, backends: &Backends, ip: IpAddr) -> Option<Box<[u8]>> {
+        let client = SocketAddr::new(ip, self.peer.port());
+        let version = backends.proxy_protocol?;
+        Some(prelude::of_client(version, client, self.local))
     }
 
     /// How the client reached us.
@@ -140,7 +189,18 @@ impl Visit {
     /// Whether the client sits on this machine: only such clients are told in words what is wrong behind the door.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
+        let is_here = |end: SocketAddr| end.ip().to_canonical().is_loopback();
+        // Elsewhere, a loopback address is that machine's.
+        let came_from_here = |passed_on: &PassedOn| is_here(passed_on.by);
+        is_here(self.peer) && self.passed_on.as_deref().is_none_or(came_from_here)
+    }
+
+    /// What the peer connected to: a balancer's address, if one passed the connection on.
+    #[must_use]
+    pub fn reached(&self) -> SocketAddr {
+        self.passed_on
+            .as_deref()
+            .map_or(self.local, |passed_on| passed_on.to)
     }
 
     /// Exchanges under way.
@@ -175,7 +235,8 @@ impl Visit {
         self.upgraded.borrow_mut().take()
     }
 
-    /// The site that the connection was opened for, as `table` has it; none on plain connections, or when the name leads nowhere now.
+    /// The site that the connection was opened for, as `table` has it; none on plain connections, or when the name leads nowhere now, or
+    /// to a site that demands other certificates of its clients.
     #[must_use]
     pub fn home(&self, table: &Table) -> Option<Home> {
         let known = self.home.borrow().clone()?;
@@ -183,6 +244,9 @@ impl Visit {
             return Some(known);
         }
         let fresh = self.find_home(table)?;
+        if fresh.site.client_auth() != known.site.client_auth() {
+            return None;
+        }
         *self.home.borrow_mut() = Some(fresh.clone());
         Some(fresh)
     }

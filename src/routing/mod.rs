@@ -10,7 +10,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::site::{Service, TlsVersion};
+use crate::config::site::{ClientAuth, Service, TlsVersion};
 use crate::config::{Config, Unknown};
 use crate::hostname::HostName;
 pub use names::NameTable;
@@ -208,6 +208,15 @@ impl Site {
     pub fn min_tls(&self) -> Option<TlsVersion> {
         match &self.service {
             Service::Secure(tls, _) | Service::Tcp(tls, _) => Some(tls.min),
+            Service::Plain(_) | Service::Passthrough(_) => None,
+        }
+    }
+
+    /// Which clients may connect; none: all, or it is not asked here.
+    #[must_use]
+    pub fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
+        match &self.service {
+            Service::Secure(tls, _) | Service::Tcp(tls, _) => tls.client_auth.as_ref(),
             Service::Plain(_) | Service::Passthrough(_) => None,
         }
     }

@@ -22,8 +22,10 @@ pub enum UpstreamError {
     Tls(io::Error),
     /// The HTTP preface or settings failed.
     Handshake(hyper::Error),
+    /// As many exchanges as `max_conns` allows are under way there, and none ended in time.
+    Busy,
     /// The connection ended before anything was sent.
-    Unsent(hyper::Error),
+    Unsent(Cause),
     /// The connection ended before an answer began.
     Closed(Cause),
     /// The connection ended in the middle of an answer.
@@ -63,6 +65,7 @@ impl UpstreamError {
             | Self::ConnectTimedOut
             | Self::Tls(_)
             | Self::Handshake(_)
+            | Self::Busy
             | Self::Unsent(_) => true,
             Self::Closed(_)
             | Self::Cut(_)
@@ -105,6 +108,7 @@ impl fmt::Display for UpstreamError {
             Self::ConnectTimedOut => f.write_str("no connection in time"),
             Self::Tls(_) => f.write_str("the TLS handshake with the upstream failed"),
             Self::Handshake(_) => f.write_str("the upstream does not speak the protocol"),
+            Self::Busy => f.write_str("it has as many requests as `max_conns` allows"),
             Self::Unsent(_) | Self::Closed(_) => {
                 f.write_str("the upstream closed the connection before it answered")
             }
@@ -124,13 +128,14 @@ impl std::error::Error for UpstreamError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreachable(error) | Self::Unresolved(error) | Self::Tls(error) => Some(error),
-            Self::Handshake(error) | Self::Unsent(error) => Some(error),
-            Self::Closed(cause)
+            Self::Handshake(error) => Some(error),
+            Self::Unsent(cause)
+            | Self::Closed(cause)
             | Self::Cut(cause)
             | Self::Refused(cause)
             | Self::Malformed(cause) => Some(&**cause),
             Self::ClientBody(error) => Some(error),
-            Self::ConnectTimedOut | Self::ResponseTimedOut | Self::Unfit(_) => None,
+            Self::Busy | Self::ConnectTimedOut | Self::ResponseTimedOut | Self::Unfit(_) => None,
         }
     }
 }

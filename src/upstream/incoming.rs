@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::Stream;
 use super::pool::Pool;
+use super::shared::UnderWay;
 use super::{UpstreamError, http1};
 
 /// The body of an answer. Dropped before its end, it ends the exchange: an HTTP/1.1 connection is closed, an HTTP/2 stream reset.
@@ -24,7 +25,7 @@ pub struct Incoming(Content);
 enum Content {
     Empty,
     Http1(Lease),
-    Http2(hyper::body::Incoming),
+    Http2(hyper::body::Incoming, UnderWay),
 }
 
 /// The right to a connection while an answer is being read.
@@ -42,7 +43,10 @@ pub struct Upgraded(Tunnel);
 enum Tunnel {
     /// With what was read of it before.
     Http1(BytesMut, Stream),
-    Http2(TokioIo<hyper::upgrade::Upgraded>),
+    Http2 {
+        stream: TokioIo<hyper::upgrade::Upgraded>,
+        _under_way: Option<UnderWay>,
+    },
 }
 
 impl Incoming {
@@ -53,12 +57,8 @@ impl Incoming {
         Self(body)
     }
 
-    pub(super) fn http2(incoming: hyper::body::Incoming) -> Self {
-        Self(if incoming.is_end_stream() {
-            Content::Empty
-        } else {
-            Content::Http2(incoming)
-        })
+    pub(super) fn http2(incoming: hyper::body::Incoming, under_way: UnderWay) -> Self {
+        Self(Content::Http2(incoming, under_way))
     }
 }
 
@@ -70,10 +70,17 @@ pub async fn upgraded(response: &mut Response<Incoming>) -> Option<Upgraded> {
             let (stream, ahead) = lease.connection.into_switched()?;
             Tunnel::Http1(ahead, stream)
         }
-        Content::Empty | Content::Http2(_) => {
-            Tunnel::Http2(TokioIo::new(hyper::upgrade::on(response).await.ok()?))
-        }
+        Content::Empty => tunnel(response, None).await?,
+        Content::Http2(_, under_way) => tunnel(response, Some(under_way)).await?,
     }))
+}
+
+async fn tunnel(response: &mut Response<Incoming>, under_way: Option<UnderWay>) -> Option<Tunnel> {
+    let upgraded = hyper::upgrade::on(response).await.ok()?;
+    Some(Tunnel::Http2 {
+        stream: TokioIo::new(upgraded),
+        _under_way: under_way,
+    })
 }
 
 impl Content {
@@ -101,8 +108,9 @@ impl Body for Incoming {
                 self.0.end_if_over();
                 Poll::Ready(frame)
             }
-            Content::Http2(incoming) => {
+            Content::Http2(incoming, under_way) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                under_way.heard();
                 Poll::Ready(
                     frame.map(|frame| frame.map_err(|error| UpstreamError::Cut(error.into()))),
                 )
@@ -114,7 +122,7 @@ impl Body for Incoming {
         match &self.0 {
             Content::Empty => true,
             Content::Http1(_) => false,
-            Content::Http2(incoming) => incoming.is_end_stream(),
+            Content::Http2(incoming, _) => incoming.is_end_stream(),
         }
     }
 
@@ -122,7 +130,7 @@ impl Body for Incoming {
         match &self.0 {
             Content::Empty => SizeHint::with_exact(0),
             Content::Http1(lease) => lease.connection.size_hint(),
-            Content::Http2(incoming) => incoming.size_hint(),
+            Content::Http2(incoming, _) => incoming.size_hint(),
         }
     }
 }
@@ -141,7 +149,7 @@ impl AsyncRead for Upgraded {
                 Poll::Ready(Ok(()))
             }
             Tunnel::Http1(_, stream) => Pin::new(stream).poll_read(cx, buffer),
-            Tunnel::Http2(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Tunnel::Http2 { stream, .. } => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -154,21 +162,21 @@ impl AsyncWrite for Upgraded {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Tunnel::Http1(_, stream) => Pin::new(stream).poll_write(cx, octets),
-            Tunnel::Http2(stream) => Pin::new(stream).poll_write(cx, octets),
+            Tunnel::Http2 { stream, .. } => Pin::new(stream).poll_write(cx, octets),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Tunnel::Http1(_, stream) => Pin::new(stream).poll_flush(cx),
-            Tunnel::Http2(stream) => Pin::new(stream).poll_flush(cx),
+            Tunnel::Http2 { stream, .. } => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Tunnel::Http1(_, stream) => Pin::new(stream).poll_shutdown(cx),
-            Tunnel::Http2(stream) => Pin::new(stream).poll_shutdown(cx),
+            Tunnel::Http2 { stream, .. } => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

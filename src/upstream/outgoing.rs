@@ -1,18 +1,17 @@
 //! A request's body on its way to the upstream: counted, bounded, and held back until the upstream wants it.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::UpstreamError;
+use super::progress::Progress;
+use super::replay::{Keep, Place};
 use crate::deadline::Deadline;
 
 /// What is sent upstream behind a head.
@@ -22,35 +21,14 @@ pub enum Outgoing {
     Streamed(Box<Upload>),
 }
 
-/// A client's body being passed on.
+/// A client's body being passed on, once. Another attempt has an upload of its own.
 #[derive(Debug)]
 pub struct Upload {
-    /// Octets that may still come.
-    left: u64,
     progress: Rc<Progress>,
-    /// Removes from trailers what may not stand there.
-    clean: fn(&mut HeaderMap),
+    turn: u32,
+    place: Place,
     /// How long it is held back for a 100 that may never come; none once it may go.
     patience: Option<Deadline>,
-}
-
-/// How far an exchange is. Its deadline always belongs to what is waited for now.
-#[derive(Debug)]
-pub struct Progress {
-    pub deadline: Deadline,
-    /// Octets of the request's body so far.
-    pub received: Cell<u64>,
-    /// Whether the whole request was handed over.
-    pub uploaded: Cell<bool>,
-    /// Whether the client is waited for, and nobody else.
-    starved: Cell<bool>,
-    idle: Cell<Duration>,
-    response: Duration,
-    answered: Cell<bool>,
-    /// The client's body. Here, and not in the upload, so that it ends with the exchange, however long the upstream holds the upload.
-    body: RefCell<Option<Incoming>>,
-    /// Who waits for more of the body.
-    waiting: RefCell<Option<Waker>>,
 }
 
 /// Why a body cannot be passed on: always the client's fault.
@@ -64,116 +42,44 @@ pub enum BodyError {
     TooSlow,
 }
 
-impl Progress {
-    /// Disarmed: arm it with the first thing that is waited for.
-    #[must_use]
-    pub fn new(deadline: Deadline, idle: Duration, response: Duration) -> Self {
-        Self {
-            deadline,
-            received: Cell::new(0),
-            uploaded: Cell::new(false),
-            starved: Cell::new(false),
-            idle: Cell::new(idle),
-            response,
-            answered: Cell::new(false),
-            body: RefCell::new(None),
-            waiting: RefCell::new(None),
-        }
-    }
-
-    /// The request is on its way: what is waited for is the body or, without one, the answer.
-    pub fn sending(&self) {
-        self.deadline.arm(if self.uploaded.get() {
-            self.response
-        } else {
-            self.idle.get()
-        });
-    }
-
-    /// Why an exchange that made no progress ends.
-    #[must_use]
-    pub(super) fn lateness(&self) -> UpstreamError {
-        if self.starved.get() {
-            UpstreamError::ClientBody(BodyError::TooSlow)
-        } else {
-            UpstreamError::ResponseTimedOut
-        }
-    }
-
-    /// A body moved.
-    pub fn moved(&self) {
-        self.deadline.arm(self.idle.get());
-    }
-
-    /// The answer began: what is waited for from now on is its body.
-    pub fn answered(&self) {
-        self.answered.set(true);
-        self.moved();
-    }
-
-    /// How long the bodies may rest from now on.
-    pub fn set_idle(&self, idle: Duration) {
-        self.idle.set(idle);
-        self.moved();
-    }
-
-    /// The exchange is over: what is still to come of the request's body is nobody's, and must not be read as the next request.
-    pub fn abandon(&self) {
-        drop(self.body.take());
-        if let Some(waiting) = self.waiting.take() {
-            waiting.wake();
-        }
-    }
-
-    fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let mut held = self.body.borrow_mut();
-        let Some(body) = &mut *held else {
-            return Poll::Ready(Some(Err(BodyError::Broken)));
-        };
-        let polled = Pin::new(body).poll_frame(cx);
-        self.starved.set(polled.is_pending());
-        if polled.is_pending() {
-            *self.waiting.borrow_mut() = Some(cx.waker().clone());
-        }
-        polled.map_err(|_broken| BodyError::Broken)
-    }
-
-    fn has_whole_body(&self) -> bool {
-        self.body.borrow().as_ref().is_some_and(Body::is_end_stream)
-    }
-
-    fn upload_ended(&self) {
-        self.uploaded.set(true);
-        if self.answered.get() {
-            self.moved()
-        } else {
-            self.deadline.arm(self.response)
-        }
-    }
-}
-
 impl Upload {
     /// At most `limit` octets of `body`, none before the upstream wants them or the end of `patience`; its trailers go through `clean`.
+    /// `keep` says what may be sent a second time.
     #[must_use]
     pub fn new(
         body: Incoming,
         limit: Option<u64>,
-        progress: Rc<Progress>,
+        progress: &Rc<Progress>,
         clean: fn(&mut HeaderMap),
         patience: Option<Deadline>,
+        keep: Keep,
     ) -> Self {
-        *progress.body.borrow_mut() = Some(body);
+        progress.begin(body, limit, clean, keep);
         Self {
-            left: limit.unwrap_or(u64::MAX),
-            progress,
-            clean,
             patience,
+            place: Place::End,
+            ..Self::again(progress.clone())
+        }
+    }
+
+    /// The body from its beginning, as far as that is written down, and then what is still to come.
+    pub(super) fn again(progress: Rc<Progress>) -> Self {
+        Self {
+            turn: progress.next_turn(),
+            progress,
+            place: Place::Octets,
+            patience: None,
         }
     }
 
     /// The upstream wants it.
     pub(super) fn open(&mut self) {
         self.patience = None;
+    }
+
+    /// An octet of the request was written.
+    pub(super) fn written(&self) {
+        self.progress.written();
     }
 
     /// The next part of the body, or its end.
@@ -185,28 +91,7 @@ impl Upload {
             ready!(patience.poll_expired(cx));
             self.patience = None;
         }
-        let next = ready!(self.progress.poll_body(cx));
-        let passed = match next {
-            Some(Ok(mut frame)) => Some(self.pass(&mut frame).map(|()| frame)),
-            ended => ended,
-        };
-        if passed.is_none() || self.progress.has_whole_body() {
-            self.progress.upload_ended();
-        }
-        Poll::Ready(passed)
-    }
-
-    fn pass(&mut self, frame: &mut Frame<Bytes>) -> Result<(), BodyError> {
-        self.progress.moved();
-        if let Some(trailers) = frame.trailers_mut() {
-            (self.clean)(trailers);
-        }
-        let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
-        self.left = self.left.checked_sub(octets).ok_or(BodyError::TooLarge)?;
-        self.progress
-            .received
-            .set(self.progress.received.get() + octets);
-        Ok(())
+        self.progress.poll_next(self.turn, &mut self.place, cx)
     }
 }
 
@@ -227,18 +112,14 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streamed(upload) => upload.progress.has_whole_body(),
+            Self::Streamed(upload) => upload.progress.is_over(upload.place),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streamed(upload) => {
-                let body = upload.progress.body.borrow();
-                body.as_ref()
-                    .map_or_else(SizeHint::default, Body::size_hint)
-            }
+            Self::Streamed(upload) => upload.progress.size_hint(upload.place),
         }
     }
 }

@@ -1,54 +1,37 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::client::conn::http2;
-use hyper::rt::Executor;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2::SendRequest;
 
-use super::dial::{self, Protocol, Stream};
-use super::pool::{Connection, Pool};
+use super::dial::{self, Protocol, Reached};
+use super::endpoint::Endpoint;
+use super::pool::{Connection, Need, Pool};
+use super::resend::{Age, Resend};
+use super::shared::{Turn, UnderWay};
 use super::tls::{Offer, TlsClients};
-use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1};
-use crate::config::target::{Scheme, Target};
+use super::{Incoming, Outgoing, Progress, UpstreamError, Upstreams, http1, http2};
+use crate::config::target::Scheme;
 
-/// What one upstream stream may send before it is read, and what all of a connection's may.
-const STREAM_WINDOW: u32 = 512 << 10;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Cancelled streams whose late frames are ignored; those of older ones are answered with another reset.
-const CANCELLED_STREAMS_KNOWN: usize = 1024;
-/// What one stream keeps of a request body that the upstream does not take.
-const SEND_BUFFER: usize = 64 << 10;
-/// Octets of an HTTP/2 answer's field list.
-const FIELD_LIST_OCTETS_MAX: u32 = 64 << 10;
-
-/// Whether a request that may have reached the upstream may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resend {
-    /// Idempotent, and without a body (RFC 9110 section 9.2.2).
-    Allowed,
-    /// Without a body: only when the upstream says that it did not begin (RFC 9113 section 8.7).
-    IfRefused,
-    Forbidden,
-}
-
-/// What is to be done for one request at one target.
+/// What is to be done for one request at one endpoint.
 pub struct Job<'a> {
-    pub target: &'a Arc<Target>,
+    pub endpoint: &'a Endpoint,
     pub clients: &'a TlsClients,
     pub offer: Offer,
-    pub progress: &'a Progress,
+    pub progress: &'a Rc<Progress>,
     /// To an established connection.
     pub connect: Duration,
     pub resend: Resend,
+    /// Set when the endpoint kept silent, and another address of its name was reached in its place.
+    pub detour: &'a Cell<bool>,
     /// Gives a head the form of the protocol that turned out to be spoken. May be called once for each attempt.
     pub shape: &'a dyn Fn(Protocol, &mut Parts) -> Result<(), Unfit>,
 }
@@ -65,42 +48,26 @@ pub enum Unfit {
 impl fmt::Debug for Job<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
-            .field("target", &self.target)
+            .field("endpoint", &self.endpoint)
             .field("offer", &self.offer)
             .finish_non_exhaustive()
     }
 }
 
-/// Whether a connection served requests before: only then its end may be none of the request's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
-    Kept,
-    Fresh,
-}
-
 impl Job<'_> {
-    fn may_resend(&self, error: &UpstreamError, age: Age) -> bool {
-        match error {
-            UpstreamError::Refused(_) => self.resend != Resend::Forbidden,
-            UpstreamError::Closed(_) => age == Age::Kept && self.resend == Resend::Allowed,
-            UpstreamError::Unsent(_) => age == Age::Kept,
-            UpstreamError::Unreachable(_)
-            | UpstreamError::Unresolved(_)
-            | UpstreamError::ConnectTimedOut
-            | UpstreamError::Tls(_)
-            | UpstreamError::Handshake(_)
-            | UpstreamError::Cut(_)
-            | UpstreamError::Malformed(_)
-            | UpstreamError::ResponseTimedOut
-            | UpstreamError::ClientBody(_)
-            | UpstreamError::Unfit(_) => false,
+    fn need(&self, body: Option<&Outgoing>) -> Need {
+        match (self.resend, body) {
+            (Resend::Allowed, Some(Outgoing::Empty)) => Need::Any,
+            (Resend::Allowed | Resend::IfRefused, _) => Need::Standing,
+            // It would use a kept one up, so that a fresh one costs nothing more.
+            (Resend::Forbidden, _) => Need::Fresh,
         }
     }
 }
 
 impl Upstreams {
-    /// Sends a request: its head, which stays with the caller, and its body, which is taken once something was sent. A body that is
-    /// still there after a failure may be sent to another target.
+    /// Sends a request: its head, which stays with the caller, and its body, which is taken once something was sent. Goes out once more
+    /// where [`Resend`] says so. A body that is still there after a failure, or that [`Progress::again`] gives, may be sent elsewhere.
     ///
     /// # Errors
     /// Says which part of the way failed; see [`UpstreamError`].
@@ -110,34 +77,47 @@ impl Upstreams {
         head: &mut Parts,
         body: &mut Option<Outgoing>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let pool = self.pool(job.target);
-        let mut kept = pool.take(job.offer);
+        let mut pool = self.pool(job.endpoint);
+        let mut kept = pool.take(job.offer, job.need(body.as_ref()));
         let mut resent = false;
         loop {
             let (connection, age) = match kept.take() {
                 Some(connection) => (connection, Age::Kept),
-                None => (self.fresh(&pool, &job).await?, Age::Fresh),
+                None => {
+                    let (connection, age, home) = self.fresh(&pool, &job).await?;
+                    pool = home;
+                    (connection, age)
+                }
             };
             let sent = match connection {
                 Connection::Http1(connection) => {
                     over_http1(connection, &pool, &job, head, body).await
                 }
-                Connection::Http2(sender) => {
-                    Box::pin(over_http2(sender, &pool, &job, head, body)).await
+                Connection::Http2(sender, under_way) => {
+                    Box::pin(over_http2(sender, under_way, &pool, &job, head, body)).await
                 }
             };
             match sent {
-                Err(error) if !resent && job.may_resend(&error, age) => {
+                Err(error) if !resent && job.resend.follows(&error, age) => {
                     resent = true;
-                    // One that was begun is sent again only if it has none.
-                    body.get_or_insert(Outgoing::Empty);
+                    if body.is_none() {
+                        *body = job.progress.again();
+                    }
+                    if body.is_none() {
+                        return Err(error);
+                    }
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    async fn fresh(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
+    /// A connection, new or just opened by another request, and the pool that it belongs to.
+    async fn fresh(
+        &self,
+        pool: &Rc<Pool>,
+        job: &Job<'_>,
+    ) -> Result<(Connection, Age, Rc<Pool>), UpstreamError> {
         job.progress.deadline.arm(job.connect);
         // Rare beside requests on kept connections, and large: boxed, it does not swell every exchange.
         let connecting = Box::pin(self.connect(pool, job));
@@ -145,45 +125,48 @@ impl Upstreams {
         connected.map_err(|_expired| UpstreamError::ConnectTimedOut)?
     }
 
-    async fn connect(&self, pool: &Pool, job: &Job<'_>) -> Result<Connection, UpstreamError> {
-        let target = job.target;
-        let client = match &target.scheme {
+    async fn connect(
+        &self,
+        pool: &Rc<Pool>,
+        job: &Job<'_>,
+    ) -> Result<(Connection, Age, Rc<Pool>), UpstreamError> {
+        let _opening = match job.offer {
+            Offer::Http1Only => None,
+            Offer::Any => match pool.shares.turn().await {
+                Turn::Open(opening) => Some(opening),
+                Turn::Take(sender, under_way) => {
+                    let connection = Connection::Http2(sender, under_way);
+                    return Ok((connection, Age::Kept, pool.clone()));
+                }
+            },
+        };
+        let endpoint = job.endpoint;
+        let client = match &endpoint.target.scheme {
             Scheme::Https(options) => job.clients.client(options, job.offer),
             Scheme::Http | Scheme::H2c => None,
         };
-        let (stream, protocol) = dial::dial(target, client).await?;
-        match protocol {
-            Protocol::Http1 => {
-                let connection = http1::Connection::new(stream);
-                Ok(Connection::Http1(Box::new(connection)))
+        let call = self.call(endpoint, self.prelude());
+        let (Reached { stream, instead }, protocol) = dial::dial(call, client).await?;
+        let home = match instead {
+            None => pool.clone(),
+            Some(_) => {
+                job.detour.set(true);
+                self.pool(&Endpoint {
+                    target: endpoint.target.clone(),
+                    address: instead,
+                })
             }
+        };
+        let connection = match protocol {
+            Protocol::Http1 => Connection::Http1(Box::new(http1::Connection::new(stream))),
             Protocol::Http2 => {
-                let sender = http2_connection(stream).await?;
-                pool.share(sender.clone());
-                Ok(Connection::Http2(sender))
+                let (sender, load) = http2::connection(stream, &home.shares).await?;
+                let under_way = home.shares.share(&sender, load);
+                Connection::Http2(sender, under_way)
             }
-        }
+        };
+        Ok((connection, Age::Fresh, home))
     }
-}
-
-async fn http2_connection(stream: Stream) -> Result<http2::SendRequest<Outgoing>, UpstreamError> {
-    let (sender, connection) = http2::Builder::new(Local)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(FIELD_LIST_OCTETS_MAX)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_concurrent_reset_streams(CANCELLED_STREAMS_KNOWN)
-        // h2 takes late frames of cancelled streams for faults, and would end everybody's connection after so many.
-        .max_local_error_reset_streams(None)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(UpstreamError::Handshake)?;
-    tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
 }
 
 async fn over_http1(
@@ -210,7 +193,8 @@ async fn over_http1(
 }
 
 async fn over_http2(
-    mut sender: http2::SendRequest<Outgoing>,
+    mut sender: SendRequest<Outgoing>,
+    under_way: UnderWay,
     pool: &Pool,
     job: &Job<'_>,
     head: &mut Parts,
@@ -226,16 +210,19 @@ async fn over_http2(
         .within(sender.try_send_request(request))
         .await
     {
-        Ok(Ok(response)) => Ok(response.map(Incoming::http2)),
+        Ok(Ok(response)) => {
+            under_way.heard();
+            Ok(response.map(|body| Incoming::http2(body, under_way)))
+        }
         Ok(Err(mut error)) => Err(match error.take_message() {
             Some(unsent) => {
                 *body = Some(unsent.into_body());
-                UpstreamError::Unsent(error.into_error())
+                UpstreamError::Unsent(error.into_error().into())
             }
             None => UpstreamError::of_exchange(error.into_error()),
         }),
         Err(_expired) => {
-            pool.unshare();
+            pool.shares.unshare(&under_way);
             Err(progress.lateness())
         }
     }
@@ -249,19 +236,5 @@ fn restore(parts: &mut Parts) {
         }
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    }
-}
-
-/// Runs hyper's HTTP/2 tasks on the worker's own thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F> Executor<F> for Local
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
     }
 }

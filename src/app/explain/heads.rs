@@ -132,6 +132,7 @@ impl<'a> Sample<'a> {
             port: &self.port,
             host: self.received.authority.as_ref().map_or("", Authority::host),
             request_id: &FRESH_ID,
+            certificate: None,
             tls_version: match self.asked.scheme {
                 Scheme::Https => Some(TlsVersion::V1_3),
                 Scheme::Http => None,

@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, uri};
 
+use super::client_certificate::ClientCertificate;
 use crate::config::site::TlsVersion;
 
 /// The facts that heads and templates are filled from.
@@ -18,6 +19,8 @@ pub struct Facts<'a> {
     pub request_id: &'a HeaderValue,
     /// None on a plain connection.
     pub tls_version: Option<TlsVersion>,
+    /// None where the client showed none.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 /// The scheme of the URL that a client followed.

@@ -189,6 +189,7 @@ impl From<BrokenAnswer> for Reply {
             code,
             words: words.into(),
             connection: reply::Connection::Keep,
+            retry_after: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `Received::judge` → routing → [`outbound()`] → [`to_http1`] or [`to_http2`] per attempt → the upstream → [`inbound()`].
 
 mod authority;
+mod client_certificate;
 mod connection;
 mod edit;
 mod facts;
@@ -20,6 +21,7 @@ mod target;
 mod upgrade;
 
 pub use authority::Authority;
+pub use client_certificate::ClientCertificate;
 pub use connection::Trailers;
 pub use facts::{Facts, Scheme};
 pub use field::trailers;

@@ -48,6 +48,9 @@ pub fn outbound(
     if let Some(prefix) = prefix {
         headers.append(X_FORWARDED_PREFIX, prefix);
     }
+    if let Some(certificate) = facts.certificate {
+        certificate.tell(headers);
+    }
     headers.append(X_REQUEST_ID, facts.request_id.clone());
     headers.append(VIA, hops::via(received.protocol));
     strip_named(headers, received.kinds);
@@ -73,7 +76,7 @@ fn retarget(parts: &mut Parts, rule: &Rule) -> Result<Option<HeaderValue>, Refus
 }
 
 /// Fields added to a head, those of its form included.
-const ADDED_MAX: usize = 10;
+const ADDED_MAX: usize = 12;
 
 /// Fields of one name each. There are no more of them than of fields that are always added anew.
 const NAMED: [(Kind, HeaderName); 4] = [

@@ -180,6 +180,7 @@ impl From<Refusal> for Reply {
             code: refusal.code(),
             words: refusal.words().into(),
             connection: refusal.connection(),
+            retry_after: None,
         }
     }
 }

@@ -2,4 +2,4 @@
 
 mod standing;
 
-pub use standing::{Standing, Standings};
+pub use standing::{Standing, Standings, Turn};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONNECTION;
@@ -15,6 +16,8 @@ use crate::framing::Framing;
 pub(super) const HEAD_OCTETS_MAX: usize = 64 << 10;
 /// Fields of an answer's head.
 const FIELDS_MAX: usize = 256;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Why an answer is no HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +172,18 @@ pub(super) fn keeps_connection(head: &response::Parts) -> bool {
     }
 }
 
+/// How long the upstream keeps the connection when nothing comes, if it says so: `Keep-Alive: timeout=5`, as Node.js and Apache do.
+pub(super) fn kept_for(head: &response::Parts) -> Option<Duration> {
+    // It stands beside a Connection field, which most answers do not have.
+    head.headers.get(CONNECTION)?;
+    let said = head.headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let timeout = said.split(',').find_map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("timeout").then_some(value)
+    })?;
+    timeout.parse().ok().map(Duration::from_secs)
+}
+
 impl fmt::Display for BadHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -311,5 +326,23 @@ mod tests {
         assert!(!keeps("1.1 200 OK\r\nconnection: x, Close"));
         assert!(!keeps("1.0 200 OK"));
         assert!(keeps("1.0 200 OK\r\nconnection: Keep-Alive"));
+    }
+
+    #[test]
+    fn an_upstream_says_how_long_it_keeps_a_connection() {
+        let kept = |fields: &str| {
+            kept_for(
+                &answer(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"))
+                    .unwrap()
+                    .unwrap(),
+            )
+        };
+        let with = |value: &str| kept(&format!("connection: keep-alive\r\nkeep-alive: {value}"));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(with("timeout=5"), seconds(5));
+        assert_eq!(with("max=100, Timeout=15"), seconds(15));
+        assert_eq!(with("timeout=x"), None);
+        assert_eq!(with("max=100"), None);
+        assert_eq!(kept("x: y"), None);
     }
 }

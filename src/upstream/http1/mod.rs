@@ -10,13 +10,14 @@ mod tests;
 use std::error::Error;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, request, response};
 use http_body::{Frame, SizeHint};
 
 use super::dial::Stream;
-use super::{BodyError, Outgoing, Upload, UpstreamError};
+use super::{BodyError, Outgoing, Upload, UpstreamError, liveness};
 use crate::framing::Framing;
 use chunks::{Chunks, Next};
 use head::{BadHead, Ends};
@@ -36,6 +37,7 @@ pub(super) struct Connection {
     receiving: Receiving,
     /// Whether the next exchange may use it.
     keep: bool,
+    kept_for: Option<Duration>,
 }
 
 /// The body that goes up.
@@ -72,12 +74,23 @@ impl Connection {
             sending: Sending::Nothing,
             receiving: Receiving::Nothing,
             keep: true,
+            kept_for: None,
         }
     }
 
     /// Whether it may take a request: still open, and nothing came that nobody asked for.
     pub(super) fn is_quiet(&mut self) -> bool {
         input::is_quiet(&mut self.stream)
+    }
+
+    /// The same at this very moment, by a call to the system.
+    pub(super) fn is_standing(&self) -> bool {
+        liveness::is_standing(&self.stream)
+    }
+
+    /// How long the upstream said that it keeps an idle connection.
+    pub(super) fn kept_for(&self) -> Option<Duration> {
+        self.kept_for
     }
 
     /// Whether both messages ended, no octet is left over and the upstream wants to go on.
@@ -102,6 +115,7 @@ impl Connection {
 
     /// Begins an exchange. `head` is as it shall be written; its framing is that of `body`.
     pub(super) fn ask(&mut self, head: &request::Parts, body: Outgoing) {
+        self.output.begin();
         head::write(&mut self.output.text, head);
         let framing = Framing::of(&head.headers);
         self.sending = match (body, framing) {
@@ -219,6 +233,7 @@ impl Connection {
             return Ok(None);
         }
         self.keep &= head::keeps_connection(&head);
+        self.kept_for = head::kept_for(&head);
         self.receiving = match head::ends(&head, method) {
             Ends::AtOnce => Receiving::Nothing,
             Ends::After(length) => Receiving::Counted(length),
@@ -279,6 +294,9 @@ impl Connection {
             let is_starved = self.output.has_room()
                 && self.sending.poll_gather(cx, &mut self.output)?.is_pending();
             let written = self.output.poll_write(cx, &mut self.stream);
+            if self.output.is_begun() {
+                self.sending.written();
+            }
             ready!(written.map_err(Unsent::Upstream))?;
             if matches!(self.sending, Sending::Nothing) {
                 return Poll::Ready(Ok(()));
@@ -291,10 +309,12 @@ impl Connection {
 
     fn ended(&self, cause: io::Error) -> UpstreamError {
         let is_untouched = matches!(self.receiving, Receiving::Head { interim: 0, .. });
-        if is_untouched && self.input.octets.is_empty() {
+        if !is_untouched || !self.input.octets.is_empty() {
+            cut(cause)
+        } else if self.output.is_begun() {
             UpstreamError::Closed(cause.into())
         } else {
-            cut(cause)
+            UpstreamError::Unsent(cause.into())
         }
     }
 }
@@ -306,6 +326,14 @@ enum Unsent {
 }
 
 impl Sending {
+    /// An octet of the message was written.
+    fn written(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::Counted(upload, _) | Self::Chunked(upload) => upload.written(),
+        }
+    }
+
     /// Puts the next piece of the body into an output that has room for it.
     fn poll_gather(
         &mut self,

@@ -9,6 +9,9 @@ use tokio::io::AsyncWrite;
 
 /// A buffer beyond this is given back between two exchanges.
 const IDLE_OCTETS_MAX: usize = 4 << 10;
+/// A write that failed may have sent something only if it was more than this: in TLS more than one record, and half a record is
+/// nothing that anybody can read; in clear text one call, all of which failed.
+const RECORD_OCTETS_MAX: usize = 16 << 10;
 
 /// Octets on their way out.
 #[derive(Debug, Default)]
@@ -18,9 +21,20 @@ pub(super) struct Output {
     piece: Bytes,
     tail: &'static [u8],
     unflushed: bool,
+    begun: bool,
 }
 
 impl Output {
+    /// A new message: nothing of it was written.
+    pub(super) fn begin(&mut self) {
+        self.begun = false;
+    }
+
+    /// Whether an octet of the message may have gone out.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Whether a piece can be taken.
     pub(super) fn has_room(&self) -> bool {
         self.piece.is_empty() && self.tail.is_empty()
@@ -58,12 +72,15 @@ impl Output {
                 IoSlice::new(&self.piece),
                 IoSlice::new(self.tail),
             ];
+            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
             let stream = Pin::new(&mut *stream);
             let written = ready!(if self.has_room() {
                 stream.poll_write(cx, &slices[0])
             } else {
                 stream.poll_write_vectored(cx, &slices)
-            })?;
+            });
+            self.begun |= written.is_ok() || offered > RECORD_OCTETS_MAX;
+            let written = written?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -91,7 +108,10 @@ impl Output {
 
     /// Forgets what nobody will take.
     pub(super) fn discard(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            begun: self.begun,
+            ..Self::default()
+        };
     }
 
     /// Nothing is under way: memory that is not needed goes.

@@ -52,12 +52,17 @@ async fn by_us(stream: UnixStream, method: &str) -> Seen {
     let mut connection = Box::new(Connection::new(Stream::Unix(stream)));
     connection.ask(&get(method), Outgoing::Empty);
     let head = poll_fn(|cx| connection.poll_answer(cx)).await.ok()?;
-    let pool = crate::upstream::Upstreams::new(crate::deadline::Wheel::new());
+    let pool = crate::upstream::Upstreams::new(
+        crate::deadline::Wheel::new(),
+        crate::upstream::seats::Seats::default(),
+        crate::upstream::names::Names::default(),
+    );
     let target = crate::config::target::Target {
         scheme: crate::config::target::Scheme::Http,
         address: crate::config::target::Address::Loopback { port: 1 },
     };
-    let body = Incoming::http1(connection, pool.pool(&target.into()));
+    let endpoint = crate::upstream::endpoint::Endpoint::of(target.into());
+    let body = Incoming::http1(connection, pool.pool(&endpoint));
     seen(Response::from_parts(head, body)).await
 }
 
@@ -246,6 +251,31 @@ async fn an_end_before_the_first_octet_is_told_apart_from_one_in_the_middle() {
             "{answer:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_request_of_which_nothing_was_written_is_told_apart() {
+    let (near, far) = UnixStream::pair().unwrap();
+    drop(far);
+    let mut connection = Connection::new(Stream::Unix(near));
+    connection.ask(&get("POST"), Outgoing::Empty);
+    let answer = poll_fn(|cx| connection.poll_answer(cx)).await;
+    assert!(
+        matches!(answer, Err(UpstreamError::Unsent(_))),
+        "{answer:?}"
+    );
+
+    // More than a record of TLS: who knows what was sent of it.
+    let (near, far) = UnixStream::pair().unwrap();
+    drop(far);
+    let mut connection = Connection::new(Stream::Unix(near));
+    connection.ask(&get("POST"), Outgoing::Empty);
+    connection.output.text.resize(17 << 10, b'x');
+    let answer = poll_fn(|cx| connection.poll_answer(cx)).await;
+    assert!(
+        matches!(answer, Err(UpstreamError::Closed(_))),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(flavor = "local")]

@@ -7,6 +7,8 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod door;
 pub(crate) mod false_clock;
+pub(crate) mod mortal;
+pub(crate) mod names;
 pub(crate) mod openssl;
 pub(crate) mod ordering;
 pub(crate) mod pebble;

@@ -1,1 +1,0 @@
-//! What is sent again, and what never is.
