@@ -64,6 +64,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "upstream::dial",
             "upstream::group",
             "upstream::seating",
+            "upstream::UpstreamError",
             "shutdown",
             "observe",
             "deadline",
