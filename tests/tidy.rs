@@ -65,6 +65,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "upstream::dial",
             "upstream::group",
             "upstream::seating",
+            "upstream::UpstreamError",
             "shutdown",
             "observe",
             "deadline",
