@@ -63,6 +63,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "routing",
             "proxy",
             "upstream::dial",
+            "upstream::UpstreamError",
             "upstream::group",
             "upstream::seating",
             "upstream::UpstreamError",
