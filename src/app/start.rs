@@ -15,6 +15,7 @@ use super::ground::Ground;
 use super::heritage::Heritage;
 use super::listeners::Listeners;
 use super::prepare::Prepared;
+use super::public::Keeping;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
@@ -130,17 +131,14 @@ impl App {
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let experts = Experts {
-            renewer: keeping.renewer(),
-            probe: probing::probe(&common.names),
-        };
+        let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
-        let files = FileWatch::of(&own);
         let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
             source,
             heed,
             doorway,
+            files: FileWatch::of(&own),
             own,
             guests,
             origin,
@@ -160,7 +158,6 @@ impl App {
             lost_lines: 0,
             taps: crew.taps,
             health: desk.health,
-            files,
             signals,
             shutdown,
             claim,
@@ -229,6 +226,15 @@ fn common_of_all(shutdown: &Shutdown) -> Common {
 struct Experts {
     renewer: Renewer,
     probe: Probe,
+}
+
+impl Experts {
+    fn of(keeping: &Keeping, common: &Common) -> Self {
+        Self {
+            renewer: keeping.renewer(),
+            probe: probing::probe(&common.names),
+        }
+    }
 }
 
 /// Where others ask.
