@@ -99,6 +99,8 @@ const PURE: &[&str] = &[
     "proxy/guard/gcra",
     "proxy/headers",
     "proxy/local_network",
+    "proxy/accept.rs",
+    "proxy/pages/",
     "proxy/path",
     "proxy_protocol/",
     "upstream/balance",
