@@ -105,6 +105,8 @@ const PURE: &[&str] = &[
     "proxy/compress/choice",
     "proxy/compress/fitness",
     "proxy/compress/media",
+    "proxy/accept.rs",
+    "proxy/pages/",
     "proxy/path",
     "proxy_protocol/",
     "upstream/balance",
