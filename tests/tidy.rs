@@ -98,6 +98,8 @@ const PURE: &[&str] = &[
     "door/hello",
     "door/subject",
     "proxy/guard/access",
+    "proxy/guard/auth/credentials",
+    "proxy/guard/auth/hash",
     "proxy/guard/debts",
     "proxy/guard/gcra",
     "proxy/headers",

@@ -36,7 +36,7 @@ impl Secret {
         &self.0
     }
 
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self(Arc::from(text))
     }
 

@@ -7,7 +7,11 @@ use super::stamp::Stamp;
 
 pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.extend_from_slice(record.peer.as_bytes());
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    let user = record.user.filter(|user| !user.is_empty());
+    let user = user.unwrap_or("-").as_bytes();
+    escape::plain(out, user, Place::Bare, FIELD_BYTES_MAX);
+    out.extend_from_slice(b" [");
     stamp.combined(out, record.unix_millis);
     out.extend_from_slice(b"] \"");
     // A tunnel has no request line: its name stands where a CONNECT would have it.
@@ -47,7 +51,7 @@ mod tests {
     fn a_line_is_what_log_analysers_expect() {
         assert_eq!(
             written(Format::Combined, &full()),
-            "192.0.2.7 - - [22/Nov/2026:01:02:03 +0000] \"GET /a?b=\\x22c\\x22 HTTP/2.0\" 502 1234 \
+            "192.0.2.7 - ada [22/Nov/2026:01:02:03 +0000] \"GET /a?b=\\x22c\\x22 HTTP/2.0\" 502 1234 \
              \"https://example.com/\\x1B\" \"curl/8 \\xC3\\xA4\"\n"
         );
         assert_eq!(

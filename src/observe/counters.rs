@@ -46,11 +46,13 @@ pub enum Refused {
     Forbidden,
     /// A client that asks more often than its rule lets it.
     TooManyRequests,
+    /// A user or a password that is not right.
+    BadPassword,
 }
 
 impl Refused {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadProxyHeader,
         Self::TooManyConnections,
         Self::NotTls,
@@ -71,6 +73,7 @@ impl Refused {
         Self::Flood,
         Self::Forbidden,
         Self::TooManyRequests,
+        Self::BadPassword,
     ];
 
     /// Stable: metrics and logs carry it.
@@ -97,6 +100,7 @@ impl Refused {
             Self::Flood => "flood",
             Self::Forbidden => "forbidden",
             Self::TooManyRequests => "too_many_requests",
+            Self::BadPassword => "bad_password",
         }
     }
 }

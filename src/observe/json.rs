@@ -10,6 +10,9 @@ pub(super) fn line(out: &mut Vec<u8>, stamp: &mut Stamp, record: &Record<'_>) {
     out.extend_from_slice(b"\",\"peer\":\"");
     out.extend_from_slice(record.peer.as_bytes());
     out.push(b'"');
+    if let Some(user) = record.user {
+        text(out, b",\"user\":\"", user.as_bytes());
+    }
     text(out, b",\"site\":\"", record.site.as_bytes());
     if !record.method.is_empty() {
         text(out, b",\"method\":\"", record.method.as_bytes());
@@ -70,7 +73,7 @@ mod tests {
     fn every_field_has_its_key() {
         let line = written(Format::Json, &full());
         let expected = serde_json::json!({
-            "time": "2026-11-22T01:02:03.456Z", "peer": "192.0.2.7", "site": "*.example.com", "method": "GET",
+            "time": "2026-11-22T01:02:03.456Z", "peer": "192.0.2.7", "user": "ada", "site": "*.example.com", "method": "GET",
             "host": "dao.example.com", "target": "/a?b=\"c\"", "version": "HTTP/2", "status": 502, "sent": 1234,
             "received": 5, "duration_ms": 12.345, "upstream": "localhost:9998", "request_id": "01890a5d",
             "referer": "https://example.com/\u{1b}", "user_agent": "curl/8 ä", "tls": "TLSv1.3",

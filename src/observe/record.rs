@@ -46,6 +46,8 @@ pub struct Record<'a> {
     pub unix_millis: u64,
     /// The client's address, without a port.
     pub peer: &'a str,
+    /// Who logged in.
+    pub user: Option<&'a str>,
     pub site: &'a str,
     /// Empty for a tunnel, as is its target.
     pub method: &'a str,
@@ -75,10 +77,10 @@ pub struct Record<'a> {
 pub(super) const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Octets that any other field may take in a line.
 pub(super) const FIELD_BYTES_MAX: usize = 2 << 10;
-/// No line is longer: the target, nine other fields, and what stands between them.
+/// No line is longer: the target, ten other fields, and what stands between them.
 pub(super) const LINE_BYTES_MAX: usize = 32 << 10;
 
-const FIELDS: usize = 9;
+const FIELDS: usize = 10;
 const BETWEEN_BYTES_MAX: usize = 1 << 10;
 const _: () =
     assert!(TARGET_BYTES_MAX + FIELDS * FIELD_BYTES_MAX + BETWEEN_BYTES_MAX <= LINE_BYTES_MAX);
@@ -102,6 +104,7 @@ pub(super) mod tests {
         Record {
             unix_millis: 1_795_309_323_456,
             peer: "192.0.2.7",
+            user: Some("ada"),
             site: "*.example.com",
             method: "GET",
             host: b"dao.example.com",
@@ -123,6 +126,7 @@ pub(super) mod tests {
     /// A tunnel that came to nothing.
     pub(in super::super) fn tunnel() -> Record<'static> {
         Record {
+            user: None,
             method: "",
             target: b"",
             version: Version::Tls,
@@ -151,6 +155,7 @@ pub(super) mod tests {
             let record = Record {
                 unix_millis: u64::MAX,
                 peer: "2001:db8:1111:2222:3333:4444:5555:6666",
+                user: Some(&name),
                 site: &name,
                 method: &name,
                 host: &long,
@@ -181,6 +186,7 @@ pub(super) mod tests {
                 host: &octets,
                 target: &octets,
                 request_id: &text,
+                user: Some(&text),
                 referer: Some(&octets),
                 user_agent: Some(&octets),
                 status,

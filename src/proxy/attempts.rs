@@ -12,7 +12,8 @@ use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::exchange::{Asked, Fault, facts_of};
+use super::client::facts_of;
+use super::exchange::{Asked, Fault};
 use super::forward::shape;
 use super::headers::{self, Refusal, Scheme};
 use super::record::Record;

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use http::HeaderValue;
 use http::request::Parts;
 
-use super::headers::{Forwarded, Hop, Received, is_passed_on};
+use super::headers::{Authority, Facts, Forwarded, Hop, Received, is_passed_on};
 use super::record::Record;
 use super::reply::Audience;
+use super::visit::Visit;
 use crate::config::network::Networks;
 
 /// The client of one request: the peer, or whom a trusted proxy names.
@@ -70,5 +71,28 @@ impl Record {
             self.id = id.clone();
         }
         self.forwarded = Some(Box::new(forwarded));
+    }
+}
+
+/// What heads and templates are filled from.
+pub(super) fn facts_of<'a>(
+    visit: &'a Visit,
+    received: &'a Received,
+    record: &'a Record,
+) -> Facts<'a> {
+    let forwarded = record.forwarded.as_deref();
+    let authority = match forwarded {
+        Some(forwarded) => &forwarded.authority,
+        None => &received.authority,
+    };
+    Facts {
+        client_ip: record.client_text(),
+        scheme: forwarded.map_or_else(|| visit.scheme(), |forwarded| forwarded.scheme),
+        port: forwarded.map_or(&visit.port, |forwarded| &forwarded.port),
+        host: authority.as_ref().map_or("", Authority::host),
+        request_id: &record.id,
+        tls_version: visit.tls,
+        certificate: visit.certificate.as_deref(),
+        forwarded,
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::compress::Encoders;
+use super::guard::auth::passwords::Passwords;
 use super::guard::rates::Rates;
 use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
@@ -48,6 +49,7 @@ pub struct Common {
     /// `max_conns`.
     pub seats: Seats,
     pub rates: Arc<Rates>,
+    pub passwords: Arc<Passwords>,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

@@ -15,20 +15,21 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
-use super::client::Client;
+use super::client::{Client, facts_of};
 use super::compress::{self, Wish};
 use super::context::{Held, Table};
 use super::forward::forward;
-use super::headers::{self, Facts, Received, Refusal, inbound};
+use super::headers::{self, Received, Refusal, inbound};
 use super::pages::is_navigation;
 use super::record::Record;
 use super::redirect;
 use super::reply::Reply;
+use super::site::{Routed, rule_of, site_of};
 use super::visit::Visit;
-use super::{guard, path, replies};
-use crate::config::site::{Action, Http, Respond, Rule, Service};
+use super::{guard, replies};
+use crate::config::guard::Guard;
+use crate::config::site::{Action, Respond, Rule};
 use crate::observe::counters::Refused;
-use crate::routing::{Entry, Site};
 
 /// A request on its way.
 pub(super) struct Asked {
@@ -157,12 +158,40 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     if !rule.errors.is_empty() {
         record.pages = Some(rule.errors.clone());
     }
-    if let Some(guard) = &rule.guard
-        && let Err(fault) = guard::admit(guard, &asked, &record)
-    {
-        return answered(own_reply(record, fault));
-    }
     record.wish = Wish::of(&rule.compress, &asked.head.headers);
+    if let Some(guard) = &rule.guard {
+        match guard::admit(guard, &asked, &mut record) {
+            guard::Verdict::Pass => {}
+            guard::Verdict::Wait(question) => {
+                let guard = guard.clone();
+                let answer = after(question, guard, asked, rule, record);
+                return State::Forwarding(Box::pin(answer));
+            }
+            guard::Verdict::Refuse(fault) => return answered(own_reply(record, fault)),
+        }
+    }
+    act(asked, rule, record)
+}
+
+/// Answers once it is known who asks.
+async fn after(
+    question: guard::Question,
+    guard: Arc<Guard>,
+    asked: Box<Asked>,
+    rule: Arc<Rule>,
+    mut record: Box<Record>,
+) -> Response<Body> {
+    if let Err(fault) = guard::find_out(question, &guard, &asked, &mut record).await {
+        return own_reply(record, fault);
+    }
+    let state = act(asked, rule, record);
+    let patience = None;
+    let Ok(answer) = Exchange { state, patience }.await;
+    answer
+}
+
+fn act(asked: Box<Asked>, rule: Arc<Rule>, record: Box<Record>) -> State {
+    let answered = |response| State::Answered(Some(response));
     match &rule.action {
         Action::Forward(backends) => {
             let backends = backends.clone();
@@ -193,107 +222,6 @@ fn known_answer(asked: &Asked) -> Option<Response<bytes::Bytes>> {
     }))
 }
 
-/// The site that a request is for: that of the connection, unless the request names another that the same certificate covers.
-fn site_of(asked: &Asked) -> Result<Arc<Site>, Fault> {
-    let Asked {
-        visit,
-        table,
-        received,
-        ..
-    } = asked;
-    let host = received.authority.as_ref().map(headers::Authority::host);
-    if visit.tls.is_none() {
-        let entry = host.and_then(|host| find(visit, table, host));
-        return entry
-            .and_then(|entry| table.routes.site(entry))
-            .cloned()
-            .ok_or_else(|| Fault::Reply(replies::unknown_host(table)));
-    }
-    let misdirected = || {
-        visit.context.counters.refused(Refused::Misdirected);
-        Fault::Reply(replies::misdirected())
-    };
-    let home = visit.home(table).ok_or_else(misdirected)?;
-    let Some(host) = host else {
-        return Ok(home.site);
-    };
-    let same_name = match &visit.name {
-        Some(name) => name.as_str() == host,
-        None => crate::hostname::HostName::from_ip(visit.local.ip()).as_str() == host,
-    };
-    if same_name {
-        return Ok(home.site);
-    }
-    let entry = find(visit, table, host).ok_or_else(misdirected)?;
-    let site = table.routes.site(entry).ok_or_else(misdirected)?;
-    let covered = covers(table, home.slot, entry)
-        && site.min_tls() == home.site.min_tls()
-        && site.client_auth() == home.site.client_auth();
-    if covered {
-        Ok(site.clone())
-    } else {
-        Err(misdirected())
-    }
-}
-
-fn find(visit: &Visit, table: &Table, host: &str) -> Option<Entry> {
-    table
-        .routes
-        .find(table.routes.socket(visit.socket)?, visit.local.ip(), host)
-}
-
-/// Whether the certificate of a slot is also that of an entry.
-fn covers(table: &Table, shown: u32, entry: Entry) -> bool {
-    let identity = |slot: u32| {
-        table
-            .identities
-            .get(slot as usize)
-            .copied()
-            .unwrap_or_default()
-    };
-    identity(shown) != 0 && identity(shown) == identity(entry.slot)
-}
-
-enum Routed {
-    Rule(Arc<Rule>),
-    ToHttps(Response<bytes::Bytes>),
-}
-
-/// The rule for a request's path; on a plain socket, the way to `https` for sites that are secure.
-fn rule_of(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
-    let http = match (&site.service, asked.visit.tls) {
-        (Service::Plain(http), None) | (Service::Secure(_, http), Some(_)) => http,
-        (Service::Secure(..) | Service::Passthrough(_) | Service::Tcp(..), None) => {
-            return to_https(asked, site);
-        }
-        (Service::Plain(_) | Service::Passthrough(_) | Service::Tcp(..), Some(_)) => {
-            return Err(Fault::Reply(replies::misdirected()));
-        }
-    };
-    choose(http, &asked.head).map(Routed::Rule)
-}
-
-fn choose(http: &Http, parts: &Parts) -> Result<Arc<Rule>, Fault> {
-    path::choose_of(http, parts.uri.path())
-        .map_err(Fault::Refused)?
-        .map(|chosen| chosen.rule().clone())
-        .ok_or_else(|| Fault::Reply(replies::no_route()))
-}
-
-fn to_https(asked: &Asked, site: &Site) -> Result<Routed, Fault> {
-    let host = asked
-        .received
-        .authority
-        .as_ref()
-        .map(headers::Authority::host);
-    let response = host
-        .zip(site.https_port)
-        .and_then(|(host, port)| redirect::to_https(host, port, asked.head.uri.path_and_query()));
-    response
-        .map(Routed::ToHttps)
-        .ok_or_else(|| Fault::Reply(replies::unknown_host(&asked.table)))
-}
-
 fn fixed(respond: &Respond) -> Response<bytes::Bytes> {
     let mut response = Response::new(respond.body.clone());
     *response.status_mut() = respond.status;
@@ -321,28 +249,6 @@ fn ruled_answer(
     ) {
         Ok(()) => own_answer(record, Response::from_parts(head, body)),
         Err(broken) => own_reply(record, Fault::Reply(broken.into())),
-    }
-}
-
-pub(super) fn facts_of<'a>(
-    visit: &'a Visit,
-    received: &'a Received,
-    record: &'a Record,
-) -> Facts<'a> {
-    let forwarded = record.forwarded.as_deref();
-    let authority = match forwarded {
-        Some(forwarded) => &forwarded.authority,
-        None => &received.authority,
-    };
-    Facts {
-        client_ip: record.client_text(),
-        scheme: forwarded.map_or_else(|| visit.scheme(), |forwarded| forwarded.scheme),
-        port: forwarded.map_or(&visit.port, |forwarded| &forwarded.port),
-        host: authority.as_ref().map_or("", headers::Authority::host),
-        request_id: &record.id,
-        tls_version: visit.tls,
-        certificate: visit.certificate.as_deref(),
-        forwarded,
     }
 }
 

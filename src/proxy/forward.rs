@@ -8,8 +8,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, response};
 
 use super::body::Body;
+use super::client::facts_of;
 use super::compress;
-use super::exchange::{Asked, Fault, facts_of, own_reply};
+use super::exchange::{Asked, Fault, own_reply};
 use super::headers::{self, Received, Refusal, inbound, outbound, to_http1, to_http2};
 use super::record::Record;
 use super::{attempts, replies, switch};

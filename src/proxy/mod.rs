@@ -21,6 +21,7 @@ pub mod redirect;
 pub mod replies;
 pub mod reply;
 mod retry;
+mod site;
 mod switch;
 pub mod template;
 #[cfg(test)]

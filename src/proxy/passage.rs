@@ -103,6 +103,7 @@ impl<'a> Passage<'a> {
         let line = Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             peer: self.visit.client_ip.to_str().unwrap_or_default(),
+            user: None,
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: "",
             host: name.map_or(b"-", |name| name.as_str().as_bytes()),

@@ -41,6 +41,8 @@ pub struct Record {
     pub(super) audience: Audience,
     pub(super) id: HeaderValue,
     pub(super) version: Version,
+    /// Who logged in.
+    pub(super) user: Option<Box<str>>,
     pub(super) site: Option<Arc<Site>>,
     pub(super) target: Option<Arc<Target>>,
     /// Whoever answered is busy with it until the exchange is over.
@@ -76,6 +78,7 @@ impl Record {
             audience: Audience::of(&visit),
             id: visit.context.fresh_id(),
             version: parts.version,
+            user: None,
             site: None,
             target: None,
             asking: None,
@@ -105,6 +108,7 @@ impl Record {
             audience: Audience::Remote,
             id: HeaderValue::from_static(""),
             version: Version::HTTP_11,
+            user: None,
             site: None,
             target: None,
             asking: None,
@@ -203,6 +207,7 @@ impl Record {
         let line = record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             peer: self.client_text().to_str().unwrap_or_default(),
+            user: self.user.as_deref(),
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
@@ -277,6 +282,7 @@ pub fn unreadable(visit: &Visit, reply: &Reply, words: &LastWords) {
     let line = record::Record {
         unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         peer: visit.client_ip.to_str().unwrap_or_default(),
+        user: None,
         site: home.as_ref().map_or("", |home| &home.site.name),
         method: "-",
         host: b"",

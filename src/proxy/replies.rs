@@ -94,6 +94,23 @@ pub fn too_many_requests(seconds: u32) -> Reply {
     Reply::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", words).retried_after(seconds)
 }
 
+/// Whoever asks has to say who it is; `challenge` says how.
+#[must_use]
+pub fn unauthorized(challenge: HeaderValue) -> Reply {
+    let words = "the rule's `auth` wants a user and a password";
+    Reply {
+        challenge: Some(challenge),
+        ..Reply::new(StatusCode::UNAUTHORIZED, "unauthorized", words)
+    }
+}
+
+/// Too many passwords are being checked.
+#[must_use]
+pub fn auth_busy() -> Reply {
+    let words = "too many passwords are being checked at once";
+    Reply::new(StatusCode::SERVICE_UNAVAILABLE, "auth-busy", words).retried_after(BUSY_SECONDS)
+}
+
 /// Beyond `max_body`.
 #[must_use]
 pub fn body_too_large() -> Reply {

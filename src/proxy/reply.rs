@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
@@ -27,6 +27,8 @@ pub struct Reply {
     pub connection: Connection,
     /// Seconds after which it is worth asking again, if that is known.
     pub retry_after: Option<u32>,
+    /// `WWW-Authenticate`: what the client has to bring.
+    pub challenge: Option<HeaderValue>,
     /// The server of this machine that is not there yet, for browsers that can wait for it.
     pub awaited: Option<Box<str>>,
     /// The site's own pages.
@@ -86,6 +88,7 @@ impl Reply {
             words: words.into(),
             connection: Connection::Keep,
             retry_after: None,
+            challenge: None,
             awaited: None,
             pages: None,
         }
@@ -149,6 +152,9 @@ impl Reply {
         headers.insert(X_REQUEST_ID, request_id.clone());
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, ALLOWED);
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if is_ours {
             headers.insert(CONTENT_SECURITY_POLICY, pages::POLICY);

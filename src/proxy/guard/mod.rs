@@ -1,6 +1,8 @@
-//! What stands before a rule: who may ask, and how often. Looked at before anything is done, a redirect or a fixed answer as well.
+//! What stands before a rule: who may ask, how often, and with which password. Looked at before anything is done, a redirect or a
+//! fixed answer as well.
 
 mod access;
+pub mod auth;
 mod debts;
 mod gcra;
 pub mod rates;
@@ -11,29 +13,83 @@ use super::exchange::{Asked, Fault};
 use super::headers::{Authority, is_claim};
 use super::record::Record;
 use super::replies;
-use crate::config::guard::{Guard, Rate, RateKey};
+use crate::config::guard::{Auth, Guard, Htpasswd, Rate, RateKey};
 use crate::observe::counters::Refused;
+pub(super) use auth::passwords::Question;
+use auth::{Login, Refusal};
 use rates::Key;
 
+/// What becomes of a request.
+pub(super) enum Verdict {
+    Pass,
+    /// This is found out first.
+    Wait(Question),
+    Refuse(Fault),
+}
+
 /// Lets a request through, or says why not.
-///
-/// # Errors
-/// What the client is told.
-pub(super) fn admit(guard: &Guard, asked: &Asked, record: &Record) -> Result<(), Fault> {
+pub(super) fn admit(guard: &Guard, asked: &Asked, record: &mut Record) -> Verdict {
     let counters = &asked.visit.context.counters;
     if !access::is_admitted(&guard.access, asked.client.ip) {
         counters.refused(Refused::Forbidden);
-        return Err(Fault::Reply(replies::forbidden()));
+        return Verdict::Refuse(Fault::Reply(replies::forbidden()));
     }
     if let Some(rate) = &guard.rate {
         let rates = &asked.table.common.rates;
         let counted = rates.count(rate, key(rate, asked, record), record.started());
         if let Err(wait) = counted {
             counters.refused(Refused::TooManyRequests);
-            return Err(Fault::Reply(replies::too_many_requests(whole(wait))));
+            return Verdict::Refuse(Fault::Reply(replies::too_many_requests(whole(wait))));
         }
     }
-    Ok(())
+    match &guard.auth {
+        None => Verdict::Pass,
+        Some(Auth::Basic(file)) => log_in(file, asked, record),
+        Some(Auth::Forward(_)) => Verdict::Refuse(Fault::Reply(replies::no_target())),
+    }
+}
+
+fn log_in(file: &Htpasswd, asked: &Asked, record: &mut Record) -> Verdict {
+    let common = &asked.table.common;
+    match auth::login(file, &asked.head.headers, common, record.started()) {
+        Login::Known(user) => {
+            record.user = Some(user);
+            Verdict::Pass
+        }
+        Login::Unproven(question) => Verdict::Wait(question),
+        Login::Missing => Verdict::Refuse(auth::unauthorized(file)),
+        Login::Wrong => {
+            asked.visit.context.counters.refused(Refused::BadPassword);
+            Verdict::Refuse(auth::unauthorized(file))
+        }
+    }
+}
+
+/// Finds out what a request had to wait for.
+///
+/// # Errors
+/// What the client is told.
+pub(super) async fn find_out(
+    question: Question,
+    guard: &Guard,
+    asked: &Asked,
+    record: &mut Record,
+) -> Result<(), Fault> {
+    let Some(Auth::Basic(file)) = &guard.auth else {
+        return Ok(());
+    };
+    let common = &asked.table.common;
+    match auth::prove(question, file, common, record.started()).await {
+        Ok(user) => {
+            record.user = Some(user);
+            Ok(())
+        }
+        Err(Refusal::Wrong(fault)) => {
+            asked.visit.context.counters.refused(Refused::BadPassword);
+            Err(fault)
+        }
+        Err(Refusal::Busy(fault)) => Err(fault),
+    }
 }
 
 fn key<'a>(rate: &'a Rate, asked: &'a Asked, record: &Record) -> Key<'a> {

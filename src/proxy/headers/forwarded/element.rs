@@ -74,7 +74,7 @@ fn last(line: &str) -> Option<(Element<'_>, Option<&str>)> {
     for start in (nearest..line.len()).rev() {
         match octets[start] {
             b'"' => quotes += 1,
-            b',' if quotes % 2 == 0 => {
+            b',' if quotes.is_multiple_of(2) => {
                 // An odd number of escaped quotes makes this the wrong comma.
                 if let Some(element) = parse(&line[start + 1..]) {
                     return Some((element, Some(&line[..start])));

@@ -110,7 +110,7 @@ impl Forwarded {
                 .filter(|id| is_request_id(id.as_bytes()))
                 .cloned(),
             addresses: if has_addresses {
-                joined(headers.get_all(X_FORWARDED_FOR), hop.text)
+                joined(&headers.get_all(X_FORWARDED_FOR), hop.text)
             } else {
                 known(elements, origin, hop)
             },
@@ -193,7 +193,7 @@ fn is_prefix(prefix: &[u8]) -> bool {
 }
 
 /// All lines in one, and the peer.
-fn joined(lines: http::header::GetAll<'_, HeaderValue>, peer: &HeaderValue) -> HeaderValue {
+fn joined(lines: &http::header::GetAll<'_, HeaderValue>, peer: &HeaderValue) -> HeaderValue {
     let mut text = BytesMut::new();
     for line in lines.iter().filter(|line| !line.is_empty()) {
         text.put_slice(line.as_bytes());
