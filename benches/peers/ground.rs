@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::client::{self, Client, Protocol, Then};
 use crate::peer::{self, Peer, Place};
+use crate::text;
 
 /// The host name the proxies serve.
 pub(crate) const SITE: &str = "bench.test";
@@ -20,6 +21,8 @@ pub(crate) const TINY: &str = "/tiny";
 pub(crate) const SMALL: &str = "/1k";
 pub(crate) const LARGE: &str = "/10m";
 pub(crate) const LARGE_MEBIBYTES: u32 = 10;
+pub(crate) const PAGE: &str = "/page";
+pub(crate) const PAGES_PER_MEBIBYTE: u32 = 4;
 const READY_PATIENCE: Duration = Duration::from_secs(15);
 const READY_PAUSE: Duration = Duration::from_millis(20);
 /// Memory, so that no disk is measured.
@@ -176,6 +179,10 @@ fn write_files(directory: &Path) -> Result<()> {
     fs::write(
         directory.join(&LARGE[1..]),
         vec![b'x'; LARGE_MEBIBYTES as usize * (1 << 20)],
+    )?;
+    fs::write(
+        directory.join(&PAGE[1..]),
+        text::page((1 << 20) / PAGES_PER_MEBIBYTE as usize),
     )?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::child::{bound_to_us, output_within};
 use crate::client::{Client, Connection, Protocol, Sender, Then};
-use crate::ground::{SITE, SMALL, TINY};
+use crate::ground::{PAGE, SITE, SMALL, TINY};
 
 const H2LOAD_PATIENCE: Duration = Duration::from_secs(120);
 /// Seconds without a byte after which h2load gives a connection up.
@@ -26,14 +26,17 @@ pub(crate) struct Amount {
     pub streams: u32,
 }
 
-/// As many requests as the proxy can take.
+/// As many requests as the proxy can take; returns the octets of the bodies as they were sent.
 ///
 /// # Errors
 /// h2load is missing or too slow, or a request was not answered with success.
-pub(crate) fn saturate(port: u16, protocol: Protocol, path: &str, amount: Amount) -> Result<()> {
+pub(crate) fn saturate(port: u16, protocol: Protocol, path: &str, amount: Amount) -> Result<u64> {
     let mut command = bound_to_us("h2load");
     if protocol == Protocol::Http1 {
         command.arg("--h1");
+    }
+    if path == PAGE {
+        command.args(["-H", "accept-encoding: gzip"]);
     }
     command
         .args([
@@ -59,7 +62,14 @@ pub(crate) fn saturate(port: u16, protocol: Protocol, path: &str, amount: Amount
         "of {} requests: {codes}",
         amount.requests
     );
-    Ok(())
+    body_octets(&printed).with_context(|| format!("h2load printed no traffic: {printed}"))
+}
+
+/// The last number in parentheses of `traffic: 1.05MB (1101004) total, …, 1.00MB (1048576) data`.
+fn body_octets(printed: &str) -> Option<u64> {
+    let line = printed.lines().find(|line| line.starts_with("traffic:"))?;
+    let (_, number) = line.trim_end_matches(" data").rsplit_once('(')?;
+    number.trim_end_matches([')', ' ']).parse().ok()
 }
 
 /// New connections, each with a full handshake and one tiny request, closed by the server.

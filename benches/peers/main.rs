@@ -16,6 +16,7 @@ mod memory;
 mod options;
 mod peer;
 mod table;
+mod text;
 mod workload;
 
 use std::fs;
@@ -81,6 +82,9 @@ fn measure(ground: &Ground, entries: &[Entry], options: &Options, table: &mut Ta
                 let Some(entry) = entries.get(index) else {
                     continue;
                 };
+                if !workload.is_for(entry.peer) {
+                    continue;
+                }
                 let words = format!("round {round}, {}, {}", workload.name(), entry.name);
                 match trial(ground, entry, workload, options.size()) {
                     Ok(readings) => {

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use crate::client::Protocol;
 use crate::workload::Measure;
 
-const MEASURES: [Measure; 11] = [
+const MEASURES: [Measure; 13] = [
     Measure::Cpu(Protocol::Http1),
     Measure::Cpu(Protocol::Http2),
     Measure::Handshake,
     Measure::Body(Protocol::Http1),
     Measure::Body(Protocol::Http2),
+    Measure::Compress(Protocol::Http1),
+    Measure::Compress(Protocol::Http2),
     Measure::Idle(Protocol::Http1),
     Measure::Idle(Protocol::Http2),
     Measure::MedianTime(Protocol::Http1),
@@ -52,6 +54,8 @@ impl Measure {
             Self::Handshake => "full TLS 1.3 handshake: CPU per connection, µs",
             Self::Body(Protocol::Http1) => "10 MiB over HTTP/1.1: CPU per MiB, µs",
             Self::Body(Protocol::Http2) => "10 MiB over HTTP/2: CPU per MiB, µs",
+            Self::Compress(Protocol::Http1) => "gzip of text over HTTP/1.1: CPU per MiB, µs",
+            Self::Compress(Protocol::Http2) => "gzip of text over HTTP/2: CPU per MiB, µs",
             Self::Idle(Protocol::Http1) => "idle HTTP/1.1 connection: memory, KiB",
             Self::Idle(Protocol::Http2) => "idle HTTP/2 connection: memory, KiB",
             Self::MedianTime(Protocol::Http1) => "HTTP/1.1 at a fixed rate: p50, µs",
@@ -65,7 +69,7 @@ impl Measure {
     fn target(self) -> Option<f64> {
         match self {
             Self::Cpu(Protocol::Http1) => Some(0.90),
-            Self::Cpu(Protocol::Http2) => Some(1.00),
+            Self::Cpu(Protocol::Http2) | Self::Compress(_) => Some(1.00),
             Self::Handshake | Self::Body(_) => Some(0.60),
             Self::Idle(_) => Some(2.00),
             Self::MedianTime(_) | Self::SlowTime(_) => None,

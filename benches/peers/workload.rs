@@ -6,14 +6,17 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::client::{self, Client, Protocol};
-use crate::ground::{LARGE, LARGE_MEBIBYTES, Proxy, SMALL};
+use crate::ground::{LARGE, LARGE_MEBIBYTES, PAGE, PAGES_PER_MEBIBYTE, Proxy, SMALL};
 use crate::load::{self, Amount};
+use crate::peer::Peer;
 use crate::{cpu, memory};
 
 const H1_CONNECTIONS: u32 = 32;
 const H2_CONNECTIONS: u32 = 16;
 const H2_STREAMS: u32 = 8;
 const BODY_CONNECTIONS: u32 = 4;
+/// What a page of text must shrink to at least, so that nobody is measured who sends it as it is.
+const ENCODED_PART: f64 = 0.6;
 /// The part of a load that goes before it, unmeasured.
 const WARM_UP_PART: u32 = 10;
 const SETTLE_PAUSE: Duration = Duration::from_millis(200);
@@ -31,6 +34,8 @@ pub(crate) enum Workload {
     Handshake,
     /// A 10 MiB body, over HTTP/1.1 and over HTTP/2.
     Body,
+    /// A page of text, encoded by gzip at the same level, over HTTP/1.1 and over HTTP/2.
+    Compress,
     /// Idle TLS connections after one request, HTTP/1.1 and HTTP/2.
     Idle,
 }
@@ -42,6 +47,7 @@ pub(crate) enum Measure {
     SlowTime(Protocol),
     Handshake,
     Body(Protocol),
+    Compress(Protocol),
     Idle(Protocol),
 }
 
@@ -66,6 +72,7 @@ impl Workload {
             Self::H2 => "h2",
             Self::Handshake => "handshake",
             Self::Body => "body",
+            Self::Compress => "compress",
             Self::Idle => "idle",
         }
     }
@@ -75,8 +82,13 @@ impl Workload {
         match self {
             Self::H1 | Self::Handshake => &[Protocol::Http1],
             Self::H2 => &[Protocol::Http2],
-            Self::Body | Self::Idle => &[Protocol::Http1, Protocol::Http2],
+            Self::Body | Self::Compress | Self::Idle => &[Protocol::Http1, Protocol::Http2],
         }
+    }
+
+    /// Whether a peer is set up for it.
+    pub(crate) fn is_for(self, peer: Peer) -> bool {
+        self != Self::Compress || matches!(peer, Peer::Nginx | Peer::Onedoor)
     }
 
     pub(crate) fn run(self, proxy: &Proxy, protocol: Protocol, size: Size) -> Result<Readings> {
@@ -84,6 +96,7 @@ impl Workload {
             Self::H1 | Self::H2 => small(proxy, protocol, size),
             Self::Handshake => handshakes(proxy, size.handshakes),
             Self::Body => bodies(proxy, protocol, size.bodies),
+            Self::Compress => compressed(proxy, protocol, size.bodies),
             Self::Idle => idle(proxy, protocol, size.idle),
         }
     }
@@ -120,6 +133,19 @@ fn bodies(proxy: &Proxy, protocol: Protocol, count: u32) -> Result<Readings> {
     };
     let cpu = cpu_per_request(proxy, protocol, LARGE, amount)? / LARGE_MEBIBYTES;
     Ok(vec![(Measure::Body(protocol), cpu.as_secs_f64() * 1e6)])
+}
+
+fn compressed(proxy: &Proxy, protocol: Protocol, mebibytes: u32) -> Result<Readings> {
+    let amount = Amount {
+        requests: mebibytes * PAGES_PER_MEBIBYTE,
+        connections: BODY_CONNECTIONS,
+        streams: 1,
+    };
+    let octets = load::saturate(proxy.port(), protocol, PAGE, amount)?;
+    let part = octets as f64 / f64::from(mebibytes << 20);
+    ensure!(part < ENCODED_PART, "{part:.2} of the text was sent");
+    let cpu = cpu_per_request(proxy, protocol, PAGE, amount)? * PAGES_PER_MEBIBYTE;
+    Ok(vec![(Measure::Compress(protocol), cpu.as_secs_f64() * 1e6)])
 }
 
 fn handshakes(proxy: &Proxy, count: usize) -> Result<Readings> {

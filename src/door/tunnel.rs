@@ -13,7 +13,7 @@ use crate::relay::{Carried, Ending, relay};
 use crate::upstream::UpstreamError;
 use crate::upstream::dial::{self, Stream};
 use crate::upstream::group::Aim;
-use crate::upstream::seating::Seating;
+use crate::upstream::seating::{Busy, Seating};
 
 /// Carries a connection whose hello was read into `kept`.
 pub(super) async fn passthrough(
@@ -62,12 +62,12 @@ async fn reach(
     let connect = to.timeouts.connect;
     let prelude = visit.prelude(&to.backends, visit.peer.ip());
     let prelude = prelude.as_deref().unwrap_or_default();
-    while let Some(seated) = seating.next_or_wait(deadline, connect).await {
+    while let Some(seated) = seating.in_time(deadline, connect).await {
         let asking = match seated {
             Ok(asking) => asking,
-            Err(busy) => {
-                tell(busy.0.target(), &UpstreamError::Busy);
-                passage.missed(busy.0, Some(&UpstreamError::Busy));
+            Err(Busy(asking)) => {
+                tell(asking.target(), &UpstreamError::Busy);
+                passage.missed(asking, Some(&UpstreamError::Busy));
                 continue;
             }
         };

@@ -46,36 +46,33 @@ pub(super) async fn send(
     let backends = group.backends();
     let is_switch = asked.received.upgrade.is_some();
     let nature = Nature::of(&asked.received.method, is_switch);
-    let keep = kept(backends, nature);
     let connect = rule.timeouts.connect;
-    let mut body = Some(outgoing(asked, rule, progress, keep)?);
+    let mut body = Some(outgoing(asked, rule, progress, kept(backends, nature))?);
     let visit = asked.visit.clone();
     let context = &visit.context;
     let groups = &context.groups;
     let mut seating = Seating::new(groups, &context.upstreams, group.clone(), wish);
     let mut course = Course::begin(&backends.retry, nature, groups.now());
     let mut fault = None;
-    let mut next = seating.next();
+    let mut next = None;
     loop {
         let asking = match next.take() {
             Some(asking) => asking,
-            None => match seating.next_or_wait(&progress.deadline, connect).await {
+            None => match seating.in_time(&progress.deadline, connect).await {
                 Some(Ok(asking)) => asking,
-                Some(Err(Busy(asking))) => {
-                    record.target = Some(asking.target().clone());
-                    return Err(failed(record, &asking, &UpstreamError::Busy));
-                }
+                Some(Err(Busy(asking))) => return Err(busy(record, &asking)),
                 None => break,
             },
         };
         record.target = Some(asking.target().clone());
         let attempt = attempt(asked, rule, &asking, nature, progress, &mut body);
-        match attempt.await {
+        let answered = attempt.await;
+        let outcome = Outcome::of(&answered);
+        let verdict = course.after(outcome, state(&body, progress), groups.now());
+        match answered {
             Ok(mut answer) => {
-                let outcome = Outcome::Answered(answer.status());
-                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Elsewhere {
-                    next = seating.next();
+                    next = seating.at_once();
                 }
                 if next.is_none() {
                     let facts = facts_of(&visit, &asked.received, record);
@@ -89,8 +86,6 @@ pub(super) async fn send(
             Err(error) => {
                 asking.failed(&error, groups.now());
                 fault = Some(failed(record, &asking, &error));
-                let outcome = Outcome::from(&error);
-                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Stop {
                     break;
                 }
@@ -223,6 +218,11 @@ fn outgoing(
     let limit = rule.max_body;
     let upload = Upload::new(body, limit, progress, headers::trailers, patience, keep);
     Ok(Outgoing::Streamed(Box::new(upload)))
+}
+
+fn busy(record: &mut Record, asking: &Asking) -> Fault {
+    record.target = Some(asking.target().clone());
+    failed(record, asking, &UpstreamError::Busy)
 }
 
 fn failed(record: &Record, asking: &Asking, error: &UpstreamError) -> Fault {

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::{StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::headers;
+use super::compress::{self, Compressed, Lease};
+use super::forwarded::Forwarded;
 use super::record::Record;
 use crate::deadline::{Deadline, Wheel};
 use crate::upstream::{Incoming, Progress};
@@ -30,14 +31,14 @@ enum Content {
     Told,
     Full(Bytes),
     Forwarded(Box<Forwarded>),
+    Compressed(Box<Compressed<Source>>),
 }
 
+/// What is encoded.
 #[derive(Debug)]
-struct Forwarded {
-    incoming: Incoming,
-    progress: Rc<Progress>,
-    /// It broke off; what came before is on its way to the client.
-    broken: bool,
+enum Source {
+    Own(Bytes),
+    Forwarded(Box<Forwarded>),
 }
 
 /// Why an answer breaks off; the client sees a broken answer, never a complete one.
@@ -47,6 +48,8 @@ pub enum BrokenBody {
     Upstream,
     /// The upstream sent nothing for too long.
     Idle,
+    /// There was no memory to encode it.
+    Encoder,
 }
 
 /// How long one HTTP/2 stream waits for its client. hyper asks a body for more only when the client took what it had: so the time
@@ -103,11 +106,7 @@ impl Body {
                 _ => Content::Empty,
             }
         } else {
-            Content::Forwarded(Box::new(Forwarded {
-                incoming,
-                progress,
-                broken: false,
-            }))
+            Content::Forwarded(Box::new(Forwarded::new(incoming, progress)))
         };
         Self {
             content,
@@ -121,51 +120,69 @@ impl Body {
         self
     }
 
-    fn poll_forwarded(
+    /// The same, through an encoder. Where there is nothing, there is nothing to encode.
+    pub(super) fn compressed(mut self, lease: Lease) -> Self {
+        let content = std::mem::replace(&mut self.content, Content::Empty);
+        let through = |source| Content::Compressed(Box::new(Compressed::new(source, lease)));
+        self.content = match content {
+            Content::Full(bytes) if !bytes.is_empty() => through(Source::Own(bytes)),
+            Content::Forwarded(forwarded) => through(Source::Forwarded(forwarded)),
+            Content::Empty | Content::Told | Content::Full(_) | Content::Compressed(_) => content,
+        };
+        self
+    }
+
+    fn poll_content(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
-        let Content::Forwarded(forwarded) = &mut self.content else {
-            return Poll::Ready(None);
-        };
-        if forwarded.broken {
-            self.record.outcome = Some("upstream-cut");
-            return Poll::Ready(Some(Err(BrokenBody::Upstream)));
+        match &mut self.content {
+            Content::Empty | Content::Told => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Content::Forwarded(forwarded) => Pin::new(&mut **forwarded).poll_frame(cx),
+            Content::Compressed(compressed) => {
+                compressed.poll_next(cx).map_err(|broken| match broken {
+                    compress::Broken::Source(broken) => broken,
+                    compress::Broken::Encoder => BrokenBody::Encoder,
+                })
+            }
         }
-        let next = match Pin::new(&mut forwarded.incoming).poll_frame(cx) {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                if forwarded.progress.deadline.poll_expired(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.record.outcome = Some("upstream-idle");
-                return Poll::Ready(Some(Err(BrokenBody::Idle)));
-            }
-        };
-        Poll::Ready(match next {
-            Some(Ok(mut frame)) => {
-                forwarded.progress.moved();
-                self.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers(trailers);
-                }
-                if forwarded.incoming.is_end_stream() {
-                    self.content = Content::Empty;
-                }
-                Some(Ok(frame))
-            }
-            Some(Err(error)) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "answer broke off");
-                // The end of a broken answer overtakes what is not flushed: one turn lets it leave.
-                forwarded.broken = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            None => {
-                self.content = Content::Empty;
-                None
-            }
-        })
+    }
+
+    /// Whether nothing is to come, as far as is known without asking.
+    fn is_over(&self) -> bool {
+        match &self.content {
+            Content::Empty | Content::Told => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Forwarded(forwarded) => forwarded.is_end_stream(),
+            Content::Compressed(compressed) => compressed.is_over(),
+        }
+    }
+}
+
+impl http_body::Body for Source {
+    type Data = Bytes;
+    type Error = BrokenBody;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        match &mut *self {
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Forwarded(forwarded) => Pin::new(&mut **forwarded).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_empty(),
+            Self::Forwarded(forwarded) => forwarded.is_end_stream(),
+        }
     }
 }
 
@@ -180,16 +197,18 @@ impl http_body::Body for Body {
         if let Some(patience) = &self.patience {
             patience.deadline.disarm();
         }
-        let next = match &mut self.content {
-            Content::Empty | Content::Told => Poll::Ready(None),
-            Content::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.content = Content::Empty;
-                self.record.sent += bytes.len() as u64;
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+        let next = self.poll_content(cx);
+        match &next {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Err(broken))) => self.record.outcome = Some(broken.outcome()),
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if self.is_over() {
+                    self.content = Content::Empty;
+                }
             }
-            Content::Forwarded(_) => self.poll_forwarded(cx),
-        };
+            Poll::Ready(None) => self.content = Content::Empty,
+        }
         if let (Poll::Ready(Some(Ok(_))), Some(patience)) = (&next, &self.patience) {
             patience.deadline.arm(patience.take_time);
         }
@@ -200,7 +219,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
-            Content::Told | Content::Forwarded(_) => false,
+            Content::Told | Content::Forwarded(_) | Content::Compressed(_) => false,
         }
     }
 
@@ -208,16 +227,28 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Told => SizeHint::default(),
-            Content::Forwarded(forwarded) => forwarded.incoming.size_hint(),
+            Content::Told | Content::Compressed(_) => SizeHint::default(),
+            Content::Forwarded(forwarded) => forwarded.size_hint(),
         }
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if matches!(self.content, Content::Forwarded(_)) && self.record.outcome.is_none() {
+        let is_under_way = matches!(self.content, Content::Forwarded(_) | Content::Compressed(_));
+        if is_under_way && self.record.outcome.is_none() {
             self.record.outcome = Some("client-left");
+        }
+    }
+}
+
+impl BrokenBody {
+    /// The stable word for the access log.
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream-cut",
+            Self::Idle => "upstream-idle",
+            Self::Encoder => "compress-failed",
         }
     }
 }
@@ -227,6 +258,7 @@ impl fmt::Display for BrokenBody {
         f.write_str(match self {
             Self::Upstream => "the upstream's answer broke off",
             Self::Idle => "the upstream sent nothing for too long",
+            Self::Encoder => "there was no memory to compress the answer",
         })
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
+use super::compress::Encoders;
 use super::guard::auth::passwords::Passwords;
 use super::guard::rates::Rates;
 use crate::config::{Limits, Trust};
@@ -126,6 +127,7 @@ pub struct Context {
     pub groups: Groups,
     pub wheel: Wheel,
     pub scratch: Scratch,
+    pub encoders: Encoders,
     /// The access log, and who reads along.
     pub lines: Lines,
     pub counters: Arc<Counters>,
@@ -152,6 +154,7 @@ impl Context {
             groups,
             wheel,
             scratch: Scratch::default(),
+            encoders: Encoders::default(),
             lines,
             counters,
             text: RefCell::default(),

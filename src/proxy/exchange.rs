@@ -16,6 +16,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::body::{Body, Patience};
 use super::client::{Client, facts_of};
+use super::compress::{self, Wish};
 use super::context::{Held, Table};
 use super::forward::forward;
 use super::guard::auth::forward::Granted;
@@ -160,6 +161,7 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     if !rule.errors.is_empty() {
         record.pages = Some(rule.errors.clone());
     }
+    record.wish = Wish::of(&rule.compress, &asked.head.headers);
     if let Some(guard) = &rule.guard {
         match guard::admit(guard, &asked, &mut record) {
             guard::Verdict::Pass => {}
@@ -252,14 +254,28 @@ fn ruled_answer(
 }
 
 /// An answer made here, body and all.
-fn own_answer(mut record: Box<Record>, mut response: Response<bytes::Bytes>) -> Response<Body> {
+fn own_answer(mut record: Box<Record>, response: Response<bytes::Bytes>) -> Response<Body> {
     record.status = response.status();
+    let (mut head, mut bytes) = response.into_parts();
+    let length = bytes.len() as u64;
+    let lease = compress::take_on(&mut head, Some(length), &record);
     // hyper keeps back the body of an answer to HEAD in HTTP/1 only.
-    if record.is_head() && record.version == Version::HTTP_2 {
-        let length = HeaderValue::from(std::mem::take(response.body_mut()).len());
-        response.headers_mut().insert(CONTENT_LENGTH, length);
+    let is_bodiless = record.is_head() && record.version == Version::HTTP_2;
+    if record.is_head() && (is_bodiless || lease.is_some()) {
+        bytes.clear();
+        if lease.is_none() {
+            head.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
     }
-    response.map(|bytes| Body::full(bytes, record))
+    let body = Body::full(bytes, record);
+    Response::from_parts(
+        head,
+        match lease {
+            Some(lease) => body.compressed(lease),
+            None => body,
+        },
+    )
 }
 
 /// What a reply of our own is counted as, if it is the client's fault.

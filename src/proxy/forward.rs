@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, response};
 
 use super::body::Body;
 use super::client::facts_of;
+use super::compress;
 use super::exchange::{Asked, Fault, own_reply};
 use super::headers::{self, Received, Refusal, inbound, outbound, to_http1, to_http2};
 use super::record::Record;
@@ -18,7 +19,7 @@ use crate::config::site::{HostField, Rule};
 use crate::config::target::{Scheme, Target};
 use crate::framing::Framing;
 use crate::upstream::dial::Protocol;
-use crate::upstream::{Progress, Unfit};
+use crate::upstream::{Incoming, Progress, Unfit};
 
 /// Forwards a request by a rule that forwards, and returns the answer that the client gets.
 pub(super) async fn forward(
@@ -67,15 +68,34 @@ pub(super) async fn forward(
         tracing::warn!(site = record.site_name(), %broken, "upstream's answer refused");
         return own_reply(record, Fault::Reply(broken.into()));
     }
-    let answer = Response::from_parts(head, incoming);
-    if switch::is_switch(&asked.received, answer.status()) {
+    if switch::is_switch(&asked.received, head.status) {
+        let answer = Response::from_parts(head, incoming);
         return Box::pin(switch::switch(*asked, answer, rule, key, record)).await;
     }
-    if is_stream(answer.headers()) {
+    if is_stream(&head.headers) {
         progress.set_idle(rule.timeouts.tunnel_idle);
     }
-    record.status = answer.status();
-    answer.map(|incoming| Body::forwarded(incoming, progress, record))
+    record.status = head.status;
+    let length = length(&head, &incoming, &record);
+    let lease = compress::take_on(&mut head, length, &record);
+    let body = Body::forwarded(incoming, progress, record);
+    Response::from_parts(
+        head,
+        match lease {
+            Some(lease) => body.compressed(lease),
+            None => body,
+        },
+    )
+}
+
+/// Octets of an answer's content, if that is known; for HEAD what the answer to GET would have.
+fn length(head: &response::Parts, incoming: &Incoming, record: &Record) -> Option<u64> {
+    let declared = head.headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
+    match declared {
+        Some(length) => length.ok()?.parse().ok(),
+        None if record.is_head() => None,
+        None => http_body::Body::is_end_stream(incoming).then_some(0),
+    }
 }
 
 fn progress_of(asked: &Asked, rule: &Rule) -> Rc<Progress> {

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
+use super::compress::Wish;
 use super::headers::BrokenAnswer;
 use super::headers::Forwarded;
 use super::replies::LastWords;
@@ -56,6 +57,8 @@ pub struct Record {
     pub(super) logging: Option<AccessLogging>,
     /// Those of the chosen rule, if it has any.
     pub(super) pages: Option<Arc<[ErrorPage]>>,
+    /// What the rule and the client want of the answer's body.
+    pub(super) wish: Wish,
     started: Instant,
     method: Method,
     uri: Uri,
@@ -85,6 +88,7 @@ impl Record {
             outcome: None,
             logging: None,
             pages: None,
+            wish: Wish::Off,
             started: Instant::now(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -114,6 +118,7 @@ impl Record {
             outcome: None,
             logging: Some(AccessLogging::Omitted),
             pages: None,
+            wish: Wish::Off,
             started: Instant::now(),
             method: Method::GET,
             uri: Uri::default(),

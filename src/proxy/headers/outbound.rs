@@ -152,6 +152,7 @@ fn strip_named(headers: &mut HeaderMap, kinds: Kinds) {
 mod tests {
     use super::*;
     use crate::config::site::{HeaderEdit, HeaderRule};
+    use crate::proxy::headers::ClientCertificate;
     use crate::proxy::testing::{facts, judge, lines_of, request, rule, template};
 
     const OURS: [&str; 6] = [
@@ -259,6 +260,31 @@ mod tests {
             "x-request-id: mine",
         ];
         check("GET / 1.1", &fields, &with_ours(&["host: a.test"]));
+    }
+
+    #[test]
+    fn only_what_the_door_saw_of_a_certificate_is_told() {
+        let certificate = ClientCertificate {
+            subject: HeaderValue::from_static("CN=ada"),
+            fingerprint: HeaderValue::from_static("00ff"),
+        };
+        let mut facts = facts();
+        facts.certificate = Some(&certificate);
+        let spoofed = [
+            "host: a.test",
+            "x-client-cert-subject: CN=root",
+            "x_client_cert_fingerprint: 00",
+        ];
+        let mut parts = request("GET / 1.1", &spoofed);
+        let received = judge(&parts).unwrap();
+        outbound(&mut parts, &received, &rule(), &facts).unwrap();
+        let mut expected = with_ours(&["host: a.test"]);
+        let told = [
+            "x-client-cert-subject: CN=ada",
+            "x-client-cert-fingerprint: 00ff",
+        ];
+        expected.splice(5..5, told);
+        assert_eq!(lines_of(&parts.headers), expected);
     }
 
     #[test]

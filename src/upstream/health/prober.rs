@@ -82,6 +82,7 @@ impl Prober {
         }
         if let (State::Down, Some(why)) = (after.state, &why) {
             self.downs.failed(&self.subject, why);
+            self.standing.note_down(why);
         }
         if after.is_settled() && mind.news.is_due(after.state, Instant::now().into_std()) {
             self.reports.tell(&Report {

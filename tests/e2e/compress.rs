@@ -1,1 +1,0 @@
-//! `compress`: answers that are smaller on the way.
