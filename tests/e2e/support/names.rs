@@ -84,7 +84,14 @@ impl Saying {
         };
         let addresses: Vec<IpAddr> = addresses.into_iter().filter(fits).collect();
         let mut answer = query[..2].to_vec();
-        answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::try_from(addresses.len()).unwrap()]);
+        answer.extend([
+            0x81,
+            0x80 | code,
+            0,
+            1,
+            0,
+            u8::try_from(addresses.len()).unwrap(),
+        ]);
         answer.extend([0; 4]);
         answer.extend(&query[12..end + 4]);
         for address in addresses {
