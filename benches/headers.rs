@@ -112,6 +112,7 @@ fn heads(criterion: &mut Criterion) {
         request_id: &request_id,
         certificate: None,
         tls_version: Some(TlsVersion::V1_3),
+        forwarded: None,
     };
     let judge = |parts: &request::Parts| {
         Received::judge(parts, Body::Absent, Scheme::Https, &limits).expect("a good head")

@@ -15,6 +15,8 @@ use onedoor::config::{self, Config, Loaded, Refused};
 
 #[path = "config/acme.rs"]
 mod acme;
+#[path = "config/traffic.rs"]
+mod traffic;
 
 #[test]
 fn every_valid_file_loads_without_a_word() {

@@ -141,6 +141,7 @@ impl App {
         if let Err(error) = self.listeners.accept(&self.workers, &self.capacity) {
             tracing::error!(%error, "a new socket is bound, but nothing is accepted on it: SIGHUP tries again");
         }
+        self.check_targets();
         if let Err(error) = self.keep().await {
             tracing::error!(%error, "`acme.dns` cannot be used: certificates are kept as before");
         }

@@ -4,6 +4,7 @@ mod alerts;
 pub mod attend;
 pub mod banner;
 mod change;
+mod checks;
 mod commands;
 mod crew;
 pub mod explain;
@@ -57,6 +58,7 @@ use crate::observe::access::AccessLog;
 use crate::observe::taps::Taps;
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
+use checks::Checks;
 use commands::Next;
 pub use crew::LogProblem;
 use guests::Guests;
@@ -119,6 +121,7 @@ pub struct App {
     /// Why the own configuration was last refused, if it was.
     last_refusal: Option<String>,
     probe: Arc<SelfProbe>,
+    checks: Checks,
 }
 
 /// How a door ended for this process.

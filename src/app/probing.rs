@@ -4,19 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time;
+use http::uri::PathAndQuery;
+use rustls::ClientConfig;
 
+use crate::causes::one_line;
 use crate::config;
 use crate::config::site::{Action, Service};
 use crate::config::target::{Scheme, Target};
 use crate::control::probe::{Probe, Probed};
-use crate::upstream::dial::{self, Call, Protocol, Stream};
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::health::Way;
+use crate::upstream::health::check::answers;
 use crate::upstream::names::Names;
 use crate::upstream::tls::{Offer, TlsClients};
 
@@ -52,9 +50,18 @@ async fn healthy(
     path: Option<&str>,
 ) -> Result<(), String> {
     let target = parsed(target, folder)?;
-    time::timeout(TRY_TIME, attempt(names, &target, path))
+    let path = path.map(PathAndQuery::try_from).transpose();
+    let path =
+        path.map_err(|error| format!("the path to look under cannot be asked for: {error}"))?;
+    let way = Way {
+        client: tls(&target)?,
+        proxy_protocol: None,
+        names: names.clone(),
+    };
+    let endpoint = Endpoint::of(target);
+    answers(&endpoint, &way, path.as_ref(), TRY_TIME)
         .await
-        .unwrap_or_else(|_late| Err(format!("{target} did not answer within {TRY_TIME:?}")))
+        .map_err(|finding| format!("{endpoint}: {}", one_line(&finding)))
 }
 
 fn parsed(target: &str, folder: &Path) -> Result<Arc<Target>, String> {
@@ -77,63 +84,13 @@ fn parsed(target: &str, folder: &Path) -> Result<Arc<Target>, String> {
     }
 }
 
-async fn attempt(names: &Names, target: &Arc<Target>, path: Option<&str>) -> Result<(), String> {
-    let client = match &target.scheme {
-        Scheme::Https(options) => TlsClients::build([options])
-            .map_err(|error| error.to_string())?
-            .client(options, Offer::Any)
-            .cloned(),
-        Scheme::Http | Scheme::H2c => None,
-    };
-    let call = Call {
-        endpoint: &Endpoint::of(target.clone()),
-        names,
-        prelude: &[],
-    };
-    let (reached, protocol) = dial::dial(call, client.as_ref())
-        .await
-        .map_err(|error| format!("{target}: {error}"))?;
-    let Some(path) = path else {
-        return Ok(());
-    };
-    let answer = get(reached.stream, protocol, target, path)
-        .await
-        .map_err(|error| format!("{target}: {error}"))?;
-    let status = answer.status();
-    if status.as_u16() < 400 {
-        return Ok(());
-    }
-    Err(format!("{target} answers {status} under {path}"))
-}
-
-async fn get(
-    stream: Stream,
-    protocol: Protocol,
-    target: &Target,
-    path: &str,
-) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TokioIo::new(stream);
-    match protocol {
-        Protocol::Http1 => {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-            let request = Request::get(path)
-                .header(http::header::HOST, target.authority())
-                .body(Empty::<Bytes>::new())?;
-            tokio::select! {
-                answer = sender.send_request(request) => Ok(answer?),
-                ended = connection => Err(ended.err().map_or_else(|| "no answer".into(), Into::into)),
-            }
+fn tls(target: &Target) -> Result<Option<Arc<ClientConfig>>, String> {
+    match &target.scheme {
+        Scheme::Https(options) => {
+            let clients = TlsClients::build([options]).map_err(|error| one_line(&error))?;
+            Ok(clients.client(options, Offer::Any).cloned())
         }
-        Protocol::Http2 => {
-            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
-            let (mut sender, connection) = handshake.await?;
-            let uri = format!("http://{}{path}", target.authority());
-            let request = Request::get(uri).body(Empty::<Bytes>::new())?;
-            tokio::select! {
-                answer = sender.send_request(request) => Ok(answer?),
-                ended = connection => Err(ended.err().map_or_else(|| "no answer".into(), Into::into)),
-            }
-        }
+        Scheme::Http | Scheme::H2c => Ok(None),
     }
 }
 
@@ -157,9 +114,13 @@ mod tests {
     async fn nobody_there_is_not_healthy() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let target = listener.local_addr().unwrap().to_string();
-        healthy(&target, Path::new("/"), None).await.unwrap();
+        healthy(&Names::default(), &target, Path::new("/"), None)
+            .await
+            .unwrap();
         drop(listener);
-        let problem = healthy(&target, Path::new("/"), None).await.unwrap_err();
+        let problem = healthy(&Names::default(), &target, Path::new("/"), None)
+            .await
+            .unwrap_err();
         assert!(problem.contains(&target), "{problem}");
     }
 }

@@ -70,6 +70,11 @@ impl Keeping {
         self.works.load(&names(plan, config)).await;
     }
 
+    /// Who tells of other things, too.
+    pub(super) fn post(&self) -> Post {
+        self.post.clone()
+    }
+
     /// What outlives the process.
     pub(super) fn store(&self) -> &Store {
         &self.store

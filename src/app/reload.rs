@@ -5,6 +5,7 @@ use super::change::{Change, NotReloaded};
 use super::prepare::sorted;
 use super::start::wall_clock;
 use crate::config::Config;
+use crate::config::named::found_the_same;
 use crate::config::problem::{Color, render};
 use crate::config::problem::{Problem, Sources};
 use crate::config::{Loaded, Refused};
@@ -65,6 +66,7 @@ impl App {
             let unchanged = why == Why::FilesChanged
                 && same_texts(&own.sources, &previous.sources)
                 && same_secrets(&own.config, &previous.config)
+                && found_the_same(&own.config, &previous.config)
                 && own.config.cert_dir.is_none();
             Ok((!unchanged).then_some(own))
         });

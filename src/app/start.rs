@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::counted;
+use super::checks::Checks;
 use super::crew::{Crew, LogProblem};
 use super::ground::Ground;
 use super::heritage::Heritage;
 use super::listeners::Listeners;
 use super::prepare::Prepared;
+use super::public::Keeping;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
 use super::watch::FileWatch;
@@ -27,6 +29,7 @@ use crate::control::command::{COMMANDS_MAX, Command};
 use crate::control::health::{Health, Kind as Spoken, Listening, Status};
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
+use crate::control::probe::Probe;
 use crate::control::readiness;
 use crate::control::renewal::Renewer;
 use crate::control::server::{self, Serving, Sources, Strangers};
@@ -40,7 +43,6 @@ use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
 use crate::storage::files::Storage;
 use crate::system::System;
-use crate::upstream::names::Names;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
 const DESCRIPTORS_KEPT: u64 = 64;
@@ -124,26 +126,19 @@ impl App {
             revision,
         } = Ground::lay(setup).await?;
         let port_of = |port| listeners.port_of(&Listeners::default(), port);
-        let common = Common::default();
+        let common = common_of_all(&shutdown);
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
-        let _finding = shutdown.spawn_attendant(common.names.clone().serve());
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
         let crew = Crew::muster(&loaded.config, &current)?;
-        let renewer = keeping.renewer();
-        let desk = Desk::open(
-            control,
-            &mut claim,
-            &own.config,
-            renewer,
-            &shutdown,
-            &common.names,
-        )?;
-        let files = FileWatch::of(&own);
+        let experts = Experts::of(&keeping, &common);
+        let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
+        let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
             source,
             heed,
             doorway,
+            files: FileWatch::of(&own),
             own,
             guests,
             origin,
@@ -163,7 +158,6 @@ impl App {
             lost_lines: 0,
             taps: crew.taps,
             health: desk.health,
-            files,
             signals,
             shutdown,
             claim,
@@ -175,6 +169,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
+            checks,
         };
         app.let_in().await
     }
@@ -183,6 +178,7 @@ impl App {
         self.listeners
             .accept(&self.workers, &self.capacity)
             .map_err(StartError::System)?;
+        self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
         self.keep().await.map_err(StartError::Dns)?;
@@ -219,6 +215,28 @@ fn heard(already: Option<Signals>) -> Result<Signals, StartError> {
     signals.map_err(StartError::System)
 }
 
+/// What all generations and workers share, and what keeps it up to date.
+fn common_of_all(shutdown: &Shutdown) -> Common {
+    let common = Common::default();
+    let _finding = shutdown.spawn_attendant(common.names.clone().serve());
+    common
+}
+
+/// Who answers what is asked at the desk.
+struct Experts {
+    renewer: Renewer,
+    probe: Probe,
+}
+
+impl Experts {
+    fn of(keeping: &Keeping, common: &Common) -> Self {
+        Self {
+            renewer: keeping.renewer(),
+            probe: probing::probe(&common.names),
+        }
+    }
+}
+
 /// Where others ask.
 struct Desk {
     health: watch::Sender<Health>,
@@ -232,9 +250,8 @@ impl Desk {
         inherited: Option<UnixListener>,
         claim: &mut Claim,
         own: &Config,
-        renewer: Renewer,
+        experts: Experts,
         shutdown: &Shutdown,
-        names: &Names,
     ) -> Result<Self, StartError> {
         let group = own.control.group.as_deref();
         let socket = match (inherited, group) {
@@ -254,9 +271,9 @@ impl Desk {
                 None => Strangers::TurnedAway,
             },
             health: seen,
-            renewer,
+            renewer: experts.renewer,
             commands: asked,
-            probe: probing::probe(names),
+            probe: experts.probe,
         };
         let listener = socket.try_clone().map_err(StartError::System)?;
         let answering = server::start(listener, sources, shutdown).map_err(StartError::System)?;

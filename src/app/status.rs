@@ -3,6 +3,7 @@
 use super::App;
 use super::banner;
 use super::explain;
+use super::start::timestamp;
 use crate::config::listen::Listen;
 use crate::control::leases::{Lease, LeaseId};
 use crate::control::session::message::Refusal;
@@ -26,6 +27,7 @@ impl App {
                 .collect(),
             sites: self.site_statuses(),
             shadowed: self.probe.shadowed(),
+            down: self.checks.down(timestamp()),
             refused: self.last_refusal.clone(),
         }
     }

@@ -47,6 +47,7 @@ impl App {
             answering,
             commands,
             postponed,
+            checks,
             ..
         } = self;
         // Who asks now is told at once that nobody answers here.
@@ -62,6 +63,7 @@ impl App {
             tracing::debug!(%error, "the service manager was not told");
         }
         listeners.retain(&[]);
+        drop(checks);
         tell_all(&workers, Stage::Draining).await;
         let open = capacity.open();
         if open > 0 {

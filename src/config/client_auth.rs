@@ -86,7 +86,7 @@ pub(super) fn parse(path: &Path, content: &[u8]) -> Result<Authorities, Flaw> {
         let der = certificate
             .map_err(|why| flaw(format!("certificate {number} of {shown} is damaged: {why}")))?;
         match x509_parser::parse_x509_certificate(&der) {
-            Ok((rest, _)) if rest.is_empty() => authorities.push(der.as_ref().into()),
+            Ok(([], _)) => authorities.push(der.as_ref().into()),
             Ok(_) | Err(_) => {
                 return Err(flaw(format!("certificate {number} of {shown} is damaged")));
             }

@@ -214,3 +214,100 @@ impl std::fmt::Display for BadLine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BCRYPT: &str = "$2y$05$fLmkenHsJ3nlCgBlfthcref47CWPOaA5GLbFf.UFTxOVkphZZ7gX.";
+    const ARGON2: &str =
+        "$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$S94tDwWJzjltREDP6A5qDSu+k1EV55ZmLejDN28eSzo";
+
+    fn read(text: &str) -> Result<Users, Flaw> {
+        parse(Path::new("/etc/users"), text.as_bytes())
+    }
+
+    /// The line of a file whose only user has `hash`.
+    #[track_caller]
+    fn refused(hash: &str, expected: &str) {
+        let flaw = read(&format!("# one\nana:{hash}\n")).unwrap_err();
+        assert_eq!(
+            flaw.message,
+            format!("cannot use /etc/users: line 2: {expected}")
+        );
+        let help = flaw.help.unwrap();
+        assert!(help.contains("htpasswd -B /etc/users"), "{help}");
+        assert!(!flaw.message.contains(hash) && !help.contains(hash));
+    }
+
+    #[test]
+    fn bcrypt_and_argon2_are_read_from_any_kind_of_line() {
+        let variants = ["2a", "2b", "2x"].map(|kind| BCRYPT.replace("2y", kind));
+        let text = format!(
+            "\n# users\nana:{BCRYPT}\r\nben:{ARGON2}\na:{}\nb:{}\nc:{}",
+            variants[0], variants[1], variants[2]
+        );
+        let users = read(&text).unwrap();
+        assert_eq!(users.len(), 5);
+        assert_eq!(users["ana"], PasswordHash::Bcrypt(Secret::new(BCRYPT)));
+        assert_eq!(users["ben"], PasswordHash::Argon2(Secret::new(ARGON2)));
+        assert!(!format!("{users:?}").contains("fLmken"));
+    }
+
+    #[test]
+    fn hashes_that_are_quickly_guessed_are_refused() {
+        let guessed = |name: &str| format!("the hash is {name}, which is quickly guessed");
+        refused("$apr1$xyz$0123456789abcdef", &guessed("MD5 (`$apr1$`)"));
+        refused(
+            "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
+            &guessed("SHA-1 (`{SHA}`)"),
+        );
+        let no_hash = "this is no bcrypt or argon2 hash (old crypt, or the password itself)";
+        refused("rl0uE1Pq3sYnE", no_hash);
+        refused("open sesame", no_hash);
+    }
+
+    #[test]
+    fn damaged_and_absurd_hashes_are_refused() {
+        refused(&BCRYPT[..59], "the bcrypt hash is damaged");
+        refused(
+            &BCRYPT.replace("$05$", "$03$"),
+            "the bcrypt hash is damaged",
+        );
+        let busy = "would keep the machine busy for each login; at most";
+        refused(
+            &BCRYPT.replace("$05$", "$17$"),
+            &format!("a bcrypt cost of 17 {busy} 16"),
+        );
+        refused(&ARGON2[..30], "the argon2 hash is damaged");
+        refused(
+            "$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ",
+            "the argon2 hash is damaged",
+        );
+        let huge = ARGON2.replace("m=4096", "m=1048576");
+        refused(&huge, &format!("argon2 with m=1048576 {busy} 262144"));
+    }
+
+    #[test]
+    fn every_bad_line_is_counted_and_the_first_ones_are_named() {
+        let lines: Vec<String> = (1..=7).map(|number| format!("u{number}:x")).collect();
+        let message = read(&lines.join("\n")).unwrap_err().message;
+        assert!(
+            message.contains("line 5: ") && !message.contains("line 6: "),
+            "{message}"
+        );
+        assert!(message.ends_with("; and 2 more"), "{message}");
+        let twice = read(&format!("ana:{BCRYPT}\nana:{ARGON2}")).unwrap_err();
+        assert!(twice.message.ends_with("line 2: the user of line 1 again"));
+        for (text, expected) in [("ana", "`:` is missing"), (":x", "no name in front")] {
+            assert!(read(text).unwrap_err().message.contains(expected), "{text}");
+        }
+        assert!(
+            read("# nobody\n\n")
+                .unwrap_err()
+                .message
+                .contains("no user")
+        );
+        assert!(parse(Path::new("x"), b"\xff:x").is_err());
+    }
+}

@@ -24,6 +24,43 @@ pub fn files_of(config: &mut Config, visit: &mut dyn FnMut(&mut PathBuf)) {
     }
 }
 
+/// Whether two readings of the same texts found the same in the files that guards, pages and demands for certificates name.
+#[must_use]
+pub fn found_the_same(one: &Config, other: &Config) -> bool {
+    let (ours, theirs) = (&one.sites, &other.sites);
+    ours.len() == theirs.len()
+        && ours
+            .iter()
+            .zip(theirs)
+            .all(|(our, their)| same_service(&our.service, &their.service))
+}
+
+fn same_service(one: &Service, other: &Service) -> bool {
+    let demand = |service: &Service| match service {
+        Service::Secure(tls, _) | Service::Tcp(tls, _) => tls.client_auth.clone(),
+        Service::Plain(_) | Service::Passthrough(_) => None,
+    };
+    let same_rules = match (one.http(), other.http()) {
+        (Some(one), Some(other)) => {
+            one.root.is_some() == other.root.is_some()
+                && one.paths.len() == other.paths.len()
+                && rules(one).zip(rules(other)).all(same_rule)
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    demand(one) == demand(other) && same_rules
+}
+
+fn rules(http: &Http) -> impl Iterator<Item = &Rule> {
+    let paths = http.paths.iter().map(|path| &*path.rule);
+    http.root.as_deref().into_iter().chain(paths)
+}
+
+fn same_rule((one, other): (&Rule, &Rule)) -> bool {
+    one.guard == other.guard && one.errors == other.errors
+}
+
 fn of_certificate(certificate: &mut Certificate, visit: &mut dyn FnMut(&mut PathBuf)) {
     match certificate {
         Certificate::Pair { cert, key } => {

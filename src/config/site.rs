@@ -58,6 +58,24 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The pages for replies to requests for which no rule was chosen: those for every path, and where there is no such rule, those that
+    /// all paths have.
+    #[must_use]
+    pub fn errors(&self) -> Option<&Arc<[ErrorPage]>> {
+        let http = match self {
+            Self::Plain(http) | Self::Secure(_, http) => http,
+            Self::Passthrough(_) | Self::Tcp(..) => return None,
+        };
+        if let Some(root) = &http.root {
+            return Some(&root.errors);
+        }
+        let mut pages = http.paths.iter().map(|path| &path.rule.errors);
+        let first = pages.next()?;
+        pages.all(|pages| pages == first).then_some(first)
+    }
+}
+
 /// How TLS ends at the door for a site.
 #[derive(Debug, Clone)]
 pub struct Tls {

@@ -22,6 +22,9 @@ pub struct Status {
     /// Addresses at which another process takes our connections.
     #[serde(default)]
     pub shadowed: Vec<String>,
+    /// Targets that checks found down.
+    #[serde(default)]
+    pub down: Vec<DownStatus>,
     /// Why the latest change of the holder's file was refused, if it was.
     #[serde(default)]
     pub refused: Option<String>,
@@ -51,6 +54,19 @@ pub struct SiteStatus {
     pub overrides: Option<LeaseId>,
 }
 
+/// A target that is asked no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownStatus {
+    pub target: String,
+    /// `GET /up`, `TCP`, `gRPC`
+    pub check: String,
+    /// Sites that have it checked so; not all, if there are very many.
+    pub sites: Vec<String>,
+    pub since: Timestamp,
+    /// What the latest check found, in words.
+    pub why: String,
+}
+
 /// What becomes of a request for a URL, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -61,9 +77,15 @@ pub struct Explanation {
     pub site: Option<Step>,
     pub rule: Option<Step>,
     pub target: Option<Step>,
+    /// Who may ask, and how often; a line a condition.
+    #[serde(default)]
+    pub guard: Vec<String>,
+    /// How a target is chosen, watched and spared.
+    #[serde(default)]
+    pub choice: Vec<String>,
     /// What is done with the request's head, a line an edit.
     pub request: Vec<String>,
-    /// What is done with the answer's head.
+    /// What is done with the answer's head, and with its body.
     pub answer: Vec<String>,
     /// The end of it in one sentence.
     pub outcome: String,

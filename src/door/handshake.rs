@@ -12,8 +12,9 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Permit;
+use super::arrival::{From, Greeting};
 use super::hello::{self, Hello};
-use super::serve::{From, Greeting, say};
+use super::serve::say;
 use super::stream::Stream;
 use super::worker::Worker;
 use super::{client_certificate, http1, http2, tunnel};

@@ -1,6 +1,7 @@
 //! The listening side: sockets → arrivals → hellos → decisions → TLS → visits.
 
 pub mod accept;
+mod arrival;
 mod awaited;
 mod client_certificate;
 mod crowd;
@@ -21,10 +22,10 @@ mod worker;
 
 use std::time::Duration;
 
+pub use arrival::From;
 pub use awaited::{AWAITED_MAX, Awaited};
 pub use crowd::Crowd;
 pub use hello::{HELLO_BYTES_MAX, Hello, HelloReader, NotHello};
-pub use serve::From;
 pub use tls::{NoPolicy, Policies};
 pub use worker::{Current, Handle, Options, Order, start};
 

@@ -1,6 +1,5 @@
 //! Sites whose bytes are carried, not understood: `passthrough` unopened, `tcp` behind the opened TLS.
 
-use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -13,7 +12,8 @@ use crate::proxy::visit::{Leave, Step, Visit};
 use crate::relay::{Carried, Ending, relay};
 use crate::upstream::UpstreamError;
 use crate::upstream::dial::{self, Stream};
-use crate::upstream::seating::Seating;
+use crate::upstream::group::Aim;
+use crate::upstream::seating::{Busy, Seating};
 
 /// Carries a connection whose hello was read into `kept`.
 pub(super) async fn passthrough(
@@ -57,18 +57,17 @@ async fn reach(
     passage: &mut Passage<'_>,
 ) -> Option<Stream> {
     let groups = &visit.context.groups;
-    let group = groups.of(&to.backends);
-    let wish = group.wish(&HeaderMap::new(), visit.peer.ip());
+    let Aim { group, wish } = groups.aim(&to.backends, None, visit.peer.ip());
     let mut seating = Seating::new(groups, &visit.context.upstreams, group, wish);
     let connect = to.timeouts.connect;
     let prelude = visit.prelude(&to.backends, visit.peer.ip());
     let prelude = prelude.as_deref().unwrap_or_default();
-    while let Some(seated) = seating.next_or_wait(deadline, connect).await {
+    while let Some(seated) = seating.in_time(deadline, connect).await {
         let asking = match seated {
             Ok(asking) => asking,
-            Err(busy) => {
-                tell(busy.0.target(), &UpstreamError::Busy);
-                passage.missed(busy.0, Some(&UpstreamError::Busy));
+            Err(Busy(asking)) => {
+                tell(asking.target(), &UpstreamError::Busy);
+                passage.missed(asking, Some(&UpstreamError::Busy));
                 continue;
             }
         };

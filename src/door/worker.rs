@@ -13,9 +13,10 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use super::accept::Permit;
+use super::arrival::{Arrival, From};
 use super::awaited::Awaited;
 use super::crowd::Crowd;
-use super::serve::{self, Arrival, From};
+use super::serve;
 use super::tls::Policies;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::Resolver;

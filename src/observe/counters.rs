@@ -42,13 +42,15 @@ pub enum Refused {
     BodyTooLarge,
     /// More frames of some kind than any honest client sends.
     Flood,
-    /// A peer that the site does not admit.
+    /// A client that the site does not admit.
     Forbidden,
+    /// A client that asks more often than its rule lets it.
+    TooManyRequests,
 }
 
 impl Refused {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadProxyHeader,
         Self::TooManyConnections,
         Self::NotTls,
@@ -68,6 +70,7 @@ impl Refused {
         Self::BodyTooLarge,
         Self::Flood,
         Self::Forbidden,
+        Self::TooManyRequests,
     ];
 
     /// Stable: metrics and logs carry it.
@@ -93,6 +96,7 @@ impl Refused {
             Self::BodyTooLarge => "body_too_large",
             Self::Flood => "flood",
             Self::Forbidden => "forbidden",
+            Self::TooManyRequests => "too_many_requests",
         }
     }
 }

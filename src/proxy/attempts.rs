@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use http::header::{EXPECT, SET_COOKIE};
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::exchange::{Asked, Fault};
+use super::exchange::{Asked, Fault, facts_of};
 use super::forward::shape;
 use super::headers::{self, Refusal, Scheme};
 use super::record::Record;
@@ -24,7 +23,7 @@ use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
 use crate::upstream::balance::sticky::Transport;
-use crate::upstream::group::{Asking, Group, Wish};
+use crate::upstream::group::{Aim, Asking, Group, Wish};
 use crate::upstream::seating::{Busy, Seating};
 use crate::upstream::tls::Offer;
 use crate::upstream::{Incoming, Job, Keep, Outgoing, Progress, Unfit, Upload, UpstreamError};
@@ -38,47 +37,45 @@ const DRAINED_OCTETS_MAX: usize = 16 << 10;
 pub(super) async fn send(
     asked: &mut Asked,
     rule: &Rule,
-    backends: &Arc<Backends>,
+    aim: Aim,
     progress: &Rc<Progress>,
     record: &mut Record,
 ) -> Result<Response<Incoming>, Fault> {
+    let Aim { group, wish } = aim;
+    let backends = group.backends();
     let is_switch = asked.received.upgrade.is_some();
     let nature = Nature::of(&asked.received.method, is_switch);
-    let keep = kept(backends, nature);
     let connect = rule.timeouts.connect;
-    let mut body = Some(outgoing(asked, rule, progress, keep)?);
+    let mut body = Some(outgoing(asked, rule, progress, kept(backends, nature))?);
     let visit = asked.visit.clone();
     let context = &visit.context;
     let groups = &context.groups;
-    let group = groups.of(backends);
-    let wish = group.wish(&asked.head.headers, asked.client.ip);
     let mut seating = Seating::new(groups, &context.upstreams, group.clone(), wish);
     let mut course = Course::begin(&backends.retry, nature, groups.now());
     let mut fault = None;
-    let mut next = seating.next();
+    let mut next = None;
     loop {
         let asking = match next.take() {
             Some(asking) => asking,
-            None => match seating.next_or_wait(&progress.deadline, connect).await {
+            None => match seating.in_time(&progress.deadline, connect).await {
                 Some(Ok(asking)) => asking,
-                Some(Err(Busy(asking))) => {
-                    record.target = Some(asking.target().clone());
-                    return Err(failed(record, &asking, &UpstreamError::Busy));
-                }
+                Some(Err(Busy(asking))) => return Err(busy(record, &asking)),
                 None => break,
             },
         };
         record.target = Some(asking.target().clone());
         let attempt = attempt(asked, rule, &asking, nature, progress, &mut body);
-        match attempt.await {
+        let answered = attempt.await;
+        let outcome = Outcome::of(&answered);
+        let verdict = course.after(outcome, state(&body, progress), groups.now());
+        match answered {
             Ok(mut answer) => {
-                let outcome = Outcome::Answered(answer.status());
-                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Elsewhere {
-                    next = seating.next();
+                    next = seating.at_once();
                 }
                 if next.is_none() {
-                    bind(&mut answer, &asking, wish, visit.scheme());
+                    let facts = facts_of(&visit, &asked.received, record);
+                    bind(&mut answer, &asking, wish, facts.scheme);
                     record.asking = Some(asking);
                     return Ok(answer);
                 }
@@ -88,8 +85,6 @@ pub(super) async fn send(
             Err(error) => {
                 asking.failed(&error, groups.now());
                 fault = Some(failed(record, &asking, &error));
-                let outcome = Outcome::from(&error);
-                let verdict = course.after(outcome, state(&body, progress), groups.now());
                 if verdict == Verdict::Stop {
                     break;
                 }
@@ -221,6 +216,11 @@ fn outgoing(
     let limit = rule.max_body;
     let upload = Upload::new(body, limit, progress, headers::trailers, patience, keep);
     Ok(Outgoing::Streamed(Box::new(upload)))
+}
+
+fn busy(record: &mut Record, asking: &Asking) -> Fault {
+    record.target = Some(asking.target().clone());
+    failed(record, asking, &UpstreamError::Busy)
 }
 
 fn failed(record: &Record, asking: &Asking, error: &UpstreamError) -> Fault {

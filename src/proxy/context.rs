@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 
 use super::compress::Encoders;
+use super::guard::rates::Rates;
 use crate::config::{Limits, Trust};
 use crate::deadline::Wheel;
 use crate::observe::counters::Counters;
@@ -46,6 +47,7 @@ pub struct Common {
     pub names: Names,
     /// `max_conns`.
     pub seats: Seats,
+    pub rates: Arc<Rates>,
 }
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.

@@ -20,11 +20,12 @@ use super::compress::{self, Wish};
 use super::context::{Held, Table};
 use super::forward::forward;
 use super::headers::{self, Facts, Received, Refusal, inbound};
+use super::pages::is_navigation;
 use super::record::Record;
 use super::redirect;
 use super::reply::Reply;
 use super::visit::Visit;
-use super::{path, replies, reply};
+use super::{guard, path, replies};
 use crate::config::site::{Action, Http, Respond, Rule, Service};
 use crate::observe::counters::Refused;
 use crate::routing::{Entry, Site};
@@ -46,6 +47,19 @@ pub(super) struct Asked {
 pub(super) enum Fault {
     Refused(Refusal),
     Reply(Reply),
+}
+
+impl Fault {
+    /// The same, said to whoever asked with `head`: only a browser that goes somewhere waits for a target.
+    pub(super) fn said_to(self, head: &Parts) -> Self {
+        match self {
+            Self::Reply(reply) if !is_navigation(head) => Self::Reply(Reply {
+                awaited: None,
+                ..reply
+            }),
+            Self::Reply(_) | Self::Refused(_) => self,
+        }
+    }
 }
 
 /// A request being answered. What needs nobody else is decided at once; only the way to an upstream and back is a future, in a box
@@ -72,17 +86,19 @@ pub fn exchange(
     let is_switch = request.method() == Method::CONNECT && request.version() == Version::HTTP_2;
     let switch = is_switch.then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
-    let record = Record::begin(visit.clone(), &parts);
+    let mut record = Record::begin(visit.clone(), &parts);
     let table = visit.context.table();
     let follows = if body.is_end_stream() {
         headers::Body::Absent
     } else {
         headers::Body::Follows
     };
-    let state = match Received::judge(&parts, follows, visit.scheme(), &table.limits) {
+    let judged = Received::judge(&parts, follows, visit.scheme(), &table.limits);
+    record.introduce(&parts, judged.as_ref().ok(), &table.trust.proxies);
+    let state = match judged {
         Ok(received) => {
             let asked = Box::new(Asked {
-                client: Client::peer(&visit),
+                client: Client::of(&record),
                 visit,
                 table,
                 head: parts,
@@ -138,6 +154,14 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
+    if !rule.errors.is_empty() {
+        record.pages = Some(rule.errors.clone());
+    }
+    if let Some(guard) = &rule.guard
+        && let Err(fault) = guard::admit(guard, &asked, &record)
+    {
+        return answered(own_reply(record, fault));
+    }
     record.wish = Wish::of(&rule.compress, &asked.head.headers);
     match &rule.action {
         Action::Forward(backends) => {
@@ -305,17 +329,20 @@ pub(super) fn facts_of<'a>(
     received: &'a Received,
     record: &'a Record,
 ) -> Facts<'a> {
+    let forwarded = record.forwarded.as_deref();
+    let authority = match forwarded {
+        Some(forwarded) => &forwarded.authority,
+        None => &received.authority,
+    };
     Facts {
-        client_ip: &visit.client_ip,
-        scheme: visit.scheme(),
-        port: &visit.port,
-        host: received
-            .authority
-            .as_ref()
-            .map_or("", headers::Authority::host),
+        client_ip: record.client_text(),
+        scheme: forwarded.map_or_else(|| visit.scheme(), |forwarded| forwarded.scheme),
+        port: forwarded.map_or(&visit.port, |forwarded| &forwarded.port),
+        host: authority.as_ref().map_or("", headers::Authority::host),
         request_id: &record.id,
         tls_version: visit.tls,
         certificate: visit.certificate.as_deref(),
+        forwarded,
     }
 }
 
@@ -364,14 +391,18 @@ pub(super) fn own_reply(mut record: Box<Record>, fault: Fault) -> Response<Body>
         Fault::Reply(reply) => reply,
     };
     record.outcome = Some(reply.code);
+    let reply = Reply {
+        pages: record.pages(),
+        ..reply
+    };
     if let Some(refused) = refused_by(reply.status) {
         record.visit.context.counters.refused(refused);
     }
-    let audience = if record.visit.is_local() {
-        reply::Audience::Local
-    } else {
-        reply::Audience::Remote
-    };
-    let response = reply.into_response(record.version, &record.accept(), &record.id, audience);
+    let response = reply.into_response(
+        record.version,
+        &record.accept(),
+        &record.id,
+        record.audience,
+    );
     own_answer(record, response)
 }

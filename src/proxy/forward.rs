@@ -37,8 +37,11 @@ pub(super) async fn forward(
         head,
         received,
         visit,
+        client,
         ..
     } = &mut *asked;
+    // By what the client sent, whatever rules make of it.
+    let aim = visit.context.groups.aim(&backends, Some(head), client.ip);
     let facts = facts_of(visit, received, &record);
     if let Err(refusal) = outbound(head, received, rule, &facts) {
         return own_reply(record, Fault::Refused(refusal));
@@ -46,10 +49,10 @@ pub(super) async fn forward(
     let key = switch::translate(received, head, &backends);
     let progress = progress_of(&asked, rule);
     record.progress = Some(progress.clone());
-    let answered = attempts::send(&mut asked, rule, &backends, &progress, &mut record).await;
+    let answered = attempts::send(&mut asked, rule, aim, &progress, &mut record).await;
     let (mut head, incoming) = match answered {
         Ok(answer) => answer.into_parts(),
-        Err(fault) => return own_reply(record, fault),
+        Err(fault) => return own_reply(record, fault.said_to(&asked.head)),
     };
     progress.answered();
     let facts = facts_of(&asked.visit, &asked.received, &record);

@@ -11,9 +11,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::compress::Wish;
 use super::headers::BrokenAnswer;
+use super::headers::Forwarded;
 use super::replies::LastWords;
-use super::reply::Reply;
+use super::reply::{Audience, Reply};
 use super::visit::Visit;
+use crate::config::pages::ErrorPage;
 use crate::config::site::{AccessLogging, TlsVersion};
 use crate::config::target::Target;
 use crate::observe::lines::{Reader, Wanted};
@@ -33,6 +35,10 @@ const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
 #[derive(Debug)]
 pub struct Record {
     pub(super) visit: Rc<Visit>,
+    /// What a trusted peer says of whom it asks for.
+    pub(super) forwarded: Option<Box<Forwarded>>,
+    /// Who reads what we say ourselves.
+    pub(super) audience: Audience,
     pub(super) id: HeaderValue,
     pub(super) version: Version,
     pub(super) site: Option<Arc<Site>>,
@@ -47,6 +53,8 @@ pub struct Record {
     pub(super) outcome: Option<&'static str>,
     /// As the chosen rule says; none until there is one.
     pub(super) logging: Option<AccessLogging>,
+    /// Those of the chosen rule, if it has any.
+    pub(super) pages: Option<Arc<[ErrorPage]>>,
     /// What the rule and the client want of the answer's body.
     pub(super) wish: Wish,
     started: Instant,
@@ -64,6 +72,8 @@ impl Record {
         visit.context.counters.request();
         let field = |name| parts.headers.get(name).cloned();
         Box::new(Self {
+            forwarded: None,
+            audience: Audience::of(&visit),
             id: visit.context.fresh_id(),
             version: parts.version,
             site: None,
@@ -74,6 +84,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: None,
+            pages: None,
             wish: Wish::Off,
             started: Instant::now(),
             method: parts.method.clone(),
@@ -90,6 +101,8 @@ impl Record {
     pub(super) fn silent(visit: &Rc<Visit>) -> Box<Self> {
         visit.began();
         Box::new(Self {
+            forwarded: None,
+            audience: Audience::Remote,
             id: HeaderValue::from_static(""),
             version: Version::HTTP_11,
             site: None,
@@ -100,6 +113,7 @@ impl Record {
             progress: None,
             outcome: None,
             logging: Some(AccessLogging::Omitted),
+            pages: None,
             wish: Wish::Off,
             started: Instant::now(),
             method: Method::GET,
@@ -126,6 +140,14 @@ impl Record {
         self.method == Method::HEAD
     }
 
+    /// Whose address counts, as a field value.
+    pub(super) fn client_text(&self) -> &HeaderValue {
+        match &self.forwarded {
+            Some(forwarded) => &forwarded.text,
+            None => &self.visit.client_ip,
+        }
+    }
+
     /// The site's name, for logs.
     pub(super) fn site_name(&self) -> &str {
         self.site.as_ref().map_or("", |site| &site.name)
@@ -137,6 +159,14 @@ impl Record {
             .iter()
             .map(|accept| (ACCEPT, accept.clone()))
             .collect()
+    }
+
+    /// The site's own pages; before a rule is chosen, those that all its rules have.
+    pub(super) fn pages(&self) -> Option<Arc<[ErrorPage]>> {
+        let unruled = || self.site.as_ref()?.service.errors().cloned();
+        self.pages
+            .clone()
+            .or_else(|| self.logging.is_none().then(unruled).flatten())
     }
 
     /// The exchange went on as a tunnel, which ended.
@@ -172,7 +202,7 @@ impl Record {
         let since_epoch = context.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = record::Record {
             unix_millis: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            peer: self.visit.client_ip.to_str().unwrap_or_default(),
+            peer: self.client_text().to_str().unwrap_or_default(),
             site: self.site.as_ref().map_or("", |site| &site.name),
             method: self.method.as_str(),
             host: self.host(),
@@ -209,6 +239,11 @@ impl Record {
             (Some(host), None) => host.as_bytes(),
             (None, None) => b"",
         }
+    }
+
+    /// When its head was there.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     fn duration(&self) -> Duration {

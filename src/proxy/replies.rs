@@ -8,7 +8,7 @@ use super::context::{Held, Table};
 use super::local_network;
 use super::reply::{Audience, Reply, Words};
 use super::visit::Visit;
-use crate::config::target::Target;
+use crate::config::target::{Address, Target};
 use crate::system::System;
 use crate::upstream::{BodyError, UpstreamError};
 
@@ -80,6 +80,20 @@ pub fn no_target() -> Reply {
     )
 }
 
+/// The client is not among those whom the rule lets in.
+#[must_use]
+pub fn forbidden() -> Reply {
+    let words = "the rule's `allow` and `deny` do not let this address in";
+    Reply::new(StatusCode::FORBIDDEN, "forbidden", words)
+}
+
+/// The client asks more often than the rule's `rate`.
+#[must_use]
+pub fn too_many_requests(seconds: u32) -> Reply {
+    let words = "more requests came than the rule's `rate` lets through";
+    Reply::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", words).retried_after(seconds)
+}
+
 /// Beyond `max_body`.
 #[must_use]
 pub fn body_too_large() -> Reply {
@@ -133,11 +147,33 @@ pub fn upstream(error: &UpstreamError, target: &Target) -> Reply {
         .map(|cause| format!(": {cause}"))
         .unwrap_or_default();
     let hint = local_network::hint(System::HERE, error, target);
-    let reply = Reply::new(status, code, format!("{target}: {error}{cause}{hint}"));
+    let reply = Reply {
+        awaited: awaited(error, target),
+        ..Reply::new(status, code, format!("{target}: {error}{cause}{hint}"))
+    };
     if matches!(error, UpstreamError::Busy) {
         return reply.retried_after(BUSY_SECONDS);
     }
     reply
+}
+
+/// A target on this machine that nobody listens at.
+fn awaited(error: &UpstreamError, target: &Target) -> Option<Box<str>> {
+    let UpstreamError::Unreachable(cause) = error else {
+        return None;
+    };
+    let is_missing = match &target.address {
+        Address::Loopback { .. } => cause.kind() == io::ErrorKind::ConnectionRefused,
+        Address::Ip(address) => {
+            address.ip().is_loopback() && cause.kind() == io::ErrorKind::ConnectionRefused
+        }
+        Address::Unix(_) => matches!(
+            cause.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+        ),
+        Address::Name { .. } => false,
+    };
+    is_missing.then(|| target.address.to_string().into())
 }
 
 /// The head did not come in time.
@@ -219,11 +255,7 @@ pub struct LastWords {
 /// A reply to a client whose message could not be read, so nothing is known of what it would like.
 #[must_use]
 pub fn last_words(reply: &Reply, visit: &Visit) -> LastWords {
-    let audience = if visit.is_local() {
-        Audience::Local
-    } else {
-        Audience::Remote
-    };
+    let audience = Audience::of(visit);
     let id = visit.context.fresh_id();
     let response = reply
         .clone()

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 
 use crate::config::backends::Retry;
 use crate::upstream::{Resend, UpstreamError};
@@ -143,8 +143,16 @@ impl Nature {
     }
 }
 
-impl From<&UpstreamError> for Outcome {
-    fn from(error: &UpstreamError) -> Self {
+impl Outcome {
+    /// What came back from an upstream.
+    pub(super) fn of<B>(answered: &Result<Response<B>, UpstreamError>) -> Self {
+        match answered {
+            Ok(answer) => Self::Answered(answer.status()),
+            Err(error) => Self::of_failure(error),
+        }
+    }
+
+    fn of_failure(error: &UpstreamError) -> Self {
         match error {
             UpstreamError::Unreachable(_)
             | UpstreamError::Unresolved(_)

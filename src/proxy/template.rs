@@ -54,6 +54,7 @@ mod tests {
             request_id: &request_id,
             certificate: None,
             tls_version: Some(TlsVersion::V1_3),
+            forwarded: None,
         };
         let value = expand(&Template::Pieces(pieces.into()), &facts);
         assert_eq!(

@@ -67,6 +67,7 @@ pub(super) fn facts() -> Facts<'static> {
         request_id: &REQUEST_ID,
         tls_version: Some(TlsVersion::V1_3),
         certificate: None,
+        forwarded: None,
     }
 }
 

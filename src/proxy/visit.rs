@@ -186,7 +186,7 @@ impl Visit {
         }
     }
 
-    /// Whether the client sits on this machine: only such clients are told in words what is wrong behind the door.
+    /// Whether the peer sits on this machine. For whom it asks may not: see [`super::record::Record`].
     #[must_use]
     pub fn is_local(&self) -> bool {
         let is_here = |end: SocketAddr| end.ip().to_canonical().is_loopback();

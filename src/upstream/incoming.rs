@@ -108,9 +108,8 @@ impl Body for Incoming {
                 self.0.end_if_over();
                 Poll::Ready(frame)
             }
-            Content::Http2(incoming, under_way) => {
+            Content::Http2(incoming, _) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                under_way.heard();
                 Poll::Ready(
                     frame.map(|frame| frame.map_err(|error| UpstreamError::Cut(error.into()))),
                 )

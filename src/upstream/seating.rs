@@ -43,7 +43,7 @@ impl<'a> Seating<'a> {
     }
 
     /// The next one that can be asked at once.
-    pub fn next(&mut self) -> Option<Asking> {
+    pub fn at_once(&mut self) -> Option<Asking> {
         while self.full.is_none() || self.wish == Wish::Anyone {
             let now = self.groups.now();
             let mut asking = self.group.choose(&mut self.tried, self.wish, now)?;
@@ -64,12 +64,12 @@ impl<'a> Seating<'a> {
     ///
     /// # Errors
     /// Nobody had a free seat, and none became free in time. Another target may be left.
-    pub async fn next_or_wait(
+    pub async fn in_time(
         &mut self,
         deadline: &Deadline,
         time: Duration,
     ) -> Option<Result<Asking, Busy>> {
-        if let Some(asking) = self.next() {
+        if let Some(asking) = self.at_once() {
             return Some(Ok(asking));
         }
         let (mut asking, row) = self.full.take()?;

@@ -1,6 +1,7 @@
 //! Sending one request: on a kept connection or a fresh one, and once more where a kept one turns out dead.
 
 use std::cell::Cell;
+use std::error::Error as _;
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -210,22 +211,32 @@ async fn over_http2(
         .within(sender.try_send_request(request))
         .await
     {
-        Ok(Ok(response)) => {
-            under_way.heard();
-            Ok(response.map(|body| Incoming::http2(body, under_way)))
-        }
-        Ok(Err(mut error)) => Err(match error.take_message() {
-            Some(unsent) => {
-                *body = Some(unsent.into_body());
-                UpstreamError::Unsent(error.into_error().into())
+        Ok(Ok(response)) => Ok(response.map(|body| Incoming::http2(body, under_way))),
+        Ok(Err(mut error)) => {
+            if ends_connection(error.error()) {
+                pool.shares.unshare(&under_way);
             }
-            None => UpstreamError::of_exchange(error.into_error()),
-        }),
+            Err(match error.take_message() {
+                Some(unsent) => {
+                    *body = Some(unsent.into_body());
+                    UpstreamError::Unsent(error.into_error().into())
+                }
+                None => UpstreamError::of_exchange(error.into_error()),
+            })
+        }
         Err(_expired) => {
             pool.shares.unshare(&under_way);
             Err(progress.lateness())
         }
     }
+}
+
+/// Whether more than one stream is concerned: a GOAWAY, or an end without one.
+fn ends_connection(error: &hyper::Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    error.is_canceled() || error.is_closed() || cause.is_some_and(|cause| !cause.is_reset())
 }
 
 /// Undoes the form of an attempt over HTTP/2: the authority becomes a Host field again.

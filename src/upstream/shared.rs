@@ -1,7 +1,7 @@
 //! The HTTP/2 connections to one endpoint, shared by a worker's requests: as few as carry them, but no request waits behind the limit
 //! of one, or on one that fell silent, while another may be opened.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,8 +38,10 @@ struct Shared {
 /// How busy one connection is.
 pub(super) struct Load {
     under_way: Cell<usize>,
-    /// Requests at once that the upstream allows.
-    limit: Cell<usize>,
+    /// Says how many requests at once the upstream allows.
+    limit: OnceCell<Box<dyn Fn() -> usize>>,
+    /// Whether the upstream said anything yet: its limits come first (RFC 9113 section 3.4).
+    is_settled: Cell<bool>,
     /// When it last said something, or began to be waited for.
     heard: Cell<Duration>,
     changed: Rc<Notify>,
@@ -87,9 +89,9 @@ impl Shares {
         Some((chosen.sender.clone(), chosen.load.begin()))
     }
 
-    /// A place as in [`Self::take`], or the right to open a connection. While somebody else opens one, that is waited for.
+    /// A place as in [`Self::take`], or the right to open a connection. While another is being opened, that is waited for.
     pub(super) async fn turn(&self) -> Turn<'_> {
-        while self.is_spoken.get() && self.opening.get() > 0 {
+        while self.is_spoken.get() && self.is_opening() {
             let changed = self.changed.notified();
             if let Some((sender, under_way)) = self.take() {
                 return Turn::Take(sender, under_way);
@@ -104,16 +106,22 @@ impl Shares {
         }
     }
 
-    pub(super) fn open(&self) -> Opening<'_> {
+    fn is_opening(&self) -> bool {
+        let is_new = |shared: &Shared| !shared.load.is_settled.get() && !shared.sender.is_closed();
+        self.opening.get() > 0 || self.connections.borrow().iter().any(is_new)
+    }
+
+    fn open(&self) -> Opening<'_> {
         self.opening.set(self.opening.get() + 1);
         Opening(self)
     }
 
     /// A load for a connection that is being opened.
-    pub(super) fn load(&self, limit: usize) -> Rc<Load> {
+    pub(super) fn load(&self) -> Rc<Load> {
         Rc::new(Load {
             under_way: Cell::new(0),
-            limit: Cell::new(limit),
+            limit: OnceCell::new(),
+            is_settled: Cell::new(false),
             heard: Cell::new(self.wheel.elapsed()),
             changed: self.changed.clone(),
             wheel: self.wheel.clone(),
@@ -163,9 +171,15 @@ impl Drop for Opening<'_> {
 }
 
 impl Load {
-    /// The upstream allows so many requests at once.
-    pub(super) fn limit_to(&self, limit: usize) {
-        if self.limit.replace(limit) != limit {
+    /// Who says how many requests at once the upstream allows.
+    pub(super) fn limit_by(&self, limit: impl Fn() -> usize + 'static) {
+        let _first = self.limit.set(Box::new(limit));
+    }
+
+    /// The upstream said something.
+    pub(super) fn heard(&self) {
+        self.heard.set(self.wheel.elapsed());
+        if !self.is_settled.replace(true) {
             self.changed.notify_waiters();
         }
     }
@@ -180,18 +194,11 @@ impl Load {
     }
 
     fn has_place(&self) -> bool {
-        self.under_way.get() < self.limit.get()
+        self.under_way.get() < self.limit.get().map_or(1, |limit| limit())
     }
 
     fn is_silent(&self, now: Duration) -> bool {
         self.under_way.get() > 0 && now.saturating_sub(self.heard.get()) > SILENCE
-    }
-}
-
-impl UnderWay {
-    /// The connection lives.
-    pub(super) fn heard(&self) {
-        self.0.heard.set(self.0.wheel.elapsed());
     }
 }
 

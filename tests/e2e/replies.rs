@@ -31,10 +31,6 @@ fn replies_are_text_or_json_as_accept_prefers() {
     for (accept, is_json) in [
         ("", false),
         ("Accept: */*\r\n", false),
-        (
-            "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n",
-            false,
-        ),
         ("Accept: application/json\r\n", true),
         ("Accept: text/plain;q=0.1, application/json\r\n", true),
     ] {

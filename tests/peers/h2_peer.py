@@ -42,12 +42,15 @@ class Link:
         )
         self.h2 = h2.connection.H2Connection(config)
         codes = h2.settings.SettingCodes
-        ours = {codes.ENABLE_PUSH: 0} if client else {codes.MAX_CONCURRENT_STREAMS: 1000}
+        ours = {codes.ENABLE_PUSH: 0} if client else {codes.MAX_CONCURRENT_STREAMS: options.streams or 1000}
         if options.window is not None:
             ours[codes.INITIAL_WINDOW_SIZE] = options.window
         if options.connect_protocol:
             ours[codes.ENABLE_CONNECT_PROTOCOL] = 1
         self.h2.local_settings.update(ours)
+        if options.streams is not None:
+            # Else the client would hear of it only after it acknowledged what came first.
+            self.h2.local_settings.acknowledge()
         self.h2.initiate_connection()
         if options.connection_window:
             self.h2.increment_flow_control_window(options.connection_window)
@@ -281,6 +284,7 @@ def main():
     parser.add_argument("--cert", help="a server's certificate; clear text without")
     parser.add_argument("--key")
     parser.add_argument("--window", type=int, help="initial window of a stream")
+    parser.add_argument("--streams", type=int, help="requests at once, from the first octet on")
     parser.add_argument("--connection-window", type=int, help="added to the connection's window")
     parser.add_argument("--acks", choices=["both", "connection", "none"], default="both")
     parser.add_argument("--connect-protocol", action="store_true", help="announce extended CONNECT")

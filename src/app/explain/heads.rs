@@ -137,6 +137,7 @@ impl<'a> Sample<'a> {
                 Scheme::Https => Some(TlsVersion::V1_3),
                 Scheme::Http => None,
             },
+            forwarded: None,
         }
     }
 }

@@ -7,12 +7,13 @@ mod heads;
 mod request;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::net::SocketAddr;
 
 use crate::certs::plan::Described;
 use crate::config::Config;
-use crate::config::backends::Backends;
+use crate::config::backends::{Backends, Balance};
 use crate::config::site::{AccessLogging, Certificate, Service, Tunnel};
 use crate::control::health::Kind as Spoken;
 use crate::control::leases::LeaseId;
@@ -51,6 +52,8 @@ pub fn explain(
         site: None,
         rule: None,
         target: None,
+        guard: Vec::new(),
+        choice: Vec::new(),
         request: Vec::new(),
         answer: Vec::new(),
         outcome: String::new(),
@@ -153,6 +156,11 @@ impl Way<'_> {
         told.site = Some(self.named(&site, entry, arrival));
         told.certificate = Some(self.certified(&site, entry.slot));
         let is_bare = self.current.plan.describe(entry.slot as usize) == Described::Nothing;
+        if let Service::Secure(tls, _) | Service::Tcp(tls, _) = &site.service
+            && let Some(demand) = &tls.client_auth
+        {
+            told.guard.push(words::shown(demand));
+        }
         match &site.service {
             Service::Passthrough(tunnel) => carried("TLS itself is", tunnel, told),
             Service::Secure(..) | Service::Tcp(..) if is_bare => NO_CERTIFICATE.into(),
@@ -246,6 +254,7 @@ fn carried(what: &str, tunnel: &Tunnel, told: &mut Explanation) -> String {
     whose(tunnel.log, told);
     let targets = listed(&tunnel.backends);
     told.target = Some(step(&*targets, "bytes are carried, nothing is edited"));
+    told.choice = words::chosen(&tunnel.backends);
     format!("{what} carried to {targets}{}", in_turn(&tunnel.backends))
 }
 
@@ -257,8 +266,10 @@ fn whose(logging: AccessLogging, told: &mut Explanation) {
 }
 
 fn in_turn(backends: &Backends) -> &'static str {
-    if backends.members.len() > 1 {
+    if backends.members.len() > 1 && backends.balance == Balance::RoundRobin {
         " in turn"
+    } else if backends.members.len() > 1 {
+        ", one of them"
     } else {
         ""
     }

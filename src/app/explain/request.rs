@@ -3,7 +3,7 @@
 use http::Response;
 
 use super::heads::Sample;
-use super::{Way, in_turn, listed, step, whose};
+use super::{Way, in_turn, listed, step, whose, words};
 use crate::config::backends::Backends;
 use crate::config::site::{Action, Http, Matching, Rule};
 use crate::control::status::Explanation;
@@ -40,6 +40,9 @@ impl Way<'_> {
         });
         let rule = chosen.rule();
         whose(rule.log, told);
+        if let Some(guard) = &rule.guard {
+            told.guard.extend(words::guarded(guard));
+        }
         self.act(&sample, rule, told)
     }
 
@@ -97,11 +100,13 @@ impl Way<'_> {
             (None, false) => format!("`rewrite` makes it of `{asked}`"),
         };
         told.target = Some(step(format!("{} {}", listed(backends), sent.target), why));
+        told.choice = words::chosen(backends);
         told.request = sent.edits;
         // An upstream's answer is only known once there is one.
         told.answer = sample
             .answered(rule, None::<&Response<()>>)
             .unwrap_or_default();
+        told.answer.extend(words::answered(rule));
         let turn = in_turn(backends);
         format!(
             "`GET {}` goes to {}{turn}, with the host {}",

@@ -279,3 +279,53 @@ fn a_guests_rule_names_its_lease() {
     assert_eq!(door.explain("https://a.localhost").lease, Some(LeaseId(7)));
     assert_eq!(door.explain("http://a.localhost").lease, Some(LeaseId(7)));
 }
+
+#[test]
+fn what_stands_before_a_rule_and_how_targets_are_chosen_is_said_in_words() {
+    let door = Door::new(
+        r#"
+        [sites."a.localhost"]
+        to = ["3000", { url = "3001", weight = 2 }, { url = "3002", backup = true }]
+        balance = "least_conn"
+        health = { path = "/up", every = "90s" }
+        retry = false
+        max_conns = 7
+        compress = true
+        allow = ["10.0.0.0/8", "::1"]
+        rate = { limit = "100/m", burst = 5, key = { header = "X-Key" } }
+        auth = { forward = "http://localhost:9000/check" }
+        paths = { "/x" = { to = 3003, allow = false, rate = false, auth = false, compress = false, balance = "round_robin", health = false, retry = {}, max_conns = false } }
+        "#,
+    );
+    let told = door.explain("https://a.localhost/");
+    assert_eq!(
+        told.guard,
+        [
+            "only from 10.0.0.0/8, ::1/128, else 403",
+            "100 requests in 1m for each value of x-key, 5 at once, else 429",
+            "only if localhost:9000/check says so with 2xx",
+        ]
+    );
+    assert_eq!(
+        told.choice,
+        [
+            "whoever has the fewest requests under way, by weight",
+            "backups are asked when no other target can be",
+            "checked by GET /up every 90s: down after 3, up after 2",
+            "never tried again",
+            "at most 7 at once at each target",
+        ]
+    );
+    assert!(
+        told.answer
+            .contains(&"compressed, as the client likes: zstd, br, gzip".to_owned())
+    );
+    assert!(
+        told.outcome.contains(", one of them, with the host"),
+        "{}",
+        told.outcome
+    );
+    let plain = door.explain("https://a.localhost/x");
+    assert!(plain.guard.is_empty(), "{:?}", plain.guard);
+    assert_eq!(plain.choice, ["tried up to 2 times, where that is safe"]);
+}

@@ -73,6 +73,19 @@ pub enum Event {
     /// Ends a [`Event::StorageUnreachable`].
     #[serde(rename = "storage.reachable")]
     StorageReachable { storage: String },
+    /// Checks of a target fail: it is asked no more.
+    #[serde(rename = "upstream.down")]
+    UpstreamDown {
+        #[serde(flatten)]
+        upstream: Upstream,
+        problem: String,
+    },
+    /// Ends a [`Event::UpstreamDown`].
+    #[serde(rename = "upstream.up")]
+    UpstreamUp {
+        #[serde(flatten)]
+        upstream: Upstream,
+    },
     /// A changed configuration was refused: the old one stays in service.
     #[serde(rename = "config.refused")]
     ConfigRefused { problem: String },
@@ -87,6 +100,17 @@ pub struct Bucket {
     pub ca: String,
     pub limit: String,
     pub subject: String,
+}
+
+/// A target, and how it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Upstream {
+    /// As in `to`, and of a name which of its addresses.
+    pub target: String,
+    /// `GET /up`, `TCP`, `gRPC`
+    pub check: String,
+    /// Sites that have it checked so; not all, if there are very many.
+    pub sites: Vec<String>,
 }
 
 /// What kind of failure it was: who must do something.
@@ -126,6 +150,8 @@ impl Event {
         "storage.kept",
         "storage.unreachable",
         "storage.reachable",
+        "upstream.down",
+        "upstream.up",
         "config.refused",
         "config.accepted",
     ];
@@ -143,6 +169,8 @@ impl Event {
             Self::StorageKept { .. } => "storage.kept",
             Self::StorageUnreachable { .. } => "storage.unreachable",
             Self::StorageReachable { .. } => "storage.reachable",
+            Self::UpstreamDown { .. } => "upstream.down",
+            Self::UpstreamUp { .. } => "upstream.up",
             Self::ConfigRefused { .. } => "config.refused",
             Self::ConfigAccepted => "config.accepted",
         }

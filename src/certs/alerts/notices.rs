@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Bucket, Event, Left};
+use super::event::{Bucket, Event, Left, Upstream};
 use super::told::Told;
 
 /// A trouble that lasts is told again after this time.
@@ -50,6 +50,7 @@ enum Trouble {
     QuotaLow,
     Ephemeral,
     Unreachable,
+    Upstream,
     Config,
 }
 
@@ -93,6 +94,10 @@ impl Notices {
             Event::StorageUnreachable { storage, .. } => {
                 return self.begin(Trouble::Unreachable, storage, NOTHING, event.clone(), now);
             }
+            Event::UpstreamDown { upstream, .. } => {
+                let of = checked(upstream);
+                return self.begin(Trouble::Upstream, &of, NOTHING, event.clone(), now);
+            }
             Event::ConfigRefused { problem } => {
                 let mark = (0, problem.clone());
                 return self.begin(Trouble::Config, "", mark, event.clone(), now);
@@ -101,6 +106,7 @@ impl Notices {
             Event::QuotaRefilled { bucket } => self.over(Trouble::QuotaLow, &subject(bucket))?,
             Event::StorageKept { storage } => self.over(Trouble::Ephemeral, storage)?,
             Event::StorageReachable { storage } => self.over(Trouble::Unreachable, storage)?,
+            Event::UpstreamUp { upstream } => self.over(Trouble::Upstream, &checked(upstream))?,
         };
         Some(Told {
             event,
@@ -128,10 +134,14 @@ impl Notices {
             Event::QuotaLow { bucket, .. } => self.remove(Trouble::QuotaLow, &subject(bucket)),
             Event::StorageEphemeral { storage, .. } => self.remove(Trouble::Ephemeral, storage),
             Event::StorageUnreachable { storage, .. } => self.remove(Trouble::Unreachable, storage),
+            Event::UpstreamDown { upstream, .. } => {
+                self.remove(Trouble::Upstream, &checked(upstream));
+            }
             Event::ConfigRefused { .. } => self.remove(Trouble::Config, ""),
             Event::QuotaRefilled { .. }
             | Event::StorageKept { .. }
             | Event::StorageReachable { .. }
+            | Event::UpstreamUp { .. }
             | Event::ConfigAccepted => {}
         }
     }
@@ -237,6 +247,7 @@ impl Trouble {
             Self::QuotaLow => "quota.low",
             Self::Ephemeral => "storage.ephemeral",
             Self::Unreachable => "storage.unreachable",
+            Self::Upstream => "upstream.down",
             Self::Config => "config.refused",
         }
     }
@@ -244,7 +255,11 @@ impl Trouble {
     /// An expiry has its own stages.
     fn is_told_again(self) -> bool {
         match self {
-            Self::Failed | Self::QuotaLow | Self::Ephemeral | Self::Unreachable => true,
+            Self::Failed
+            | Self::QuotaLow
+            | Self::Ephemeral
+            | Self::Unreachable
+            | Self::Upstream => true,
             Self::Expiring | Self::Config => false,
         }
     }
@@ -265,6 +280,10 @@ fn grade(left: Left) -> u64 {
 fn subject(bucket: &Bucket) -> String {
     let Bucket { ca, limit, subject } = bucket;
     format!("{ca} {limit} {subject}")
+}
+
+fn checked(upstream: &Upstream) -> String {
+    format!("{} {}", upstream.target, upstream.check)
 }
 
 fn unix(time: SystemTime) -> u64 {

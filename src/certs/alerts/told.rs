@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::event::Event;
+use super::event::{Event, Upstream};
 use crate::certs::utc::{second, stamp};
 
 const DAY: i64 = 86_400;
@@ -73,6 +73,8 @@ impl Event {
             | Self::StorageKept { .. }
             | Self::StorageUnreachable { .. }
             | Self::StorageReachable { .. }
+            | Self::UpstreamDown { .. }
+            | Self::UpstreamUp { .. }
             | Self::ConfigRefused { .. }
             | Self::ConfigAccepted => None,
         }
@@ -112,12 +114,25 @@ impl Event {
                 format!("{storage} cannot be used: {problem}")
             }
             Self::StorageReachable { storage } => format!("{storage} can be used again"),
+            Self::UpstreamDown { upstream, problem } => {
+                format!("{} is down: {problem}{}", upstream.target, sites(upstream))
+            }
+            Self::UpstreamUp { upstream } => {
+                format!("{} is up again{}", upstream.target, sites(upstream))
+            }
             Self::ConfigRefused { problem } => {
                 format!("the configuration is refused, the old one stays in service: {problem}")
             }
             Self::ConfigAccepted => "the configuration is in service".to_owned(),
         }
     }
+}
+
+fn sites(upstream: &Upstream) -> String {
+    if upstream.sites.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", upstream.sites.join(", "))
 }
 
 #[cfg(test)]
@@ -174,6 +189,35 @@ mod tests {
         );
     }
 
+    fn upstream() -> Upstream {
+        Upstream {
+            target: "localhost:3000".into(),
+            check: "GET /up".into(),
+            sites: vec!["a.test".into(), "b.test".into()],
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_down_says_why_and_for_whom() {
+        let event = Event::UpstreamDown {
+            upstream: upstream(),
+            problem: "answers 500 under /up".into(),
+        };
+        let told = value(event, at(0));
+        assert_eq!(
+            told["text"],
+            "localhost:3000 is down: answers 500 under /up (a.test, b.test)"
+        );
+        assert_eq!(told["check"], "GET /up");
+        let up = Event::UpstreamUp {
+            upstream: upstream(),
+        };
+        assert_eq!(
+            value(up, at(0))["text"],
+            "localhost:3000 is up again (a.test, b.test)"
+        );
+    }
+
     #[test]
     fn the_name_in_the_json_is_the_name_of_the_event() {
         let bucket = Bucket {
@@ -225,6 +269,13 @@ mod tests {
                 problem: String::new(),
             },
             Event::StorageReachable { storage },
+            Event::UpstreamDown {
+                upstream: upstream(),
+                problem: String::new(),
+            },
+            Event::UpstreamUp {
+                upstream: upstream(),
+            },
             Event::ConfigRefused {
                 problem: String::new(),
             },

@@ -55,13 +55,12 @@ fn tell(told: &Explanation, now: Timestamp) -> String {
         ("certificate", told.certificate.as_ref()),
         ("site", told.site.as_ref()),
         ("rule", told.rule.as_ref()),
-        ("target", told.target.as_ref()),
     ] {
-        if let Some(Step { what, why }) = step {
-            fact(&mut text, name, what);
-            fact(&mut text, "", &format!("because {why}"));
-        }
+        chosen(&mut text, name, step);
     }
+    edits(&mut text, "guard", &told.guard);
+    chosen(&mut text, "target", told.target.as_ref());
+    edits(&mut text, "", &told.choice);
     edits(&mut text, "request", &told.request);
     edits(&mut text, "answer", &told.answer);
     fact(&mut text, "outcome", &told.outcome);
@@ -73,6 +72,13 @@ fn tell(told: &Explanation, now: Timestamp) -> String {
         fact(&mut text, "since", &format!("{ago} ({})", whole(since)));
     }
     text
+}
+
+fn chosen(text: &mut String, name: &str, step: Option<&Step>) {
+    if let Some(Step { what, why }) = step {
+        fact(text, name, what);
+        fact(text, "", &format!("because {why}"));
+    }
 }
 
 fn edits(text: &mut String, name: &str, edits: &[String]) {
@@ -112,6 +118,8 @@ mod tests {
             site: step("shop.localhost", "`shop.localhost` is its name"),
             rule: step("/api", "it is the longest prefix of `/api/x`"),
             target: step("localhost:3000 /x", "`/api` is stripped"),
+            guard: vec!["only from 10.0.0.0/8, else 403".to_owned()],
+            choice: vec!["with a PROXY header, version 2".to_owned()],
             request: vec![
                 "host: shop.localhost".to_owned(),
                 "cookie is removed".to_owned(),
@@ -132,8 +140,10 @@ https://shop.localhost/api/x
                because `shop.localhost` is its name
   rule         /api
                because it is the longest prefix of `/api/x`
+  guard        only from 10.0.0.0/8, else 403
   target       localhost:3000 /x
                because `/api` is stripped
+               with a PROXY header, version 2
   request      host: shop.localhost
                cookie is removed
   answer       server is removed
@@ -154,6 +164,8 @@ https://shop.localhost/api/x
             site: None,
             rule: None,
             target: None,
+            guard: Vec::new(),
+            choice: Vec::new(),
             request: Vec::new(),
             answer: Vec::new(),
             outcome: "nobody listens".to_owned(),

@@ -76,6 +76,7 @@ pub(super) fn door() -> Status {
             site(2, &["c.localhost"], "https://up.test"),
         ],
         shadowed: Vec::new(),
+        down: Vec::new(),
         refused: None,
         holder,
     }

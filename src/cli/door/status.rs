@@ -44,6 +44,7 @@ fn tell(status: &Status, now: Timestamp) -> String {
             line(&mut text, &format!("  {address}"));
         }
     }
+    down(&mut text, status, now);
     if let Some(refused) = &status.refused {
         text.push_str("the latest change of the file was refused; the one before it is served\n");
         for problem in refused.lines() {
@@ -162,6 +163,21 @@ fn overrides(text: &mut String, status: &Status) {
     }
 }
 
+fn down(text: &mut String, status: &Status, now: Timestamp) {
+    if !status.down.is_empty() {
+        text.push_str("down: targets that are asked no more until their checks pass\n");
+    }
+    for down in &status.down {
+        let (since, at) = (ago(down.since, now), whole(down.since));
+        let target = &down.target;
+        line(text, &format!("  {target}, since {since} ({at})"));
+        line(text, &format!("    {}: {}", down.check, down.why));
+        if !down.sites.is_empty() {
+            line(text, &format!("    for {}", down.sites.join(", ")));
+        }
+    }
+}
+
 fn line(text: &mut String, line: &str) {
     // Writing into a string cannot fail.
     let _written = writeln!(text, "{}", line.trim_end());
@@ -171,11 +187,19 @@ fn line(text: &mut String, line: &str) {
 mod tests {
     use super::*;
     use crate::cli::door::samples::{NOW, door};
+    use crate::control::status::DownStatus;
 
     #[test]
     fn the_whole_door_is_told() {
         let status = Status {
             shadowed: vec!["127.0.0.1:443 by nginx (pid 99)".to_owned()],
+            down: vec![DownStatus {
+                target: "localhost:4000".to_owned(),
+                check: "GET /up".to_owned(),
+                sites: vec!["shop.localhost".to_owned()],
+                since: "2026-01-31T11:58:00Z".parse().unwrap(),
+                why: "answers 500 Internal Server Error under /up".to_owned(),
+            }],
             refused: Some("no setting called `too`\n  --> proxy.toml:2".to_owned()),
             ..door()
         };
@@ -198,6 +222,10 @@ overrides
   shop.localhost overrides the file's, by pid 4313 until it ends
 shadowed: another process takes connections of these addresses
   127.0.0.1:443 by nginx (pid 99)
+down: targets that are asked no more until their checks pass
+  localhost:4000, since 2 min ago (2026-01-31T11:58:00Z)
+    GET /up: answers 500 Internal Server Error under /up
+    for shop.localhost
 the latest change of the file was refused; the one before it is served
   no setting called `too`
     --> proxy.toml:2

@@ -261,6 +261,52 @@ mod tests {
     }
 
     #[test]
+    fn what_guards_and_pages_name_is_offered_and_read_the_same_elsewhere() {
+        let named = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/named");
+        let text = |name: &str| fs::read_to_string(named.join(name)).unwrap();
+        let main = r#"
+            [defaults]
+            errors = { 5xx = "down.html" }
+            [sites."a.test"]
+            to = "3000"
+            auth = { basic = "users" }
+            client_ca = "clients.pem"
+        "#;
+        let folder = Folder::new(&[
+            ("proxy.toml", main),
+            ("users", &text("users")),
+            ("down.html", &text("down.html")),
+            ("clients.pem", &text("clients.pem")),
+        ]);
+        let (offer, loaded) = folder.offer(None).unwrap();
+        assert!(loaded.watched.contains(&folder.path("users")));
+        let carried = carried(&offer);
+        drop(folder);
+        let read = carried.read(None).unwrap();
+        assert_eq!(
+            read.config.sites[0]
+                .service
+                .http()
+                .unwrap()
+                .root
+                .as_ref()
+                .unwrap()
+                .guard,
+            {
+                let http = loaded.config.sites[0].service.http();
+                http.unwrap().root.as_ref().unwrap().guard.clone()
+            }
+        );
+        assert_eq!(shown(&read), shown(&loaded));
+        assert!(!shown(&read).contains("$2y$"));
+        let mut without = offer;
+        without.files.clear();
+        let codes: Vec<_> = without.read(None).unwrap_err().problems;
+        let codes: Vec<_> = codes.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["unreadable"; 3]);
+    }
+
+    #[test]
     fn everything_that_is_read_later_is_in_the_offer_if_it_is_there() {
         let folder = whole();
         let (offer, loaded) = folder.offer(None).unwrap();

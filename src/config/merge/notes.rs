@@ -46,9 +46,19 @@ pub(super) fn of(own: &Loaded, parts: &[Part<'_>]) -> Vec<(u32, String)> {
             theirs.limits == own.limits,
         );
         compare(
+            "resolver",
+            theirs.resolver != defaults.resolver,
+            theirs.resolver == own.resolver,
+        );
+        compare(
             "storage",
             theirs.storage != defaults.storage,
             theirs.storage == own.storage,
+        );
+        compare(
+            "trust",
+            theirs.trust != defaults.trust,
+            theirs.trust == own.trust,
         );
         compare("unknown", theirs.unknown != Unknown::Reject, false);
         compare(

@@ -244,6 +244,8 @@ fn settings_are_the_holders_and_differences_are_told() {
         unknown = "c.test"
         storage = "/var/lib/x"
         limits = { headers = 7 }
+        resolver = "system"
+        trust = { proxies = "10.0.0.0/8" }
         [sites]
         "c.test" = "1"
     "#;
@@ -261,7 +263,7 @@ fn settings_are_the_holders_and_differences_are_told() {
         .collect();
     assert_eq!(
         keys,
-        [(2, "drain"), (2, "limits"), (2, "storage"), (2, "unknown")]
+        ["drain", "limits", "resolver", "storage", "trust", "unknown"].map(|key| (2, key))
     );
 }
 

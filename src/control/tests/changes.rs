@@ -169,6 +169,7 @@ fn status(health: Health) -> Status {
         leases: Vec::new(),
         sites: Vec::new(),
         shadowed: Vec::new(),
+        down: Vec::new(),
         refused: None,
     }
 }
@@ -182,6 +183,8 @@ fn explanation(url: &str) -> Explanation {
         site: None,
         rule: None,
         target: None,
+        guard: Vec::new(),
+        choice: Vec::new(),
         request: Vec::new(),
         answer: Vec::new(),
         outcome: "served".to_owned(),

@@ -3,6 +3,7 @@
 use http::{HeaderValue, uri};
 
 use super::client_certificate::ClientCertificate;
+use super::forwarded::Forwarded;
 use crate::config::site::TlsVersion;
 
 /// The facts that heads and templates are filled from.
@@ -21,6 +22,8 @@ pub struct Facts<'a> {
     pub tls_version: Option<TlsVersion>,
     /// None where the client showed none.
     pub certificate: Option<&'a ClientCertificate>,
+    /// What a trusted peer says; the facts above are made of it. None: nobody in front of us is believed.
+    pub forwarded: Option<&'a Forwarded>,
 }
 
 /// The scheme of the URL that a client followed.

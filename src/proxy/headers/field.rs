@@ -114,6 +114,12 @@ pub(super) fn is_structural(kind: Kind) -> bool {
     }
 }
 
+/// Whether a field is one that only trusted proxies may send.
+#[must_use]
+pub fn is_claim(name: &HeaderName) -> bool {
+    matches!(classify(name), Kind::Forwarding | Kind::Lookalike)
+}
+
 /// Removes from trailers what may stand only in a head: framing, routing, and what ends at the next hop (R9110 6.5.1).
 pub fn trailers(trailers: &mut HeaderMap) {
     let forbidden = |name: &HeaderName| match classify(name) {

@@ -14,7 +14,7 @@ use super::received::{FIELDS_MAX, Received, is_padded};
 use super::rules;
 use crate::config::site::Rule;
 use crate::framing::Framing;
-use crate::proxy::reply::{self, Reply};
+use crate::proxy::reply::Reply;
 
 /// Why an upstream's answer cannot be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,13 +184,7 @@ impl BrokenAnswer {
 impl From<BrokenAnswer> for Reply {
     fn from(broken: BrokenAnswer) -> Self {
         let (code, words) = broken.meaning();
-        Self {
-            status: StatusCode::BAD_GATEWAY,
-            code,
-            words: words.into(),
-            connection: reply::Connection::Keep,
-            retry_after: None,
-        }
+        Self::new(StatusCode::BAD_GATEWAY, code, words)
     }
 }
 

@@ -8,18 +8,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::edit::{Fate, fold, join, rebuild};
 use super::facts::Facts;
 use super::field::{Kind, Kinds, classify};
+use super::forwarded::{
+    Forwarded, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PREFIX,
+    X_FORWARDED_PROTO, X_REQUEST_ID,
+};
 use super::received::{Protocol, Received};
 use super::refusal::Refusal;
 use super::{hops, rules};
 use crate::config::site::Rule;
 use crate::proxy::path;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Edits a judged head for the upstream: hop-by-hop fields go, ours come, the user's rules follow, the target becomes origin-form.
 /// What remains is the same for every attempt; [`super::to_http1`] or [`super::to_http2`] finishes a copy for one.
@@ -35,18 +32,13 @@ pub fn outbound(
     let target_names_host = parts.uri.authority().is_some();
     let prefix = retarget(parts, rule)?;
     let headers = &mut parts.headers;
-    strip(headers, received);
+    strip(headers, received, facts.forwarded);
     if let (Some(authority), true) = (&received.authority, target_names_host) {
         headers.insert(HOST, authority.field().clone());
     }
-    headers.append(X_FORWARDED_FOR, facts.client_ip.clone());
-    headers.append(X_FORWARDED_PROTO, facts.scheme.field());
-    if let Some(authority) = &received.authority {
-        headers.append(X_FORWARDED_HOST, authority.field().clone());
-    }
-    headers.append(X_FORWARDED_PORT, facts.port.clone());
-    if let Some(prefix) = prefix {
-        headers.append(X_FORWARDED_PREFIX, prefix);
+    match facts.forwarded {
+        Some(forwarded) => forwarded.tell(headers, prefix),
+        None => tell(headers, received, facts, prefix),
     }
     if let Some(certificate) = facts.certificate {
         certificate.tell(headers);
@@ -59,6 +51,24 @@ pub fn outbound(
     }
     rules::apply(headers, &rule.request_headers, facts);
     Ok(())
+}
+
+/// Says who asked for what, where nobody else's word counts.
+fn tell(
+    headers: &mut HeaderMap,
+    received: &Received,
+    facts: &Facts<'_>,
+    prefix: Option<HeaderValue>,
+) {
+    headers.append(X_FORWARDED_FOR, facts.client_ip.clone());
+    headers.append(X_FORWARDED_PROTO, facts.scheme.field());
+    if let Some(authority) = &received.authority {
+        headers.append(X_FORWARDED_HOST, authority.field().clone());
+    }
+    headers.append(X_FORWARDED_PORT, facts.port.clone());
+    if let Some(prefix) = prefix {
+        headers.append(X_FORWARDED_PREFIX, prefix);
+    }
 }
 
 /// Strips, rewrites, and drops scheme and authority from the target. Returns the prefix that was stripped.
@@ -90,7 +100,7 @@ const NAMED: [(Kind, HeaderName); 4] = [
 const NAMELESS: Kinds = Kinds::of(&[Kind::HopByHop, Kind::Forwarding, Kind::Lookalike]);
 
 /// Removes what ends here but for the [`NAMED`] ones, and makes cookies and lengths one line each.
-fn strip(headers: &mut HeaderMap, received: &Received) {
+fn strip(headers: &mut HeaderMap, received: &Received, forwarded: Option<&Forwarded>) {
     let kinds = received.kinds;
     if received.protocol == Protocol::Http2 && kinds.contains(Kind::Cookie) {
         join(headers, &COOKIE, b"; ");
@@ -107,6 +117,7 @@ fn strip(headers: &mut HeaderMap, received: &Received) {
                 Fate::Go
             }
             Kind::Expect if expects => Fate::Go,
+            Kind::Forwarding if forwarded.is_some() && Forwarded::keeps(name) => Fate::Stay,
             Kind::Plain
             | Kind::Host
             | Kind::Via
@@ -141,6 +152,7 @@ fn strip_named(headers: &mut HeaderMap, kinds: Kinds) {
 mod tests {
     use super::*;
     use crate::config::site::{HeaderEdit, HeaderRule};
+    use crate::proxy::headers::ClientCertificate;
     use crate::proxy::testing::{facts, judge, lines_of, request, rule, template};
 
     const OURS: [&str; 6] = [
@@ -248,6 +260,31 @@ mod tests {
             "x-request-id: mine",
         ];
         check("GET / 1.1", &fields, &with_ours(&["host: a.test"]));
+    }
+
+    #[test]
+    fn only_what_the_door_saw_of_a_certificate_is_told() {
+        let certificate = ClientCertificate {
+            subject: HeaderValue::from_static("CN=ada"),
+            fingerprint: HeaderValue::from_static("00ff"),
+        };
+        let mut facts = facts();
+        facts.certificate = Some(&certificate);
+        let spoofed = [
+            "host: a.test",
+            "x-client-cert-subject: CN=root",
+            "x_client_cert_fingerprint: 00",
+        ];
+        let mut parts = request("GET / 1.1", &spoofed);
+        let received = judge(&parts).unwrap();
+        outbound(&mut parts, &received, &rule(), &facts).unwrap();
+        let mut expected = with_ours(&["host: a.test"]);
+        let told = [
+            "x-client-cert-subject: CN=ada",
+            "x-client-cert-fingerprint: 00ff",
+        ];
+        expected.splice(5..5, told);
+        assert_eq!(lines_of(&parts.headers), expected);
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Received {
     }
 }
 
+impl Received {
+    /// Whether somebody says on whose behalf the request is made.
+    #[must_use]
+    pub(in crate::proxy) fn is_forwarded(&self) -> bool {
+        self.kinds.contains(Kind::Forwarding)
+    }
+}
+
 impl Protocol {
     fn of(version: Version) -> Result<Self, Refusal> {
         match version {

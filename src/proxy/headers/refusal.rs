@@ -176,11 +176,8 @@ impl Refusal {
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         Self {
-            status: refusal.status(),
-            code: refusal.code(),
-            words: refusal.words().into(),
             connection: refusal.connection(),
-            retry_after: None,
+            ..Self::new(refusal.status(), refusal.code(), refusal.words())
         }
     }
 }

@@ -67,7 +67,7 @@ pub fn ids<'a>(texts: impl IntoIterator<Item = &'a str>) -> Box<[Id]> {
 pub fn named(
     headers: &HeaderMap,
     name: &str,
-    ids: impl Iterator<Item = Id> + Clone,
+    ids: &(impl Iterator<Item = Id> + Clone),
 ) -> Option<usize> {
     let lines = headers.get_all(COOKIE).into_iter();
     let cookies = lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b';'));

@@ -91,7 +91,7 @@ fn named(lines: &[&str]) -> Option<usize> {
         .map(|line| (COOKIE, HeaderValue::from_str(line).unwrap()))
         .collect();
     let ids = sticky::ids(["10.0.0.1:3000", "10.0.0.2:3000"]);
-    sticky::named(&headers, "to", ids.iter().copied())
+    sticky::named(&headers, "to", &ids.iter().copied())
 }
 
 fn second() -> Id {

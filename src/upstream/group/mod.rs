@@ -2,7 +2,7 @@
 
 mod asking;
 mod member;
-mod place;
+pub(super) mod place;
 mod tried;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use http::HeaderMap;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 
 use self::member::Member;
 use self::place::Named;
@@ -71,6 +73,13 @@ pub enum Wish {
     Member(usize),
 }
 
+/// Among whom an exchange looks, and for whom.
+#[derive(Debug)]
+pub struct Aim {
+    pub group: Rc<Group>,
+    pub wish: Wish,
+}
+
 /// Who may be asked in one round of the search.
 #[derive(Debug, Clone, Copy)]
 enum Round {
@@ -113,6 +122,14 @@ impl Groups {
         let group = Rc::new(group);
         self.known.borrow_mut().insert(address, group.clone());
         group
+    }
+
+    /// The group of these targets, and whom a client with this head would like to ask of it. None: what it sends is not understood.
+    #[must_use]
+    pub fn aim(&self, backends: &Arc<Backends>, head: Option<&Parts>, client: IpAddr) -> Aim {
+        let group = self.of(backends);
+        let wish = group.wish(head, client);
+        Aim { group, wish }
     }
 
     /// Called at every tick: reads the clock for all choices until the next one.
@@ -171,30 +188,27 @@ impl Group {
         self.backends.max_conns
     }
 
-    /// Whom the exchange of a client with these fields would like to ask.
+    /// What it was made of.
     #[must_use]
-    pub fn wish(&self, headers: &HeaderMap, client: IpAddr) -> Wish {
+    pub fn backends(&self) -> &Arc<Backends> {
+        &self.backends
+    }
+
+    fn wish(&self, head: Option<&Parts>, client: IpAddr) -> Wish {
         match &self.backends.balance {
             Balance::RoundRobin | Balance::LeastConn | Balance::Random => Wish::Anyone,
             Balance::IpHash => match client.to_canonical() {
                 IpAddr::V4(address) => Wish::Key(rendezvous::key([&address.octets()[..]])),
                 IpAddr::V6(address) => Wish::Key(rendezvous::key([&address.octets()[..]])),
             },
-            Balance::Header(name) => {
-                let values = headers.get_all(name);
-                match values.iter().next() {
-                    None => Wish::Anyone,
-                    Some(_) => Wish::Key(rendezvous::key(
-                        values.iter().map(http::HeaderValue::as_bytes),
-                    )),
-                }
-            }
+            Balance::Header(name) => head
+                .and_then(|head| key_of(head, name))
+                .map_or(Wish::Anyone, Wish::Key),
             Balance::Cookie(name) => {
-                let ids = self
-                    .members
-                    .iter()
-                    .filter_map(|member| member.cookie.as_ref().map(|cookie| cookie.id));
-                sticky::named(headers, name, ids).map_or(Wish::Anyone, Wish::Member)
+                let cookies = self.members.iter().flat_map(|member| &member.cookie);
+                let ids = cookies.map(|cookie| cookie.id);
+                head.and_then(|head| sticky::named(&head.headers, name, &ids))
+                    .map_or(Wish::Anyone, Wish::Member)
             }
         }
     }
@@ -271,13 +285,26 @@ impl Group {
         for (index, member) in self.members.iter().take(MEMBERS_TOLD_MAX).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             // Writing into a string cannot fail.
-            let _written = write!(words, "{comma}{}", member.endpoint);
+            let _written = match member.standing.down() {
+                Some(why) => write!(words, "{comma}{} ({why})", member.endpoint),
+                None => write!(words, "{comma}{}", member.endpoint),
+            };
         }
         if self.members.len() > MEMBERS_TOLD_MAX {
             words.push_str(", …");
         }
         words
     }
+}
+
+/// The key of a field's values; none if there are none. Over HTTP/2 the host is no field.
+fn key_of(head: &Parts, name: &HeaderName) -> Option<u64> {
+    let values = head.headers.get_all(name);
+    if values.iter().next().is_some() {
+        return Some(rendezvous::key(values.iter().map(HeaderValue::as_bytes)));
+    }
+    let authority = head.uri.authority().filter(|_host| name == HOST)?;
+    Some(rendezvous::key([authority.as_str().as_bytes()]))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use crate::upstream::names::{Name, Names};
 
 /// One endpoint, and the entry of `to` that it stands for.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    pub(super) endpoint: Endpoint,
+pub(in crate::upstream) struct Place<'a> {
+    pub(in crate::upstream) endpoint: Endpoint,
     /// What cookies and hashes know it by: while a target is one place, it stays the same wherever that is.
     pub(super) text: String,
     pub(super) listed: &'a Member,
@@ -19,14 +19,14 @@ pub(super) struct Place<'a> {
 
 /// A name as it was when places were derived from it.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(in crate::upstream) struct Named {
     name: Arc<Name>,
     generation: u64,
 }
 
 impl Named {
     /// Whether it still has the addresses that it had.
-    pub(super) fn is_current(&self) -> bool {
+    pub(in crate::upstream) fn is_current(&self) -> bool {
         self.name.generation() == self.generation
     }
 }
@@ -36,27 +36,36 @@ pub(super) fn all<'a>(backends: &'a Backends, names: &Names) -> (Vec<Place<'a>>,
     let mut places = Vec::with_capacity(backends.members.len());
     let mut named = Vec::new();
     for listed in &backends.members {
-        let Address::Name { host, port } = &listed.target.address else {
-            places.push(Place::only(listed, None));
-            continue;
-        };
-        let name = names.of(host);
-        let found = name.now();
-        let at = |address: &IpAddr| SocketAddr::new(*address, *port);
-        match &*found.addresses {
-            [only] => places.push(Place::only(listed, Some(at(only)))),
-            addresses if is_one_host(addresses) => places.push(Place::only(listed, None)),
-            addresses => {
-                let each = |address| Place::one_of_many(listed, at(address));
-                places.extend(addresses.iter().map(each));
-            }
-        }
-        named.push(Named {
-            name,
-            generation: found.generation,
-        });
+        named.extend(of(listed, names, &mut places));
     }
     (places, named.into())
+}
+
+/// Adds the places of one target, and answers its name, if it is one.
+pub(in crate::upstream) fn of<'a>(
+    listed: &'a Member,
+    names: &Names,
+    places: &mut Vec<Place<'a>>,
+) -> Option<Named> {
+    let Address::Name { host, port } = &listed.target.address else {
+        places.push(Place::only(listed, None));
+        return None;
+    };
+    let name = names.of(host);
+    let found = name.now();
+    let at = |address: &IpAddr| SocketAddr::new(*address, *port);
+    match &*found.addresses {
+        [only] => places.push(Place::only(listed, Some(at(only)))),
+        addresses if is_one_host(addresses) => places.push(Place::only(listed, None)),
+        addresses => {
+            let each = |address| Place::one_of_many(listed, at(address));
+            places.extend(addresses.iter().map(each));
+        }
+    }
+    Some(Named {
+        name,
+        generation: found.generation,
+    })
 }
 
 /// At most one address of each family: one host, which is dialed by whichever answers first. So is a name that is not known yet.

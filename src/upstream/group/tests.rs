@@ -1,6 +1,5 @@
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
-use http::HeaderValue;
 use http::header::COOKIE;
 
 use super::*;
@@ -144,12 +143,12 @@ fn whoever_is_down_by_its_checks_is_never_tried() {
     assert_eq!(next(&group, &mut tried, Wish::Anyone, at(1)), Some(2));
     assert_eq!(next(&group, &mut tried, Wish::Anyone, at(1)), None);
     standing(&group, 2).set_up(false);
+    standing(&group, 2).note_down("no connection in time");
     assert_eq!(
         next(&group, &mut Tried::default(), Wish::Anyone, at(1)),
         None
     );
-    let words =
-        "no target can be asked, by their health checks all are down: localhost:1, localhost:2";
+    let words = "no target can be asked, by their health checks all are down: localhost:1, localhost:2 (no connection in time)";
     assert_eq!(group.nobody(), words);
 }
 
@@ -213,8 +212,8 @@ fn an_address_has_its_target_and_another_one_while_that_is_out() {
         ..backends(5, 0)
     };
     let group = group(hashed);
-    let wish = group.wish(&HeaderMap::new(), [192, 0, 2, 7].into());
-    let mapped = group.wish(&HeaderMap::new(), "::ffff:192.0.2.7".parse().unwrap());
+    let wish = group.wish(None, [192, 0, 2, 7].into());
+    let mapped = group.wish(None, "::ffff:192.0.2.7".parse().unwrap());
     assert_eq!(wish, mapped);
     let own = ports(&group, wish, at(1), 1)[0];
     assert_eq!(ports(&group, wish, at(1), 9), [own; 9]);
@@ -226,21 +225,37 @@ fn an_address_has_its_target_and_another_one_while_that_is_out() {
 
 #[test]
 fn without_the_header_it_goes_in_turn() {
-    let name = http::HeaderName::from_static("x-tenant");
+    let name = HeaderName::from_static("x-tenant");
     let hashed = Backends {
         balance: Balance::Header(name.clone()),
         ..backends(2, 0)
     };
     let group = group(hashed);
-    let mut headers = HeaderMap::new();
+    let (mut head, ()) = http::Request::new(()).into_parts();
     let client = [192, 0, 2, 7].into();
-    assert_eq!(group.wish(&headers, client), Wish::Anyone);
+    assert_eq!(group.wish(Some(&head), client), Wish::Anyone);
     assert_eq!(ports(&group, Wish::Anyone, at(1), 4), [1, 1, 2, 2]);
-    headers.append(&name, HeaderValue::from_static("acme"));
-    let wish = group.wish(&headers, client);
+    head.headers.append(&name, HeaderValue::from_static("acme"));
+    let wish = group.wish(Some(&head), client);
     assert_ne!(wish, Wish::Anyone);
     let own = ports(&group, wish, at(1), 1)[0];
     assert_eq!(ports(&group, wish, at(1), 9), [own; 9]);
+}
+
+#[test]
+fn the_host_is_a_header_in_http2_too() {
+    let hashed = Backends {
+        balance: Balance::Header(HOST),
+        ..backends(2, 0)
+    };
+    let group = group(hashed);
+    let wish = |request: http::request::Builder| {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        group.wish(Some(&head), [192, 0, 2, 7].into())
+    };
+    let first = wish(http::Request::get("/").header(HOST, "a.test"));
+    assert!(matches!(first, Wish::Key(_)));
+    assert_eq!(wish(http::Request::get("https://a.test/")), first);
 }
 
 #[test]
@@ -255,10 +270,9 @@ fn a_cookie_leads_back_to_its_target_and_is_given_where_it_does_not() {
     let first = first.unwrap();
     let given = first.cookie(Wish::Anyone, Transport::Secure).unwrap();
     let pair = given.to_str().unwrap().split(';').next().unwrap();
-    let headers: HeaderMap = [(COOKIE, HeaderValue::from_str(pair).unwrap())]
-        .into_iter()
-        .collect();
-    let wish = group.wish(&headers, client);
+    let request = http::Request::get("/").header(COOKIE, pair).body(());
+    let (head, ()) = request.unwrap().into_parts();
+    let wish = group.wish(Some(&head), client);
     assert_eq!(wish, Wish::Member(usize::from(port(&first) - 1)));
     assert_eq!(first.cookie(wish, Transport::Secure), None);
     assert_eq!(ports(&group, wish, at(1), 9), [port(&first); 9]);

@@ -50,6 +50,8 @@ pub struct Standing {
 struct Failures {
     moments: VecDeque<Duration>,
     last: Option<Box<str>>,
+    /// What active checks found last.
+    down: Option<Box<str>>,
 }
 
 /// What the end of an exchange changed.
@@ -119,6 +121,18 @@ impl Standing {
         if !self.is_up.swap(is_up, Relaxed) && is_up {
             self.returned.store(stamp(self.started.elapsed()), Relaxed);
         }
+    }
+
+    /// Why active checks hold it to be down, in words.
+    pub fn note_down(&self, why: &str) {
+        self.failures().down = Some(why.into());
+    }
+
+    /// What was noted while it is down.
+    #[must_use]
+    pub fn down(&self) -> Option<Box<str>> {
+        let is_down = !self.is_up();
+        is_down.then(|| self.failures().down.clone()).flatten()
     }
 
     /// Exchanges under way, of all workers; of rules with one target and no `max_conns` none is counted.
@@ -356,8 +370,11 @@ mod tests {
         assert_eq!(standing.returned(), None);
         standing.set_up(false);
         assert_eq!(standing.returned(), None);
+        standing.note_down("it is gone");
+        assert_eq!(standing.down().as_deref(), Some("it is gone"));
         standing.set_up(true);
         assert!(standing.returned().is_some());
+        assert_eq!(standing.down(), None);
     }
 
     #[test]

@@ -241,9 +241,12 @@ async fn interim_answers_have_an_end() {
 async fn an_end_before_the_first_octet_is_told_apart_from_one_in_the_middle() {
     for (said, untouched) in [("", true), ("H", false), ("HTTP/1.1 103 x\r\n\r\n", false)] {
         let (mut connection, mut far) = asked("GET", &[]);
-        far.write_all(said.as_bytes()).await.unwrap();
-        drop(far);
-        let answer = poll_fn(|cx| connection.poll_answer(cx)).await;
+        let upstream = async {
+            let _octets = far.read(&mut [0; 512]).await.unwrap();
+            far.write_all(said.as_bytes()).await.unwrap();
+            drop(far);
+        };
+        let (answer, ()) = tokio::join!(poll_fn(|cx| connection.poll_answer(cx)), upstream);
         let is_closed = matches!(answer, Err(UpstreamError::Closed(_)));
         assert_eq!(is_closed, untouched, "{said:?}: {answer:?}");
         assert!(

@@ -128,7 +128,7 @@ impl Finding {
         all.copied().take(ADDRESSES_MAX).collect()
     }
 
-    pub(super) fn learn(&mut self, answer: Answer, now: Duration) -> Verdict {
+    pub(super) fn learn(&mut self, answer: &Answer, now: Duration) -> Verdict {
         let families = [&answer.v6, &answer.v4];
         let reason = families.iter().find_map(|family| family.reason());
         let found = families.iter().filter_map(|family| family.found_for());
@@ -258,20 +258,20 @@ mod tests {
     fn addresses_are_sorted_once_each_and_bounded() {
         let mut finding = Finding::default();
         let answer = at(&["192.0.2.2", "2001:db8::1", "192.0.2.1", "192.0.2.2"], 60);
-        let verdict = finding.learn(answer, SECOND);
+        let verdict = finding.learn(&answer, SECOND);
         assert_eq!(
             finding.addresses(),
             ips(&["2001:db8::1", "192.0.2.1", "192.0.2.2"])
         );
         assert_eq!((verdict.period, verdict.turn), (SECOND * 60, None));
         let many = (0..=u8::MAX).map(|last| IpAddr::from([192, 0, 2, last]));
-        finding.learn(Answer::at(many, SECOND), SECOND);
+        finding.learn(&Answer::at(many, SECOND), SECOND);
         assert_eq!(finding.addresses().len(), ADDRESSES_MAX);
     }
 
     #[test]
     fn periods_follow_the_ttl_within_bounds() {
-        let period = |answer| Finding::default().learn(answer, SECOND).period;
+        let period = |answer| Finding::default().learn(&answer, SECOND).period;
         assert_eq!(period(at(&["192.0.2.1"], 0)), PERIOD_MIN);
         assert_eq!(period(at(&["192.0.2.1"], 7)), SECOND * 7);
         assert_eq!(period(at(&["192.0.2.1"], 90_000)), PERIOD_MAX);
@@ -283,11 +283,11 @@ mod tests {
     #[test]
     fn old_addresses_outlive_silent_name_servers_and_that_is_told_once() {
         let mut finding = Finding::default();
-        finding.learn(at(&["192.0.2.1"], 5), SECOND);
-        let turns = [0, 1, 2].map(|_| finding.learn(Answer::failed("late"), SECOND).turn);
+        finding.learn(&at(&["192.0.2.1"], 5), SECOND);
+        let turns = [0, 1, 2].map(|_| finding.learn(&Answer::failed("late"), SECOND).turn);
         assert_eq!(turns, [Some(Turn::Kept), None, None]);
         assert_eq!(finding.addresses(), ips(&["192.0.2.1"]));
-        let verdict = finding.learn(at(&["192.0.2.9"], 5), SECOND);
+        let verdict = finding.learn(&at(&["192.0.2.9"], 5), SECOND);
         assert_eq!((verdict.turn, verdict.reason), (Some(Turn::Back), None));
         assert_eq!(finding.addresses(), ips(&["192.0.2.9"]));
     }
@@ -295,39 +295,45 @@ mod tests {
     #[test]
     fn a_name_that_ceased_to_exist_is_used_for_a_while() {
         let mut finding = Finding::default();
-        finding.learn(at(&["192.0.2.1"], 5), SECOND);
-        assert_eq!(finding.learn(nowhere(), SECOND * 10).turn, Some(Turn::Kept));
-        assert_eq!(finding.learn(nowhere(), SECOND * 39).turn, None);
+        finding.learn(&at(&["192.0.2.1"], 5), SECOND);
+        assert_eq!(
+            finding.learn(&nowhere(), SECOND * 10).turn,
+            Some(Turn::Kept)
+        );
+        assert_eq!(finding.learn(&nowhere(), SECOND * 39).turn, None);
         assert_eq!(finding.addresses(), ips(&["192.0.2.1"]));
-        assert_eq!(finding.learn(nowhere(), SECOND * 40).turn, Some(Turn::Gone));
+        assert_eq!(
+            finding.learn(&nowhere(), SECOND * 40).turn,
+            Some(Turn::Gone)
+        );
         assert!(finding.addresses().is_empty());
     }
 
     #[test]
     fn a_name_that_never_was_is_nowhere_at_once() {
         let mut finding = Finding::default();
-        let verdict = finding.learn(nowhere(), SECOND);
+        let verdict = finding.learn(&nowhere(), SECOND);
         assert_eq!(verdict.turn, Some(Turn::Unknown));
         assert_eq!(verdict.reason.as_deref(), Some("there is no such name"));
-        assert_eq!(finding.learn(nowhere(), SECOND).turn, None);
-        let verdict = Finding::default().learn(Answer::failed("late"), SECOND);
+        assert_eq!(finding.learn(&nowhere(), SECOND).turn, None);
+        let verdict = Finding::default().learn(&Answer::failed("late"), SECOND);
         assert_eq!(verdict.reason.as_deref(), Some("late"));
     }
 
     #[test]
     fn a_family_that_nobody_speaks_of_keeps_its_addresses() {
         let mut finding = Finding::default();
-        finding.learn(at(&["192.0.2.1", "2001:db8::1"], 60), SECOND);
+        finding.learn(&at(&["192.0.2.1", "2001:db8::1"], 60), SECOND);
         let half = Answer {
             v6: Family::Failed {
                 reason: "late".to_owned(),
             },
             ..at(&["192.0.2.2"], 60)
         };
-        let verdict = finding.learn(half, SECOND);
+        let verdict = finding.learn(&half, SECOND);
         assert_eq!((verdict.period, verdict.reason), (FAILED_PERIOD, None));
         assert_eq!(finding.addresses(), ips(&["2001:db8::1", "192.0.2.2"]));
-        finding.learn(at(&["192.0.2.2"], 60), SECOND);
+        finding.learn(&at(&["192.0.2.2"], 60), SECOND);
         assert_eq!(finding.addresses(), ips(&["192.0.2.2"]));
     }
 }

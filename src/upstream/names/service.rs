@@ -43,7 +43,7 @@ impl Names {
                 Some(ended) = asking.join_next_with_id() => {
                     let (id, answer) = answered(ended);
                     if let Some(host) = hosts.remove(&id) {
-                        self.learn(&host, answer, began);
+                        self.learn(&host, &answer, began);
                     }
                 }
                 () = self.0.changed.notified() => {}
@@ -81,7 +81,7 @@ impl Names {
         (wanted, next)
     }
 
-    fn learn(&self, host: &str, answer: Answer, began: Instant) {
+    fn learn(&self, host: &str, answer: &Answer, began: Instant) {
         let now = Instant::now();
         let mut table = self.table();
         let Some(tended) = table.names.get_mut(host) else {

@@ -177,3 +177,53 @@ impl fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, ndots: usize, expected: &[&str]) {
+        let search =
+            ["svc.example", "example"].map(|suffix| Name::from_str_relaxed(suffix).unwrap());
+        let name = Name::from_str_relaxed(name).unwrap();
+        let candidates: Vec<String> = candidates(&name, &search, ndots)
+            .iter()
+            .map(Name::to_string)
+            .collect();
+        assert_eq!(candidates, expected);
+    }
+
+    #[test]
+    fn names_with_few_dots_go_through_the_search_list_first() {
+        check("db", 1, &["db.svc.example.", "db.example.", "db."]);
+        check(
+            "my_db",
+            1,
+            &["my_db.svc.example.", "my_db.example.", "my_db."],
+        );
+        check(
+            "a.test",
+            1,
+            &["a.test.", "a.test.svc.example.", "a.test.example."],
+        );
+        check(
+            "a.test",
+            5,
+            &["a.test.svc.example.", "a.test.example.", "a.test."],
+        );
+        check("a.test.", 5, &["a.test."]);
+    }
+
+    #[test]
+    fn an_answer_without_addresses_is_no_failure() {
+        let missing = hickory_resolver::net::NoRecords::new(
+            Query::query(Name::root(), RecordType::A),
+            hickory_resolver::proto::op::ResponseCode::NXDomain,
+        );
+        let missing = family(Err(NetError::Dns(DnsError::NoRecordsFound(missing))));
+        assert!(matches!(missing, Family::Nowhere { .. }), "{missing:?}");
+        let failed = family(Err(NetError::Timeout));
+        assert!(matches!(failed, Family::Failed { .. }), "{failed:?}");
+    }
+}

@@ -178,7 +178,7 @@ fn an_address_leads_to_its_own_target() {
 #[test]
 fn a_target_that_is_left_out_stays_so_over_a_reload() {
     let good = Backend::saying("good");
-    let bad = Backend::raw(|stream| drop(stream));
+    let bad = Backend::raw(drop);
     let config = |more: &str| {
         format!(
             "workers = 1\nlisten = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n[sites]\n\"a.test\" = {{ tls = \"off\", {}, eject = {{ fails = 1, for = \"1h\" }} }}\n{more}",

@@ -64,7 +64,7 @@ fn a_body_is_sent_again_octet_for_octet() {
 
 #[test]
 fn chunks_and_trailers_are_sent_again() {
-    let (first, _gone) = reading(300);
+    let (first, _gone) = reading(200);
     let second = always("200 OK", "second");
     let door = door(first.address, second.address, "");
     let mut wire = Wire::plain(&door);
@@ -115,7 +115,7 @@ fn a_rule_that_does_not_try_again_repeats_no_body() {
     let (first, _gone) = reading(1_000);
     let second = always("200 OK", "second");
     let door = door(first.address, second.address, "retry = false");
-    assert_eq!(asked(&door, &put(&octets(100))), 502);
+    assert_eq!(asked(&door, &put(&octets(5_000))), 502);
     assert!(second.seen().is_empty());
 }
 

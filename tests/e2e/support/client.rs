@@ -1,5 +1,6 @@
 //! Clients: curl for what people do, rustls over a plain socket for every byte.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::PATIENCE;
 use super::door::Door;
 
 /// A TLS stream that the test reads and writes by itself.
-pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Tls<S = TcpStream> = StreamOwned<ClientConnection, S>;
 
 /// curl to a host of a door, by the door's own address. Panics when curl cannot be run; returns exit code and output.
 pub(crate) fn curl(door: &Door, host: &str, path: &str, options: &[&str]) -> (i32, String) {
@@ -61,6 +62,16 @@ pub(crate) fn try_tls(
     name: &str,
     protocols: &[&str],
 ) -> std::io::Result<Tls> {
+    tls_over(try_plain(address)?, roots, name, protocols)
+}
+
+/// The same on a stream that is there already.
+pub(crate) fn tls_over<S: Read + Write>(
+    stream: S,
+    roots: &Arc<RootCertStore>,
+    name: &str,
+    protocols: &[&str],
+) -> std::io::Result<Tls<S>> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
@@ -74,7 +85,7 @@ pub(crate) fn try_tls(
         .collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, try_plain(address)?);
+    let mut stream = StreamOwned::new(connection, stream);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }

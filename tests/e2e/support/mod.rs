@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod authority;
 pub(crate) mod backend;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod door;

@@ -1,5 +1,7 @@
 //! Every limit a client can run into has its status, or ends quietly, and keeps the request from the upstream.
 
+mod per_client;
+
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 

@@ -1,1 +1,0 @@
-//! `client_ca`: clients with certificates.

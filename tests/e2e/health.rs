@@ -1,1 +1,0 @@
-//! `health`: targets that are asked how they are.

@@ -1,1 +1,0 @@
-//! PROXY headers, received and sent.

@@ -1,0 +1,4 @@
+//! PROXY headers, with HAProxy and nginx at the other end.
+
+mod balancer;
+mod received;

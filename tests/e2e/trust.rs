@@ -1,1 +1,0 @@
-//! `[trust]`: what trusted proxies say of the client, and what others say.
