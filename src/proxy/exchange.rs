@@ -154,6 +154,7 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
+    record.wish = Wish::of(&rule.compress, &asked.head.headers);
     if !rule.errors.is_empty() {
         record.pages = Some(rule.errors.clone());
     }
@@ -162,7 +163,6 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
     {
         return answered(own_reply(record, fault));
     }
-    record.wish = Wish::of(&rule.compress, &asked.head.headers);
     match &rule.action {
         Action::Forward(backends) => {
             let backends = backends.clone();
