@@ -1,12 +1,14 @@
 //! The shape of the source as data: who may know whom, which files are pure, how long and how named files may be.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 #[path = "tidy/paths.rs"]
 mod paths;
+#[path = "tidy/tree.rs"]
+mod tree;
 
 use paths::{blank, paths_from, paths_from_super, without_tests};
+use tree::{files, relative, root, rust_files};
 
 /// What each top-level module may import besides itself, as path prefixes. A module that does not exist is no fault; one that
 /// is not listed is.
@@ -347,55 +349,6 @@ fn impurities(code: &str) -> Vec<String> {
     );
     found.extend(code.match_indices(CLOCK).map(|(_, clock)| clock.to_owned()));
     found
-}
-
-/// Paths from the repository's root, and their texts.
-fn rust_files() -> Vec<(String, String)> {
-    let folders = ["src", "tests", "benches"].map(|folder| root().join(folder));
-    let paths = folders
-        .iter()
-        .flat_map(|folder| files(folder))
-        .filter(|path| path.extension().is_some_and(|e| e == "rs"));
-    paths
-        .map(|path| {
-            (
-                relative(&path),
-                fs::read_to_string(&path).expect("a source file is UTF-8"),
-            )
-        })
-        .collect()
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("the folder can be listed").path())
-        .collect();
-    paths.sort();
-    paths.retain(|path| !NOT_OURS.iter().any(|name| path.ends_with(name)));
-    paths
-        .into_iter()
-        .flat_map(|path| {
-            if path.is_dir() {
-                files(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }
 
 #[track_caller]

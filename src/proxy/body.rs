@@ -120,13 +120,16 @@ impl Body {
         self
     }
 
-    /// The same, through an encoder. Where there is nothing, there is nothing to encode.
-    pub(super) fn compressed(mut self, lease: Lease) -> Self {
+    /// The same, through an encoder, if there is one. Where there is nothing, there is nothing to encode.
+    pub(super) fn through(mut self, lease: Option<Lease>) -> Self {
+        let Some(lease) = lease else {
+            return self;
+        };
         let content = std::mem::replace(&mut self.content, Content::Empty);
-        let through = |source| Content::Compressed(Box::new(Compressed::new(source, lease)));
+        let encoded = |source| Content::Compressed(Box::new(Compressed::new(source, lease)));
         self.content = match content {
-            Content::Full(bytes) if !bytes.is_empty() => through(Source::Own(bytes)),
-            Content::Forwarded(forwarded) => through(Source::Forwarded(forwarded)),
+            Content::Full(bytes) if !bytes.is_empty() => encoded(Source::Own(bytes)),
+            Content::Forwarded(forwarded) => encoded(Source::Forwarded(forwarded)),
             Content::Empty | Content::Told | Content::Full(_) | Content::Compressed(_) => content,
         };
         self

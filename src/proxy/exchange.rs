@@ -257,25 +257,15 @@ fn ruled_answer(
 fn own_answer(mut record: Box<Record>, response: Response<bytes::Bytes>) -> Response<Body> {
     record.status = response.status();
     let (mut head, mut bytes) = response.into_parts();
-    let length = bytes.len() as u64;
-    let lease = compress::take_on(&mut head, Some(length), &record);
+    let lease = compress::take_on(&mut head, Some(bytes.len() as u64), &record);
     // hyper keeps back the body of an answer to HEAD in HTTP/1 only.
-    let is_bodiless = record.is_head() && record.version == Version::HTTP_2;
-    if record.is_head() && (is_bodiless || lease.is_some()) {
-        bytes.clear();
+    if record.is_head() && (lease.is_some() || record.version == Version::HTTP_2) {
+        let length = HeaderValue::from(std::mem::take(&mut bytes).len());
         if lease.is_none() {
-            head.headers
-                .insert(CONTENT_LENGTH, HeaderValue::from(length));
+            head.headers.insert(CONTENT_LENGTH, length);
         }
     }
-    let body = Body::full(bytes, record);
-    Response::from_parts(
-        head,
-        match lease {
-            Some(lease) => body.compressed(lease),
-            None => body,
-        },
-    )
+    Response::from_parts(head, Body::full(bytes, record).through(lease))
 }
 
 /// What a reply of our own is counted as, if it is the client's fault.

@@ -79,13 +79,7 @@ pub(super) async fn forward(
     let length = length(&head, &incoming, &record);
     let lease = compress::take_on(&mut head, length, &record);
     let body = Body::forwarded(incoming, progress, record);
-    Response::from_parts(
-        head,
-        match lease {
-            Some(lease) => body.compressed(lease),
-            None => body,
-        },
-    )
+    Response::from_parts(head, body.through(lease))
 }
 
 /// Octets of an answer's content, if that is known; for HEAD what the answer to GET would have.

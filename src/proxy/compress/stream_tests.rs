@@ -1,3 +1,5 @@
+//! A body through an encoder: what it is asked, what comes, and how it ends.
+
 use std::collections::VecDeque;
 use std::task::Waker;
 
