@@ -144,10 +144,12 @@ impl Body {
             }
             Content::Forwarded(forwarded) => Pin::new(&mut **forwarded).poll_frame(cx),
             Content::Compressed(compressed) => {
-                compressed.poll_next(cx).map_err(|broken| match broken {
-                    compress::Broken::Source(broken) => broken,
-                    compress::Broken::Encoder => BrokenBody::Encoder,
-                })
+                Pin::new(&mut **compressed)
+                    .poll_frame(cx)
+                    .map_err(|broken| match broken {
+                        compress::Broken::Source(broken) => broken,
+                        compress::Broken::Encoder => BrokenBody::Encoder,
+                    })
             }
         }
     }
@@ -158,7 +160,7 @@ impl Body {
             Content::Empty | Content::Told => true,
             Content::Full(bytes) => bytes.is_empty(),
             Content::Forwarded(forwarded) => forwarded.is_end_stream(),
-            Content::Compressed(compressed) => compressed.is_over(),
+            Content::Compressed(compressed) => compressed.is_end_stream(),
         }
     }
 }

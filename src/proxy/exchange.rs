@@ -158,10 +158,10 @@ fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
         Err(fault) => return answered(own_reply(record, fault)),
     };
     record.logging = Some(rule.log);
+    record.wish = Wish::of(&rule.compress, &asked.head.headers);
     if !rule.errors.is_empty() {
         record.pages = Some(rule.errors.clone());
     }
-    record.wish = Wish::of(&rule.compress, &asked.head.headers);
     if let Some(guard) = &rule.guard {
         match guard::admit(guard, &asked, &mut record) {
             guard::Verdict::Pass => {}

@@ -8,7 +8,7 @@ use super::*;
 
 /// A decoder that gives what it has.
 pub(in crate::proxy::compress) enum Decoder {
-    Gzip(flate2::write::GzDecoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzDecoder<Vec<u8>>>),
     Zstd(zstd::stream::write::Decoder<'static, Vec<u8>>),
     Brotli(Box<brotli::DecompressorWriter<Vec<u8>>>),
 }
@@ -19,7 +19,7 @@ const BROTLI_BUFFER: usize = 1 << 20;
 impl Decoder {
     pub(in crate::proxy::compress) fn new(coding: Coding) -> Self {
         match coding {
-            Coding::Gzip => Self::Gzip(flate2::write::GzDecoder::new(Vec::new())),
+            Coding::Gzip => Self::Gzip(Box::new(flate2::write::GzDecoder::new(Vec::new()))),
             Coding::Zstd => Self::Zstd(zstd::stream::write::Decoder::new(Vec::new()).unwrap()),
             Coding::Brotli => Self::Brotli(Box::new(brotli::DecompressorWriter::new(
                 Vec::new(),

@@ -16,9 +16,9 @@ pub use encoders::Encoders;
 pub(super) use encoders::Lease;
 pub(super) use stream::{Broken, Compressed};
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Version};
 
 use self::encoders::Pace;
 use super::record::Record;
@@ -34,6 +34,10 @@ pub(super) fn take_on(head: &mut Parts, length: Option<u64>, record: &Record) ->
     let Wish::Coded(coding) = record.wish else {
         return None;
     };
+    // Without a length, the end of the connection would be all that tells such a client that it has everything.
+    if record.version == Version::HTTP_10 {
+        return None;
+    }
     let pace = pace_of(&head.headers);
     let encoders = &record.visit.context.encoders;
     let lease = encoders.lease(coding, pace)?;
@@ -44,7 +48,7 @@ pub(super) fn take_on(head: &mut Parts, length: Option<u64>, record: &Record) ->
 fn pace_of(headers: &HeaderMap) -> Pace {
     let kind = headers
         .get(CONTENT_TYPE)
-        .map_or(&b""[..], |kind| kind.as_bytes());
+        .map_or(&b""[..], HeaderValue::as_bytes);
     if media::essence(kind).eq_ignore_ascii_case(b"text/event-stream") {
         Pace::Events
     } else {

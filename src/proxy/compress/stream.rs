@@ -70,46 +70,6 @@ where
         }
     }
 
-    /// Whether everything went out, trailers included.
-    pub(in crate::proxy) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
-    }
-
-    /// The next frame. After an error there is nothing more.
-    pub(in crate::proxy) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken<S::Error>>>> {
-        loop {
-            let then = match std::mem::replace(&mut self.stage, Stage::Over) {
-                Stage::Over => return Poll::Ready(None),
-                Stage::Trailing(trailers) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                }
-                Stage::Leaving(error) => {
-                    self.stage = Stage::Broken(error);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Stage::Broken(error) => return Poll::Ready(Some(Err(Broken::Source(error)))),
-                stage => {
-                    self.stage = stage;
-                    ready!(self.poll_due(cx))
-                }
-            };
-            let octets = match self.encode(then) {
-                Ok(octets) => octets,
-                Err(EncoderFailed) => {
-                    self.stage = Stage::Over;
-                    return Poll::Ready(Some(Err(Broken::Encoder)));
-                }
-            };
-            if !octets.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(octets))));
-            }
-        }
-    }
-
     /// What the encoder has to do next, once there is something.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Then> {
         while self.input.is_empty() && self.stage.wants_more() {
@@ -169,6 +129,58 @@ where
             self.stage = std::mem::replace(&mut self.stage, Stage::Over).done();
         }
         Ok(octets)
+    }
+}
+
+impl<S: Body<Data = Bytes> + Unpin> Body for Compressed<S>
+where
+    S::Error: Unpin,
+{
+    type Data = Bytes;
+    type Error = Broken<S::Error>;
+
+    /// After an error there is nothing more.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken<S::Error>>>> {
+        loop {
+            let then = match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Over => return Poll::Ready(None),
+                Stage::Trailing(trailers) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Stage::Leaving(error) => {
+                    self.stage = Stage::Broken(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Stage::Broken(error) => return Poll::Ready(Some(Err(Broken::Source(error)))),
+                stage @ (Stage::Clear
+                | Stage::Held
+                | Stage::Doubting
+                | Stage::Flushing
+                | Stage::Ending(_)
+                | Stage::Breaking(_)) => {
+                    self.stage = stage;
+                    ready!(self.poll_due(cx))
+                }
+            };
+            let octets = match self.encode(then) {
+                Ok(octets) => octets,
+                Err(EncoderFailed) => {
+                    self.stage = Stage::Over;
+                    return Poll::Ready(Some(Err(Broken::Encoder)));
+                }
+            };
+            if !octets.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(octets))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.stage, Stage::Over)
     }
 }
 

@@ -145,3 +145,14 @@ fn a_weak_tag_that_comes_back_is_compared_by_the_upstream() {
     assert_eq!(again.field("content-encoding"), None);
     assert_eq!(backend.seen()[1].field("if-none-match"), Some("W/\"one\""));
 }
+
+#[test]
+fn clients_that_know_no_chunks_get_a_length() {
+    let (_backend, door) = by_path();
+    let path = format!("/|{}", TEXT.replace(' ', "%20"));
+    let request = format!("GET {path} HTTP/1.0\r\nHost: b.test\r\n{GZIP}\r\n");
+    let answer = Wire::plain(&door).ask(request);
+    assert_eq!(answer.field("content-encoding"), None);
+    assert_eq!(answer.field("vary"), Some("Accept-Encoding"));
+    assert_eq!(answer.text(), text(2_000));
+}
