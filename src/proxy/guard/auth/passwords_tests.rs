@@ -1,3 +1,5 @@
+//! Right, wrong and unknown, at once and in crowds.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
