@@ -99,7 +99,7 @@ pub fn too_many_requests(seconds: u32) -> Reply {
 pub fn unauthorized(challenge: HeaderValue) -> Reply {
     let words = "the rule's `auth` wants a user and a password";
     Reply {
-        challenge: Some(challenge),
+        challenge: Some(Box::new(challenge)),
         ..Reply::new(StatusCode::UNAUTHORIZED, "unauthorized", words)
     }
 }

@@ -28,7 +28,7 @@ pub struct Reply {
     /// Seconds after which it is worth asking again, if that is known.
     pub retry_after: Option<u32>,
     /// `WWW-Authenticate`: what the client has to bring.
-    pub challenge: Option<HeaderValue>,
+    pub challenge: Option<Box<HeaderValue>>,
     /// The server of this machine that is not there yet, for browsers that can wait for it.
     pub awaited: Option<Box<str>>,
     /// The site's own pages.
@@ -154,7 +154,7 @@ impl Reply {
             headers.insert(ALLOW, ALLOWED);
         }
         if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+            headers.insert(WWW_AUTHENTICATE, *challenge);
         }
         if is_ours {
             headers.insert(CONTENT_SECURITY_POLICY, pages::POLICY);

@@ -1,3 +1,5 @@
+//! Right, wrong and unknown, at once and in crowds.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -115,9 +117,7 @@ fn who_is_unknown_is_checked_against_the_same_hash_every_time() {
     let others: Vec<_> = (0..64)
         .map(|number| hash(&format!("eve{number}")))
         .collect();
-    for hash in file.users.values() {
-        assert!(others.contains(hash));
-    }
+    assert!(file.users.values().all(|hash| others.contains(hash)));
 }
 
 #[tokio::test]
