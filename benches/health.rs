@@ -129,6 +129,10 @@ fn serve() -> Result<(u16, Arc<AtomicUsize>)> {
     Ok((port, answered))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a scratch folder that nobody reads after a crash"
+)]
 fn lay_out(folder: &Path, options: &Options, port: u16) -> Result<()> {
     ensure!(options.targets < 1 << 24, "loopback has fewer addresses");
     let mut text = "listen = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n[sites]\n".to_owned();

@@ -162,13 +162,7 @@ mod tests {
         let seats = Seats::default();
         let row = seats.row(&endpoint(1), limit(1));
         let seat = row.try_take().unwrap();
-        assert!(
-            seats
-                .clone()
-                .row(&endpoint(1), limit(1))
-                .try_take()
-                .is_none()
-        );
+        assert!(seats.row(&endpoint(1), limit(1)).try_take().is_none());
         assert!(seats.row(&endpoint(1), limit(2)).try_take().is_some());
         assert!(seats.row(&endpoint(2), limit(1)).try_take().is_some());
         // The one who sits keeps the row, also when nobody else knows it any more.

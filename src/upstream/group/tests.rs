@@ -60,7 +60,7 @@ fn next(group: &Rc<Group>, tried: &mut Tried, wish: Wish, now: Duration) -> Opti
 fn port(asking: &Asking) -> u16 {
     match asking.target().address {
         Address::Loopback { port } => port,
-        ref other => panic!("{other}"),
+        Address::Ip(_) | Address::Name { .. } | Address::Unix(_) => panic!("no port of loopback"),
     }
 }
 

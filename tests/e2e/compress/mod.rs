@@ -17,7 +17,7 @@ fn text(octets: usize) -> String {
     let mut number = 0_u32;
     while text.len() < octets {
         number = number.wrapping_mul(48_271).wrapping_add(11);
-        let _written = write!(text, "<li class=\"item\">word {}</li>\n", number >> 20);
+        let _written = writeln!(text, "<li class=\"item\">word {}</li>", number >> 20);
     }
     text
 }

@@ -92,10 +92,8 @@ impl Browser {
         );
         let answer = Wire::over(stream).try_answer_to(&head).ok()?;
         let list: Value = serde_json::from_slice(&answer.body).ok()?;
-        let tabs = list.as_array()?.iter();
-        tabs.filter(|tab| tab["type"] == "page")
-            .next_back()
-            .cloned()
+        let mut tabs = list.as_array()?.iter();
+        tabs.rfind(|tab| tab["type"] == "page").cloned()
     }
 
     #[track_caller]

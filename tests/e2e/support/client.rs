@@ -105,14 +105,14 @@ fn try_plain(address: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 /// Writes a request and reads to the end of the connection.
-pub(crate) fn ask(stream: &mut (impl std::io::Read + std::io::Write), request: &[u8]) -> String {
+pub(crate) fn ask(stream: &mut (impl Read + Write), request: &[u8]) -> String {
     stream.write_all(request).unwrap();
     stream.flush().unwrap();
     read_all(stream)
 }
 
 /// Reads until the other side closes, however it does.
-pub(crate) fn read_all(stream: &mut impl std::io::Read) -> String {
+pub(crate) fn read_all(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let mut space = [0; 16 << 10];
     while let Ok(read) = stream.read(&mut space) {
