@@ -22,7 +22,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 /// From the start until every target was checked once.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const LAST_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
 /// Has onedoor check many targets and says what that costs
 #[derive(Debug, Parser)]
@@ -35,6 +36,9 @@ struct Options {
     /// How each is checked: a value of `health`.
     #[arg(long, default_value = "\"/up\"")]
     health: String,
+    /// Have the targets close each connection after one answer.
+    #[arg(long)]
+    closing: bool,
     /// How long it is measured.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -56,7 +60,8 @@ fn main() -> Result<ExitCode> {
         .context("no onedoor: say --onedoor FILE")?;
     let program =
         fs::canonicalize(&program).with_context(|| format!("no {}", program.display()))?;
-    let (port, answered) = serve()?;
+    let answer = if options.closing { LAST_ANSWER } else { ANSWER };
+    let (port, answered) = serve(answer)?;
     let folder = TempDir::new()?;
     lay_out(folder.path(), &options, port)?;
     let mut running = start(&program, folder.path())?;
@@ -99,7 +104,7 @@ fn main() -> Result<ExitCode> {
 }
 
 /// One server on every loopback address, and how many requests it has answered.
-fn serve() -> Result<(u16, Arc<AtomicUsize>)> {
+fn serve(answer: &'static [u8]) -> Result<(u16, Arc<AtomicUsize>)> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
@@ -117,9 +122,12 @@ fn serve() -> Result<(u16, Arc<AtomicUsize>)> {
                 let counted = counted.clone();
                 tokio::task::spawn_local(async move {
                     // A check is small enough to come at once.
-                    let _request = stream.read(&mut [0; 2048]).await;
-                    let _answered = stream.write_all(ANSWER).await;
-                    counted.fetch_add(1, Ordering::Relaxed);
+                    while stream.read(&mut [0; 2048]).await.is_ok_and(|read| read > 0) {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        if stream.write_all(answer).await.is_err() || answer == LAST_ANSWER {
+                            break;
+                        }
+                    }
                 });
             }
             #[expect(unreachable_code, reason = "it says what the block answers")]

@@ -1,15 +1,16 @@
 //! `grpc.health.v1.Health/Check`: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 
 use super::Finding;
-use super::http::{AGENT, absolute, over_http2};
+use super::http::{AGENT, Answer, absolute};
 use super::message::{self, Serving};
 use crate::config::target::Target;
-use crate::upstream::dial::{Protocol, Stream};
+use crate::upstream::dial::Protocol;
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
 const GRPC: &str = "application/grpc";
@@ -18,26 +19,28 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Octets of a refusal's message that are told.
 const MESSAGE_BYTES_MAX: usize = 200;
 
-/// Whether a service says that it is serving; an empty name asks about the server.
-pub(super) async fn ask(
-    stream: Stream,
+/// The question about a service; an empty name asks about the server.
+pub(super) fn question(
     protocol: Protocol,
     target: &Target,
     service: &str,
-) -> Result<(), Finding> {
+) -> Result<Request<Full<Bytes>>, Finding> {
     match protocol {
         Protocol::Http1 => return Err(Finding::NoHttp2),
         Protocol::Http2 => {}
     }
     let host =
         HeaderValue::try_from(target.authority()).map_err(|error| Finding::Unfit(error.into()))?;
-    let request = Request::post(absolute(target, &host, &PathAndQuery::from_static(METHOD))?)
+    Request::post(absolute(target, &host, &PathAndQuery::from_static(METHOD))?)
         .header(USER_AGENT, AGENT)
         .header(TE, HeaderValue::from_static("trailers"))
         .header(CONTENT_TYPE, HeaderValue::from_static(GRPC))
         .body(Full::new(message::request(service)))
-        .map_err(Finding::Unfit)?;
-    let answer = over_http2(stream, request).await?;
+        .map_err(Finding::Unfit)
+}
+
+/// Whether the answer says that the service is serving.
+pub(super) fn judged(answer: &Answer, service: &str) -> Result<(), Finding> {
     let (status, fields) = (answer.head.status, &answer.head.headers);
     let is_grpc = fields
         .get(CONTENT_TYPE)

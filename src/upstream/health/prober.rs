@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::check::check;
+use super::check::Checker;
 use super::down::Downs;
 use super::finding::Finding;
 use super::news::News;
@@ -42,13 +42,14 @@ impl Prober {
     /// Looks for the first time after `wait`, and then for ever.
     pub(super) async fn run(self, wait: Duration) {
         let every = self.subject.health.every;
+        let mut checker = Checker::default();
         let mut next = Instant::now() + wait;
         loop {
             sleep_until(next).await;
             // It is never closed.
             let place = self.places.acquire().await;
             let begun = Instant::now();
-            let found = self.look().await;
+            let found = self.look(&mut checker).await;
             drop(place);
             match found {
                 Err(finding) if finding.is_ours() => {
@@ -61,10 +62,11 @@ impl Prober {
         }
     }
 
-    async fn look(&self) -> Result<(), Finding> {
+    async fn look(&self, checker: &mut Checker) -> Result<(), Finding> {
         let Subject { endpoint, health } = &self.subject;
         let way = self.way.borrow().clone();
-        check(endpoint, &way, &health.probe, health.timeout).await
+        let checking = checker.check(endpoint, &way, &health.probe, health.timeout);
+        checking.await
     }
 
     fn conclude(&self, found: Result<(), Finding>) {

@@ -1,6 +1,6 @@
 //! What a check asks, and what it makes of the answer.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{QUICK, config, down, site, wait_until_all_are_up, why};
 use crate::support::authority::{Authority, Pair};
-use crate::support::backend::{Backend, ok};
+use crate::support::backend::{Backend, ok, read_request};
 use crate::support::door::{Door, Home};
 use crate::support::peer::Peer;
 use crate::support::{PATIENCE, eventually};
@@ -193,4 +193,48 @@ fn a_check_begins_with_the_proxy_header_of_nobody() {
         while !told.recv_timeout(PATIENCE).unwrap().starts_with(expected) {}
         assert!(down(&door).is_empty());
     }
+}
+
+/// Answers so many requests on each connection, and then closes it without a word; says how many connections and requests there were.
+fn closing(after: usize) -> (Backend, Arc<[AtomicUsize; 2]>) {
+    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = counts.clone();
+    let backend = Backend::raw(move |stream| {
+        counted[0].fetch_add(1, Ordering::SeqCst);
+        let mut reader = BufReader::new(stream);
+        for _request in 0..after {
+            if read_request(&mut reader).is_none() {
+                break;
+            }
+            counted[1].fetch_add(1, Ordering::SeqCst);
+            if reader.get_mut().write_all(&ok("yes")).is_err() {
+                break;
+            }
+        }
+    });
+    (backend, counts)
+}
+
+#[test]
+fn a_connection_serves_some_checks_but_not_all() {
+    let (backend, counts) = closing(usize::MAX);
+    let health = format!("{{ path = \"/up\", {QUICK} }}");
+    let to = format!("\"{}\"", backend.address);
+    let door = Door::up(&config(&site("a.test", &to, &health)));
+    let count = |which: usize| counts[which].load(Ordering::SeqCst);
+    eventually("many checks", || (count(1) > 40).then_some(()));
+    assert!((4..=8).contains(&count(0)), "{counts:?}");
+    assert!(down(&door).is_empty());
+}
+
+#[test]
+fn a_kept_connection_that_was_closed_fails_no_check() {
+    let (backend, counts) = closing(2);
+    let health = format!("{{ path = \"/up\", {QUICK} }}");
+    let to = format!("\"{}\"", backend.address);
+    let door = Door::up(&config(&site("a.test", &to, &health)));
+    eventually("many checks", || {
+        (counts[1].load(Ordering::SeqCst) > 40).then_some(())
+    });
+    assert!(!door.said().contains("the target is down"), "{counts:?}");
 }
