@@ -261,7 +261,7 @@ fn own_answer(mut record: Box<Record>, response: Response<bytes::Bytes>) -> Resp
     // hyper keeps back the body of an answer to HEAD in HTTP/1 only.
     if record.is_head() && (lease.is_some() || record.version == Version::HTTP_2) {
         let length = HeaderValue::from(std::mem::take(&mut bytes).len());
-        if lease.is_none() {
+        if lease.is_none() && head.status != StatusCode::NO_CONTENT {
             head.headers.insert(CONTENT_LENGTH, length);
         }
     }

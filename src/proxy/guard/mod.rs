@@ -103,7 +103,7 @@ pub(super) async fn find_out(
     };
     match found {
         Ok(()) => Ok(record),
-        Err(fault) => Err(own_reply(record, fault)),
+        Err(fault) => Err(own_reply(record, fault.said_to(&asked.head))),
     }
 }
 

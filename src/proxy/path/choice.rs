@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::ptr;
 use std::sync::Arc;
 
-use super::normal::{canonical, careless, is_settled, normalise, resolve};
+use super::normal::{
+    canonical, careless, is_ambiguous, is_settled, most_careless, normalise, resolve,
+};
 use crate::config::site::{Http, Matching, PathRule, Rule};
 use crate::proxy::headers::Refusal;
 
@@ -66,10 +68,30 @@ impl<'a> Chosen<'a> {
 /// The rule of a site for a request's raw path, as [`choose`] finds it; none when the site has nothing for it.
 ///
 /// # Errors
-/// As [`choose`].
+/// As [`choose`]; and when the most careless upstream reads a path that another guard stands before.
 pub fn choose_of<'a>(http: &'a Http, path: &str) -> Result<Option<Chosen<'a>>, Refusal> {
-    let chosen = choose(&http.paths, path)?.map(Chosen::Path);
-    Ok(chosen.or_else(|| http.root.as_ref().map(Chosen::Root)))
+    let or_root = |found: Option<&'a PathRule>| {
+        let found = found.map(Chosen::Path);
+        found.or_else(|| http.root.as_ref().map(Chosen::Root))
+    };
+    let chosen = or_root(choose(&http.paths, path)?);
+    if !http.paths.is_empty() && is_ambiguous(path) {
+        let reading = resolve(&most_careless(&careless(&canonical(path)))).path;
+        let read = or_root(find(&http.paths, &reading));
+        if evades(chosen, read) {
+            return Err(Refusal::EscapingPath);
+        }
+    }
+    Ok(chosen)
+}
+
+/// Whether a request comes to where `read` is by way of `chosen`, and past a guard.
+fn evades(chosen: Option<Chosen<'_>>, read: Option<Chosen<'_>>) -> bool {
+    let (Some(chosen), Some(read)) = (chosen, read) else {
+        return false;
+    };
+    let guard = &read.rule().guard;
+    guard.is_some() && *guard != chosen.rule().guard
 }
 
 /// Whether a path lies under a prefix, on a segment boundary. Both in the same spelling.
@@ -98,6 +120,7 @@ fn is_same(left: Option<&PathRule>, right: Option<&PathRule>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::guard::{Access, Guard};
     use crate::proxy::testing;
 
     fn rules(prefixes: &[&str]) -> Vec<PathRule> {
@@ -179,6 +202,62 @@ mod tests {
             check(&PREFIXES, path, Err(Refusal::EscapingPath));
         }
         check(&[], "/../x", Err(Refusal::EscapingPath));
+    }
+
+    /// A site with `/admin` and `/open`, where a guard stands before these prefixes; "" is the rest of the site.
+    fn site(guarded: &[&str]) -> Http {
+        let rule = |prefix: &str| {
+            let guard = Guard {
+                access: Access::default(),
+                rate: None,
+                auth: None,
+            };
+            let mut rule = testing::rule();
+            rule.guard = guarded.contains(&prefix).then(|| Arc::new(guard));
+            Arc::new(rule)
+        };
+        let mut paths = ["/admin", "/open"].map(|prefix| PathRule {
+            prefix: prefix.into(),
+            matching: Matching::Prefix,
+            rule: rule(prefix),
+        });
+        sort(&mut paths);
+        Http {
+            root: Some(rule("")),
+            paths: paths.into(),
+        }
+    }
+
+    #[test]
+    fn nobody_reads_a_path_past_a_guard() {
+        let is_refused = |http: &Http, path: &str| match choose_of(http, path) {
+            Err(refusal) => refusal == Refusal::EscapingPath,
+            Ok(_) => false,
+        };
+        let admin = site(&["/admin"]);
+        for path in [
+            "//admin",
+            "//admin/x",
+            "/admin%2Fx",
+            "/%2fadmin",
+            "/admin\\x",
+            "/admin;a=b/x",
+            "/;a/admin",
+            "/open//../admin",
+        ] {
+            assert!(is_refused(&admin, path), "{path}");
+            // With the same before all of it there is nothing to evade.
+            let all = site(&["", "/admin", "/open"]);
+            assert!(!is_refused(&all, path), "{path}");
+            assert!(!is_refused(&site(&[]), path), "{path}");
+        }
+        for path in ["/admin//x", "/admin/x;y", "/open/a%2Fb", "//x", "/adminx;y"] {
+            assert!(!is_refused(&admin, path), "{path}");
+        }
+        let rest = site(&[""]);
+        assert!(is_refused(&rest, "/open//../x"));
+        assert!(is_refused(&rest, "/open/;/../x"));
+        assert!(!is_refused(&rest, "/open//x/../y"));
     }
 
     #[test]

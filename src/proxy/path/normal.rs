@@ -51,6 +51,28 @@ pub(super) fn careless(canonical: &str) -> String {
         .join("/")
 }
 
+/// A careless reading as those have it who also take several slashes for one and pass over every parameter.
+pub(super) fn most_careless(careless: &str) -> String {
+    let mut text = String::with_capacity(careless.len());
+    for segment in careless.split('/') {
+        let bare = segment.split_once(';').map_or(segment, |(bare, _)| bare);
+        if !bare.is_empty() {
+            text.push('/');
+            text.push_str(bare);
+        }
+    }
+    if text.is_empty() || careless.ends_with('/') {
+        text.push('/');
+    }
+    text
+}
+
+/// Whether upstreams may read a path in several ways.
+pub(super) fn is_ambiguous(path: &str) -> bool {
+    let octets = path.as_bytes();
+    octets.contains(&b';') || octets.windows(2).any(|pair| pair == b"//") || !is_settled(path)
+}
+
 fn without_parameters_behind_dots(segment: &str) -> &str {
     match segment.split_once(';') {
         Some((dots @ ("." | ".."), _parameters)) => dots,
@@ -220,6 +242,28 @@ mod tests {
         assert!(!resolve("/a/..").climbs);
         assert!(resolve(&careless("/..;x/")).climbs);
         assert!(resolve(&careless("/a/..%2F..%5Cb")).climbs);
+    }
+
+    #[test]
+    fn the_most_careless_see_neither_parameters_nor_empty_segments() {
+        for (path, expected) in [
+            ("/a/b", "/a/b"),
+            ("//a;x//b/", "/a/b/"),
+            ("/;x/a;y=1;z", "/a"),
+            ("/", "/"),
+            ("//;x", "/"),
+            ("/a//../b", "/a/../b"),
+        ] {
+            assert_eq!(most_careless(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_paths_are_told_from_plain_ones() {
+        assert!(!is_ambiguous("/a/b.c/~d,e"));
+        for path in ["//a", "/a;b", "/a%2Fb", "/a\\b", "/a/../b"] {
+            assert!(is_ambiguous(path), "{path}");
+        }
     }
 
     proptest! {

@@ -6,7 +6,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 
 use super::choice::is_under;
-use super::normal::{canonical, careless, is_settled, next_unit, normalise, resolve};
+use super::normal::{
+    canonical, careless, is_settled, most_careless, next_unit, normalise, resolve,
+};
 use crate::config::site::Rewrite;
 use crate::proxy::headers::Refusal;
 
@@ -57,12 +59,15 @@ fn strip<'a>(path: &'a str, prefix: &str) -> Result<Option<&'a str>, Refusal> {
     if !is_under(&normalise(path), &prefix) {
         return Ok(None);
     }
-    let rest = behind(path, &prefix).ok_or(Refusal::EscapingPath)?;
+    // What is sent is judged: slashes that go cannot stand for a place to climb from.
+    let rest = rooted(behind(path, &prefix).ok_or(Refusal::EscapingPath)?);
     let strict = canonical(rest);
-    if resolve(&strict).climbs || resolve(&careless(&strict)).climbs {
+    let careless = careless(&strict);
+    let readings = [&most_careless(&careless), &strict, &careless];
+    if readings.into_iter().any(|reading| resolve(reading).climbs) {
         return Err(Refusal::EscapingPath);
     }
-    Ok(Some(rooted(rest)))
+    Ok(Some(rest))
 }
 
 fn rooted(rest: &str) -> &str {
@@ -193,6 +198,8 @@ mod tests {
             "/p/..%2f..%2fetc",
             "/p/a/..;/..;/x/../../p/x",
             "/./p/y",
+            "/p//../x",
+            "/p/a//../../x",
         ] {
             check(path, Some("/p"), Err(Refusal::EscapingPath));
         }

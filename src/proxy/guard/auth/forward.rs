@@ -180,13 +180,60 @@ impl Granted {
     }
 
     /// Sets the fields on a head that is sent on. What the client itself said under these names is gone, also where the server says
-    /// nothing.
+    /// nothing, and under those that are the same to CGI and its heirs.
     pub(in crate::proxy) fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.server.copy {
+        let copy = &self.server.copy;
+        let is_said = |name: &&HeaderName| copy.iter().any(|own| is_alike(own, name));
+        let said: Vec<HeaderName> = headers.keys().filter(is_said).cloned().collect();
+        for name in said {
             headers.remove(name);
+        }
+        for name in copy {
             for value in self.fields.get_all(name) {
                 headers.append(name, value.clone());
             }
         }
+    }
+}
+
+/// Whether two names are one where hyphens become underscores.
+fn is_alike(one: &HeaderName, other: &HeaderName) -> bool {
+    let fold = |octet: u8| if octet == b'_' { b'-' } else { octet };
+    let (one, other) = (one.as_str(), other.as_str());
+    one.len() == other.len() && one.bytes().map(fold).eq(other.bytes().map(fold))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::uri::PathAndQuery;
+
+    use super::*;
+    use crate::config::backends::Backends;
+    use crate::proxy::testing::{fields_of, lines_of};
+
+    #[test]
+    fn the_servers_word_replaces_the_clients_in_any_spelling() {
+        let server = ForwardAuth {
+            backends: Arc::new(Backends::of([])),
+            path: PathAndQuery::from_static("/"),
+            copy: ["x-user-id", "x-groups"]
+                .map(HeaderName::from_static)
+                .into(),
+        };
+        let answer = fields_of(&["x-user-id: ada", "x-other: 1"]);
+        let granted = Granted::of(Arc::new(server), &answer);
+        let mut headers = fields_of(&[
+            "a: 1",
+            "x-user-id: eve",
+            "x_user-id: eve",
+            "x-user_id: eve",
+            "x-groups: root",
+            "x_groups: root",
+            "x-user: eve",
+        ]);
+        granted.apply(&mut headers);
+        let mut lines = lines_of(&headers);
+        lines.sort();
+        assert_eq!(lines, ["a: 1", "x-user-id: ada", "x-user: eve"]);
     }
 }
