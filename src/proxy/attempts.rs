@@ -20,7 +20,6 @@ use super::record::Record;
 use super::reply::Reply;
 use super::retry::{Body, Course, Nature, Outcome, Verdict};
 use super::{replies, switch};
-use crate::config::backends::Backends;
 use crate::config::site::Rule;
 use crate::config::target::Target;
 use crate::upstream::balance::sticky::Transport;
@@ -47,7 +46,7 @@ pub(super) async fn send(
     let is_switch = asked.received.upgrade.is_some();
     let nature = Nature::of(&asked.received.method, is_switch);
     let connect = rule.timeouts.connect;
-    let mut body = Some(outgoing(asked, rule, progress, kept(backends, nature))?);
+    let mut body = Some(outgoing(asked, rule, progress, kept(nature))?);
     let visit = asked.visit.clone();
     let context = &visit.context;
     let groups = &context.groups;
@@ -143,11 +142,8 @@ async fn attempt(
     sent
 }
 
-/// What of the body is written down, in case that it must be sent again.
-fn kept(backends: &Backends, nature: Nature) -> Keep {
-    if !Course::repeats(&backends.retry) {
-        return Keep::Nothing;
-    }
+/// What of the body is written down, in case that it must be sent again: to the same target, where a rule has no say, or to another one.
+fn kept(nature: Nature) -> Keep {
     match nature {
         Nature::Safe | Nature::Idempotent => Keep::Throughout,
         Nature::Once => Keep::UntilWritten,

@@ -97,11 +97,6 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Whether something is ever sent twice, so that a body is worth being written down.
-    pub(super) fn repeats(retry: &Retry) -> bool {
-        retry.tries.get() > 1
-    }
-
     fn may_repeat(&self, outcome: Outcome) -> bool {
         let on = &self.retry.on;
         let is_idempotent = matches!(self.nature, Nature::Safe | Nature::Idempotent);

@@ -14,12 +14,13 @@ use hyper::client::conn::http2;
 use super::Outgoing;
 use super::dial::Call;
 use super::endpoint::Endpoint;
+use super::group::place::Named;
 use super::http1;
 use super::names::Names;
 use super::seats::{Row, Seats};
 use super::shared::{Shares, UnderWay};
 use super::tls::Offer;
-use crate::config::target::Scheme;
+use crate::config::target::{Address, Scheme};
 use crate::deadline::Wheel;
 
 /// Idle connections kept for one endpoint, and for all of a worker's.
@@ -48,6 +49,8 @@ pub(super) struct Pool {
     pub(super) shares: Shares,
     /// The seats that were asked for last: nearly always those that are asked for next.
     row: RefCell<Option<Arc<Row>>>,
+    /// Of an endpoint that is a name at any of its addresses: as it was before the first connection.
+    name: Option<Named>,
     wheel: Wheel,
 }
 
@@ -129,6 +132,7 @@ impl Upstreams {
             idle_of_all: self.idle.clone(),
             shares: Shares::new(self.wheel.clone(), endpoint.target.scheme == Scheme::H2c),
             row: RefCell::default(),
+            name: self.named(endpoint),
             wheel: self.wheel.clone(),
         });
         let endpoint = endpoint.clone();
@@ -136,18 +140,26 @@ impl Upstreams {
         pool
     }
 
+    fn named(&self, endpoint: &Endpoint) -> Option<Named> {
+        match (&endpoint.target.address, endpoint.address) {
+            (Address::Name { host, .. }, None) => Some(Named::of(self.names.of(host))),
+            (Address::Name { .. }, Some(_))
+            | (Address::Loopback { .. } | Address::Ip(_) | Address::Unix(_), _) => None,
+        }
+    }
+
     /// The seats of an endpoint, of which `limit` may be taken at once.
     pub(super) fn row(&self, endpoint: &Endpoint, limit: NonZeroU32) -> Arc<Row> {
         self.pool(endpoint).row(endpoint, limit, &self.seats)
     }
 
-    /// Closes what has been idle for too long, or was closed by the upstream, and forgets endpoints without connections. Called now
-    /// and then.
+    /// Closes what has been idle for too long, or was closed by the upstream, and forgets endpoints without connections, and those of
+    /// names that are elsewhere now: their connections end with what is under way on them. Called now and then.
     pub fn sweep(&self) {
         let now = self.wheel.elapsed();
         self.pools.borrow_mut().retain(|_target, pool| {
             pool.sweep(now);
-            Rc::strong_count(pool) > 1 || !pool.is_empty()
+            pool.is_current() && (Rc::strong_count(pool) > 1 || !pool.is_empty())
         });
     }
 
@@ -208,6 +220,10 @@ impl Pool {
             .borrow_mut()
             .retain_mut(|idle| now < idle.until && idle.connection.is_quiet());
         self.shares.sweep(now, IDLE_TIME);
+    }
+
+    fn is_current(&self) -> bool {
+        self.name.as_ref().is_none_or(Named::is_current)
     }
 
     fn is_empty(&self) -> bool {

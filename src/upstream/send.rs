@@ -225,8 +225,12 @@ async fn over_http2(
             })
         }
         Err(_expired) => {
-            pool.shares.unshare(&under_way);
-            Err(progress.lateness())
+            let late = progress.lateness();
+            // A client that is slow says nothing of the connection.
+            if matches!(late, UpstreamError::ResponseTimedOut) {
+                pool.shares.unshare(&under_way);
+            }
+            Err(late)
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Shares {
     connections: RefCell<Vec<Shared>>,
     /// Whether the endpoint is known to speak HTTP/2.
     is_spoken: Cell<bool>,
-    opening: Cell<u32>,
+    opening: Cell<usize>,
     changed: Rc<Notify>,
     wheel: Wheel,
 }
@@ -96,7 +96,9 @@ impl Shares {
             if let Some((sender, under_way)) = self.take() {
                 return Turn::Take(sender, under_way);
             }
-            if timeout(OPENING_PATIENCE, changed).await.is_err() {
+            let is_late = timeout(OPENING_PATIENCE, changed).await.is_err();
+            // More than may be shared would help nobody: an upstream that is slow gets no crowd at its door.
+            if is_late && self.opening.get() < CONNECTIONS_MAX {
                 break;
             }
         }
@@ -221,5 +223,21 @@ impl fmt::Debug for UnderWay {
         f.debug_tuple("UnderWay")
             .field(&self.0.under_way.get())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn others_wait_while_as_many_are_opened_as_may_be_shared() {
+        let shares = Shares::new(Wheel::new(), true);
+        let mut openings: Vec<_> = (0..CONNECTIONS_MAX).map(|_| shares.open()).collect();
+        let crowded = timeout(10 * OPENING_PATIENCE, shares.turn()).await;
+        assert!(crowded.is_err());
+        openings.pop();
+        let turn = timeout(2 * OPENING_PATIENCE, shares.turn()).await;
+        assert!(matches!(turn, Ok(Turn::Open(_))));
     }
 }

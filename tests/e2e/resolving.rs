@@ -124,6 +124,22 @@ fn when_its_ttl_ends_a_name_may_be_elsewhere() {
 }
 
 #[test]
+fn a_host_of_both_families_is_left_when_it_is_elsewhere() {
+    let upstreams = Upstreams::at(&[own_address(), own_address()]);
+    let [old, new] = [upstreams.addresses[0], upstreams.addresses[1]];
+    // Nobody is there: what answers is the other family's address.
+    let v6 = IpAddr::from(std::net::Ipv6Addr::LOCALHOST);
+    let server = NameServer::saying(Mood::At(vec![v6, old], 1));
+    let door = door(upstreams.port, &server, "", "");
+    assert_eq!(said(&door), old.to_string());
+    server.says(Mood::At(vec![v6, new], 1));
+    // Kept connections that never rest lead to the old one.
+    eventually("the new address is used", || {
+        (said(&door) == new.to_string()).then_some(())
+    });
+}
+
+#[test]
 fn a_name_is_used_on_while_nobody_says_where_it_is() {
     let upstreams = Upstreams::at(&[own_address(), own_address()]);
     let [old, new] = [upstreams.addresses[0], upstreams.addresses[1]];

@@ -25,6 +25,12 @@ pub(in crate::upstream) struct Named {
 }
 
 impl Named {
+    /// As it is now.
+    pub(in crate::upstream) fn of(name: Arc<Name>) -> Self {
+        let generation = name.generation();
+        Self { name, generation }
+    }
+
     /// Whether it still has the addresses that it had.
     pub(in crate::upstream) fn is_current(&self) -> bool {
         self.name.generation() == self.generation
