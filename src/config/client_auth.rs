@@ -64,6 +64,21 @@ pub(super) fn refuse_without_tls(layers: &Layers<'_>, off: &Item<'_>, problems: 
             );
         }
     }
+    let inherited = layers
+        .defaults
+        .and_then(|defaults| defaults.get("client_ca"));
+    if let Some(item) = inherited.filter(|item| item.as_flag() != Some(false))
+        && layers.site.is_some_and(|site| site.has("tls"))
+    {
+        problems.push(
+            Problem::warning(
+                "unguarded",
+                "`client_ca` of the defaults does not guard a site without TLS",
+            )
+            .at(off.at(), "clients without a certificate may ask here")
+            .also(item.key_at, "certificates are shown inside TLS"),
+        );
+    }
 }
 
 /// The certificates of a PEM file.

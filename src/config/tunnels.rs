@@ -48,6 +48,9 @@ const BESIDE_TCP: &[&str] = &[
     "proxy_protocol",
 ];
 
+/// Keys that keep somebody out.
+const GUARDS: &[&str] = &["allow", "deny", "auth", "client_ca"];
+
 impl<'a> Walk<'a> {
     pub(super) fn passthrough(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {
         self.refuse_beside(draft, item, BESIDE_PASSTHROUGH);
@@ -119,6 +122,7 @@ impl<'a> Walk<'a> {
     }
 
     fn refuse_beside(&mut self, draft: &Draft<'a>, action: &Item<'a>, allowed: &[&str]) {
+        self.warn_of_unguarded(draft, action, allowed);
         let Some(table) = draft.layers.site else {
             return;
         };
@@ -134,6 +138,32 @@ impl<'a> Walk<'a> {
                             action.key,
                             keys::listed(allowed)
                         )),
+                );
+            }
+        }
+    }
+
+    /// Whoever guards all sites may not know that this one is open.
+    fn warn_of_unguarded(&mut self, draft: &Draft<'a>, action: &Item<'a>, allowed: &[&str]) {
+        let Some(defaults) = draft.layers.defaults else {
+            return;
+        };
+        for key in GUARDS.iter().filter(|key| !allowed.contains(key)) {
+            if let Some(item) = defaults
+                .get(key)
+                .filter(|item| item.as_flag() != Some(false))
+            {
+                let message = format!(
+                    "`{key}` of the defaults does not guard a `{}` site",
+                    action.key
+                );
+                self.problems.push(
+                    Problem::warning("unguarded", message)
+                        .at(action.key_at, "everybody may connect here")
+                        .also(
+                            item.key_at,
+                            "this is about requests, which are not read there",
+                        ),
                 );
             }
         }

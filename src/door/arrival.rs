@@ -69,11 +69,16 @@ pub(super) async fn introduce(
     }
 }
 
-/// Holds the client's address against `limits.connections_per_ip`; none: it has as many connections as it may.
+/// Holds the client's address against `limits.connections_per_ip`; none: it has as many connections as it may. A trusted proxy stands for
+/// many clients.
 pub(super) fn admit(worker: &Worker, from: From, permit: Permit) -> Option<Permit> {
-    let Some(max) = worker.context.table().limits.connections_per_ip else {
+    let table = worker.context.table();
+    let Some(max) = table.limits.connections_per_ip else {
         return Some(permit);
     };
+    if table.trust.proxies.contains(from.peer.ip()) {
+        return Some(permit);
+    }
     match worker.crowd.enter(from.peer.ip(), max) {
         Ok(seat) => Some(permit.with(seat)),
         Err(full) => {

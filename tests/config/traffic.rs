@@ -52,6 +52,23 @@ fn a_site_without_a_word_on_it_has_the_documented_ways() {
 }
 
 #[test]
+fn a_site_that_the_guards_of_the_defaults_cannot_guard_is_told_of() {
+    let text = r#"
+[defaults]
+allow = "10.0.0.0/8"
+deny = false
+tls = "internal"
+[sites]
+"a.test" = { passthrough = "10.0.0.8:443" }
+"b.test" = { tcp = "5432" }
+"c.test" = "3000"
+"#;
+    let loaded = config::read(Path::new("proxy.toml"), text).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(told, ["unguarded", "unguarded"]);
+}
+
+#[test]
 fn targets_have_weights_and_stand_in_for_others() {
     let rule = root(
         "[sites]\n\"a.test\" = { to = [\"3000\", { url = \"3001\", weight = 7, backup = true }] }",

@@ -18,7 +18,7 @@ pub(in crate::proxy) enum Pace {
 }
 
 /// What the open encodings of one worker may occupy together. Answers beyond it go out as they are.
-const MEMORY_MAX: usize = 256 << 20;
+const MEMORY_MAX: usize = 64 << 20;
 /// Encoders of a coding kept for reuse: their tables need not be laid out again.
 const SPARE_MAX: usize = 4;
 /// The most that one step writes.

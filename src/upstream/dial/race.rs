@@ -63,6 +63,16 @@ struct Race<I, C, F> {
     head_start: Pin<Box<Sleep>>,
 }
 
+/// Whether somebody said no, and not this machine for want of a way there: one without IPv6 has no way to half of the addresses.
+fn is_of_the_other_side(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::Unsupported
+    )
+}
+
 impl<I, C, F, T> Race<I, C, F>
 where
     I: Iterator<Item = SocketAddr>,
@@ -92,7 +102,8 @@ where
             if !is_next {
                 return Poll::Pending;
             }
-            let counts = self.first == First::Counts && self.failed.len() == 1;
+            let counts = self.first == First::Counts
+                && matches!(&*self.failed, [(_address, error)] if is_of_the_other_side(error));
             if counts && self.running.is_empty() {
                 return Poll::Ready(Err(summed(std::mem::take(&mut self.failed))));
             }
@@ -173,6 +184,7 @@ mod tests {
     const REFUSES: u16 = 2;
     const SILENT: u16 = 3;
     const SLOW: u16 = 4;
+    const NO_WAY: u16 = 5;
     const SLOW_TIME: Duration = Duration::from_millis(700);
 
     fn addresses(ports: &[u16]) -> impl Iterator<Item = SocketAddr> {
@@ -196,6 +208,7 @@ mod tests {
                 match address.port() {
                     WELL => Ok(()),
                     REFUSES => Err(ErrorKind::ConnectionRefused.into()),
+                    NO_WAY => Err(ErrorKind::NetworkUnreachable.into()),
                     SLOW => {
                         sleep(SLOW_TIME).await;
                         Ok(())
@@ -264,6 +277,9 @@ mod tests {
         let (won, took) = race(&[REFUSES, WELL], First::Counts, &begun).await;
         assert_eq!(won.unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!((took, begun.borrow().len()), (0, 1));
+        // No way there is no word of the other side's.
+        let won = race(&[NO_WAY, WELL], First::Counts, &begun).await;
+        check(won, 2, 0..=1);
     }
 
     #[tokio::test(start_paused = true)]

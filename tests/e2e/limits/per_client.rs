@@ -50,6 +50,18 @@ fn a_client_has_no_more_connections_than_connections_per_ip() {
 }
 
 #[test]
+fn a_trusted_proxy_stands_for_many_clients() {
+    let backend = Backend::saying("yes");
+    let limits = "connections_per_ip = 1\n[trust]\nproxies = [\"127.0.0.2\"]";
+    let door = door(&backend, limits, "");
+    let here = from(HERE, &door).unwrap();
+    assert!(from(HERE, &door).is_none());
+    let proxy = [127, 0, 0, 2];
+    let many: Vec<_> = (0..4).map(|_| from(proxy, &door).unwrap()).collect();
+    drop((here, many));
+}
+
+#[test]
 fn places_of_a_client_are_free_again_however_its_connections_end() {
     let backend = Backend::saying("yes");
     let door = door(&backend, "connections_per_ip = 2", "");
