@@ -55,7 +55,8 @@ pub(super) fn client_auth(
 /// Reports what stands beside `tls = "off"` in the site's own table.
 pub(super) fn refuse_without_tls(layers: &Layers<'_>, off: &Item<'_>, problems: &mut Problems) {
     for key in ["client_ca", "client_auth"] {
-        if let Some(item) = layers.site.and_then(|site| site.get(key)) {
+        let own = layers.site.and_then(|site| site.get(key));
+        if let Some(item) = own.filter(|item| item.as_flag() != Some(false)) {
             let message = format!("`{key}` does not go with `tls = \"off\"`");
             problems.push(
                 Problem::error("conflicting-keys", message)
@@ -68,7 +69,9 @@ pub(super) fn refuse_without_tls(layers: &Layers<'_>, off: &Item<'_>, problems: 
         .defaults
         .and_then(|defaults| defaults.get("client_ca"));
     if let Some(item) = inherited.filter(|item| item.as_flag() != Some(false))
-        && layers.site.is_some_and(|site| site.has("tls"))
+        && layers
+            .site
+            .is_some_and(|site| site.has("tls") && !site.has("client_ca"))
     {
         problems.push(
             Problem::warning(
@@ -76,7 +79,8 @@ pub(super) fn refuse_without_tls(layers: &Layers<'_>, off: &Item<'_>, problems: 
                 "`client_ca` of the defaults does not guard a site without TLS",
             )
             .at(off.at(), "clients without a certificate may ask here")
-            .also(item.key_at, "certificates are shown inside TLS"),
+            .also(item.key_at, "certificates are shown inside TLS")
+            .help("`client_ca = false` beside `tls = \"off\"` says that this is meant"),
         );
     }
 }

@@ -49,7 +49,7 @@ const BESIDE_TCP: &[&str] = &[
 ];
 
 /// Keys that keep somebody out.
-const GUARDS: &[&str] = &["allow", "deny", "auth", "client_ca"];
+const GUARDS: &[&str] = &["allow", "deny", "auth"];
 
 impl<'a> Walk<'a> {
     pub(super) fn passthrough(&mut self, draft: &Draft<'a>, item: &Item<'a>) -> Option<Site> {

@@ -62,6 +62,7 @@ tls = "internal"
 "a.test" = { passthrough = "10.0.0.8:443" }
 "b.test" = { tcp = "5432" }
 "c.test" = "3000"
+"d.test" = { to = "3000", tls = "off", client_ca = false }
 "#;
     let loaded = config::read(Path::new("proxy.toml"), text).unwrap();
     let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.code).collect();
