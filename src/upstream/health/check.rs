@@ -97,7 +97,7 @@ impl Checker {
             match kept.ask(endpoint, question).await {
                 // It ended while it was not used: that says nothing.
                 Err(Finding::NoAnswer(_)) => {}
-                answered => return self.conclude(kept, answered?, question),
+                answered => return self.conclude(kept, &answered?, question),
             }
         }
         let (stream, protocol) = connect(endpoint, way).await?;
@@ -107,16 +107,16 @@ impl Checker {
             client: way.client.clone(),
         };
         let answer = fresh.ask(endpoint, question).await?;
-        self.conclude(fresh, answer, question)
+        self.conclude(fresh, &answer, question)
     }
 
     fn conclude(
         &mut self,
         used: Kept,
-        answer: Answer,
+        answer: &Answer,
         question: Question<'_>,
     ) -> Result<(), Finding> {
-        question.judge(&answer)?;
+        question.judge(answer)?;
         self.kept = (answer.extent == Extent::Whole).then_some(used);
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::down::Downs;
 use super::news::News;
@@ -33,6 +33,7 @@ const NAMES_LOOKED_AT: Duration = Duration::from_secs(1);
 pub(super) struct Crew {
     running: Probing,
     standings: Standings,
+    began: Instant,
     places: Rc<Semaphore>,
     downs: Downs,
     reports: Reports,
@@ -58,6 +59,7 @@ impl Crew {
         Self {
             running: HashMap::default(),
             standings,
+            began: Instant::now(),
             places: Rc::new(Semaphore::new(CHECKS_MAX)),
             downs,
             reports,
@@ -154,6 +156,7 @@ impl Crew {
             standing,
             mind: mind.clone(),
             way: way.clone(),
+            began: self.began,
             places: self.places.clone(),
             downs: self.downs.clone(),
             reports: self.reports.clone(),

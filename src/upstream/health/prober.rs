@@ -32,6 +32,8 @@ pub(super) struct Prober {
     pub(super) mind: Rc<RefCell<Mind>>,
     /// Another one after a reload.
     pub(super) way: Rc<RefCell<Way>>,
+    /// The first beat of all.
+    pub(super) began: Instant,
     /// Checks that all probers together may make at once.
     pub(super) places: Rc<Semaphore>,
     pub(super) downs: Downs,
@@ -45,7 +47,8 @@ impl Prober {
         let mut checker = Checker::default();
         let mut next = Instant::now() + wait;
         loop {
-            sleep_until(next).await;
+            let beat = rhythm::on_beat(next.saturating_duration_since(self.began), every);
+            sleep_until(self.began + beat).await;
             // It is never closed.
             let place = self.places.acquire().await;
             let begun = Instant::now();
