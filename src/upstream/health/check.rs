@@ -69,8 +69,7 @@ impl Checker {
         probe: &Probe,
         limit: Duration,
     ) -> Result<(), Finding> {
-        // Boxed: it is large, and there are many.
-        let checking = Box::pin(async {
+        let checking = async {
             let question = match probe {
                 Probe::Tcp => return connect(endpoint, way).await.map(drop),
                 Probe::Grpc { service } => Question::Grpc { service },
@@ -81,7 +80,7 @@ impl Checker {
                 },
             };
             self.ask(endpoint, way, question).await
-        });
+        };
         within(limit, checking).await
     }
 
@@ -212,6 +211,11 @@ pub async fn answers(
 }
 
 async fn connect(endpoint: &Endpoint, way: &Way) -> Result<(Stream, Protocol), Finding> {
+    // Boxed: it is large, and most checks do without.
+    Box::pin(dialed(endpoint, way)).await
+}
+
+async fn dialed(endpoint: &Endpoint, way: &Way) -> Result<(Stream, Protocol), Finding> {
     // Where the address is known it alone is meant, and no other of the name may answer for it.
     let names = match endpoint.address {
         Some(_) => Names::default(),
