@@ -230,6 +230,8 @@ fn a_changed_file_is_in_force_by_itself() {
 #[test]
 fn a_flood_of_passwords_is_turned_away_and_others_are_served() {
     const GUESSES: usize = 150;
+    /// Checks of one client that may wait or run.
+    const ONE_CLIENTS: usize = 8;
     let door = door(
         &htpasswd("ada", "x", 9),
         &format!(
@@ -259,7 +261,7 @@ fn a_flood_of_passwords_is_turned_away_and_others_are_served() {
     let (busy, wrong): (Vec<&Answer>, Vec<&Answer>) =
         answers.iter().partition(|answer| answer.status() == 503);
     assert!(
-        !busy.is_empty() && wrong.len() >= 64,
+        !busy.is_empty() && wrong.len() >= ONE_CLIENTS,
         "{} {}",
         busy.len(),
         wrong.len()

@@ -65,7 +65,8 @@ pub(super) fn admit(guard: &Guard, asked: &Asked, record: &mut Record) -> Verdic
 
 fn log_in(file: &Arc<Htpasswd>, asked: &Asked, record: &mut Record) -> Verdict {
     let common = &asked.table.common;
-    match auth::login(file, &asked.head.headers, common, record.started()) {
+    let (headers, client) = (&asked.head.headers, asked.client.ip);
+    match auth::login(file, headers, client, common, record.started()) {
         Login::Known(user) => {
             record.user = Some(user);
             Verdict::Pass

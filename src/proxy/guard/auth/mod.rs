@@ -8,6 +8,7 @@ pub(in crate::proxy) mod forward;
 mod hash;
 pub mod passwords;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue};
@@ -33,14 +34,20 @@ pub(super) enum Login {
 }
 
 /// Looks at what a request brings along.
-pub(super) fn login(file: &Htpasswd, headers: &HeaderMap, common: &Common, now: Instant) -> Login {
+pub(super) fn login(
+    file: &Htpasswd,
+    headers: &HeaderMap,
+    client: IpAddr,
+    common: &Common,
+    now: Instant,
+) -> Login {
     let credentials = match credentials::read(headers) {
         Brought::Credentials(credentials) => credentials,
         Brought::Nothing => return Login::Missing,
         Brought::Nonsense => return Login::Wrong,
     };
     let passwords = &common.passwords;
-    match passwords.question(file, credentials) {
+    match passwords.question(file, credentials, client) {
         Some(question) if passwords.is_known(&question, now) => Login::Known(question.into_user()),
         Some(question) => Login::Unproven(question),
         None => Login::Wrong,

@@ -4,6 +4,7 @@
 //! file, is another digest. Wrong passwords are not remembered, but many requests with the same one wait for the same check.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -33,7 +34,14 @@ struct Book {
     /// Found right, and until when that is remembered.
     right: HashMap<Digest, Instant>,
     /// Somebody finds out.
-    asked: HashMap<Digest, watch::Receiver<Option<Finding>>>,
+    asked: HashMap<Digest, Asked>,
+}
+
+/// A check that waits or runs.
+#[derive(Debug)]
+struct Asked {
+    by: IpAddr,
+    finding: watch::Receiver<Option<Finding>>,
 }
 
 /// What a check comes to.
@@ -49,8 +57,9 @@ pub(super) enum Finding {
 const RIGHT_MAX: usize = 4096;
 /// How long one is.
 const RIGHT_TIME: Duration = Duration::from_secs(300);
-/// Checks that may wait or run.
+/// Checks that may wait or run, and those of one client among them: whoever guesses keeps nobody else out.
 const ASKED_MAX: usize = 64;
+const ASKED_EACH_MAX: usize = 8;
 /// Checks that run at once, whatever the cores: each may take hundreds of megabytes.
 const THREADS_MAX: usize = 4;
 
@@ -75,6 +84,8 @@ pub(in crate::proxy) struct Question {
     digest: Digest,
     hash: PasswordHash,
     user: User,
+    /// IPv6 by its /64: whoever has one address of it has them all.
+    by: IpAddr,
     pub(super) credentials: Credentials,
 }
 
@@ -87,7 +98,12 @@ enum User {
 
 impl Passwords {
     /// What has to be found out about these credentials; none if nobody could log in at all.
-    pub(super) fn question(&self, file: &Htpasswd, credentials: Credentials) -> Option<Question> {
+    pub(super) fn question(
+        &self,
+        file: &Htpasswd,
+        credentials: Credentials,
+        client: IpAddr,
+    ) -> Option<Question> {
         let own = file.users.get(&credentials.user);
         let (hash, user) = match own {
             Some(hash) => (hash, User::Known),
@@ -97,6 +113,7 @@ impl Passwords {
             digest: self.digest(&credentials, hash, user),
             hash: hash.clone(),
             user,
+            by: network_of(client),
             credentials,
         })
     }
@@ -130,13 +147,14 @@ impl Passwords {
             return Begun::Known(Finding::Right);
         }
         if let Some(asked) = book.asked.get(&question.digest) {
-            return Begun::Theirs(asked.clone());
+            return Begun::Theirs(asked.finding.clone());
         }
-        if book.asked.len() >= ASKED_MAX {
+        if book.asked.len() >= ASKED_MAX || book.asked_by(question.by) >= ASKED_EACH_MAX {
             return Begun::Known(Finding::Busy);
         }
-        let (tell, asked) = watch::channel(None);
-        book.asked.insert(question.digest, asked);
+        let (tell, finding) = watch::channel(None);
+        let by = question.by;
+        book.asked.insert(question.digest, Asked { by, finding });
         Begun::Ours(Asking {
             passwords: self,
             digest: question.digest,
@@ -230,6 +248,11 @@ impl Book {
         self.right.get(digest).is_some_and(|until| *until > now)
     }
 
+    fn asked_by(&self, client: IpAddr) -> usize {
+        let asked = self.asked.values();
+        asked.filter(|asked| asked.by == client).count()
+    }
+
     /// Forgets what is over, and where that is not enough, what would be over next.
     fn make_room(&mut self, now: Instant) {
         if self.right.len() < RIGHT_MAX {
@@ -240,6 +263,16 @@ impl Book {
         if let Some((digest, _)) = next.filter(|_| self.right.len() >= RIGHT_MAX) {
             let digest = *digest;
             self.right.remove(&digest);
+        }
+    }
+}
+
+fn network_of(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
         }
     }
 }

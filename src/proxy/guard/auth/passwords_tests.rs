@@ -1,6 +1,9 @@
 //! Right, wrong and unknown, at once and in crowds.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use super::*;
 use crate::config::secret::Secret;
@@ -25,7 +28,11 @@ fn question(passwords: &Passwords, file: &Htpasswd, user: &str, password: &str) 
         user: user.into(),
         password: password.into(),
     };
-    passwords.question(file, credentials).unwrap()
+    passwords.question(file, credentials, client(0)).unwrap()
+}
+
+fn client(number: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, number])
 }
 
 #[tokio::test]
@@ -105,7 +112,11 @@ async fn a_changed_file_forgets() {
             .await,
         Finding::Wrong
     );
-    assert!(passwords.question(&file(&[]), right.credentials).is_none());
+    assert!(
+        passwords
+            .question(&file(&[]), right.credentials, client(0))
+            .is_none()
+    );
 }
 
 #[test]
@@ -127,7 +138,10 @@ async fn equal_questions_are_checked_once_and_too_many_others_not_at_all() {
     let all = u32::try_from(passwords.threads.available_permits()).unwrap();
     let held = passwords.threads.acquire_many(all).await.unwrap();
     let wrong: Vec<Question> = (0..ASKED_MAX + 8)
-        .map(|number| question(&passwords, &file, "ada", &number.to_string()))
+        .map(|number| Question {
+            by: client(u8::try_from(number).unwrap()),
+            ..question(&passwords, &file, "ada", &number.to_string())
+        })
         .collect();
     let (busy, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let each = async |question: &Question| match passwords.find(question, now).await {
@@ -178,4 +192,40 @@ fn what_is_remembered_has_a_limit() {
     assert!(book.is_right(&latest, now));
     book.make_room(now + RIGHT_TIME);
     assert!(book.right.is_empty());
+}
+
+#[tokio::test]
+async fn one_client_cannot_fill_the_line_before_others() {
+    let (passwords, file, now) = (Passwords::default(), file(&[("ada", "x")]), Instant::now());
+    let all = u32::try_from(passwords.threads.available_permits()).unwrap();
+    let held = passwords.threads.acquire_many(all).await.unwrap();
+    let asking = |client: IpAddr, password: &str| Question {
+        by: network_of(client),
+        ..question(&passwords, &file, "ada", password)
+    };
+    let guesser = |number: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]);
+    let guesses: Vec<_> = (0..u16::try_from(ASKED_EACH_MAX).unwrap())
+        .map(|number| asking(guesser(number), &number.to_string()))
+        .collect();
+    let mut waiting: Vec<_> = guesses
+        .iter()
+        .map(|guess| Box::pin(passwords.find(guess, now)))
+        .collect();
+    for guess in &mut waiting {
+        assert!(look_at(guess.as_mut()).await.is_pending());
+    }
+    let one_more = asking(guesser(99), "more");
+    assert_eq!(passwords.find(&one_more, now).await, Finding::Busy);
+    let somebody = asking(client(7), "x");
+    let mut finding = Box::pin(passwords.find(&somebody, now));
+    assert!(look_at(finding.as_mut()).await.is_pending());
+    // Those before it in the line are polled no more, and would keep the threads.
+    drop(waiting);
+    drop(held);
+    assert_eq!(finding.await, Finding::Right);
+}
+
+/// One look at a future.
+async fn look_at<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
