@@ -6,7 +6,7 @@ use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
 
-use super::balancer::{Balancer, Header};
+use super::balancer::{self, Header};
 use crate::support::backend::Backend;
 use crate::support::client::{plain, read_all, roots, tls_over};
 use crate::support::door::Door;
@@ -78,10 +78,10 @@ fn haproxy_and_nginx_say_who_the_client_is() {
     let door = door(&backend, FROM_BALANCERS);
     let balancers = |to| {
         [
-            Balancer::haproxy(to, Header::V1),
-            Balancer::haproxy(to, Header::V2),
-            Balancer::haproxy(to, Header::V2WithAdditions),
-            Balancer::nginx(to),
+            balancer::haproxy(to, Header::V1),
+            balancer::haproxy(to, Header::V2),
+            balancer::haproxy(to, Header::V2WithAdditions),
+            balancer::nginx(to),
         ]
     };
     let client = CLIENT.to_string();

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod door;
 pub(crate) mod false_clock;
+pub(crate) mod front;
 pub(crate) mod mortal;
 pub(crate) mod names;
 pub(crate) mod openssl;

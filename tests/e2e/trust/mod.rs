@@ -9,7 +9,6 @@ use crate::support::client::{curl, plain};
 use crate::support::door::Door;
 use crate::support::eventually;
 use crate::support::wire::{Answer, Wire};
-use front::Front;
 
 /// `a.test` over TLS and `b.test` in clear text before an upstream, with the template facts in fields of their own.
 fn door(backend: &Backend, trusted: &str) -> Door {
@@ -288,7 +287,7 @@ fn nginx_and_haproxy_say_who_the_client_is() {
     let backend = Backend::http(|_request| ok("yes"));
     let door = door(&backend, "[\"127.0.0.1\"]");
     let to = door.plain();
-    let fronts = [Front::nginx(to, ""), Front::haproxy(to)];
+    let fronts = [front::nginx(to, ""), front::haproxy(to)];
     for front in &fronts {
         let before = backend.seen().len();
         assert_eq!(through(front.address, LIES).status(), 200);
@@ -308,7 +307,7 @@ fn what_nginx_says_of_the_url_is_what_the_upstream_hears() {
     let more = "proxy_set_header X-Forwarded-Proto $scheme;\nproxy_set_header X-Forwarded-Host $host;\n\
         proxy_set_header X-Forwarded-Port 8443;\nproxy_set_header X-Real-IP $remote_addr;\n\
         proxy_set_header X-Request-Id $request_id;\nproxy_set_header Forwarded \"for=\\\"[$remote_addr]\\\";proto=$scheme\";";
-    let front = Front::nginx(door.plain(), more);
+    let front = front::nginx(door.plain(), more);
     assert_eq!(through(front.address, LIES).status(), 200);
     let seen = backend.only();
     check(
