@@ -163,7 +163,7 @@ impl Visit {
             Some(own) if *own.prelude() == *prelude => own.clone(),
             Some(_) | None => {
                 let fresh = self.context.upstreams.of_one_client(prelude);
-                own.insert(Rc::new(fresh)).clone()
+                own.insert(fresh).clone()
             }
         }
     }

@@ -55,27 +55,6 @@ impl UpstreamError {
             Self::Closed(error.into())
         }
     }
-
-    /// Whether nothing was sent and another target may be tried.
-    #[must_use]
-    pub fn is_before_sending(&self) -> bool {
-        match self {
-            Self::Unreachable(_)
-            | Self::Unresolved(_)
-            | Self::ConnectTimedOut
-            | Self::Tls(_)
-            | Self::Handshake(_)
-            | Self::Busy
-            | Self::Unsent(_) => true,
-            Self::Closed(_)
-            | Self::Cut(_)
-            | Self::Refused(_)
-            | Self::Malformed(_)
-            | Self::ResponseTimedOut
-            | Self::ClientBody(_)
-            | Self::Unfit(_) => false,
-        }
-    }
 }
 
 fn body_error(error: &hyper::Error) -> Option<BodyError> {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Upstreams {
     seats: Seats,
     names: Names,
     prelude: Box<[u8]>,
+    /// Those of one client each, as long as the client is here.
+    own: RefCell<Vec<Weak<Self>>>,
 }
 
 /// The connections to one endpoint.
@@ -91,20 +93,24 @@ impl Upstreams {
             seats,
             names,
             prelude: Box::default(),
+            own: RefCell::default(),
         }
     }
 
     /// No connections yet, for one client alone: each will begin with this prelude.
     #[must_use]
-    pub fn of_one_client(&self, prelude: Box<[u8]>) -> Self {
-        Self {
+    pub fn of_one_client(&self, prelude: Box<[u8]>) -> Rc<Self> {
+        let own = Rc::new(Self {
             pools: RefCell::default(),
             idle: self.idle.clone(),
             wheel: self.wheel.clone(),
             seats: self.seats.clone(),
             names: self.names.clone(),
             prelude,
-        }
+            own: RefCell::default(),
+        });
+        self.own.borrow_mut().push(Rc::downgrade(&own));
+        own
     }
 
     /// What every connection begins with; mostly nothing.
@@ -161,11 +167,24 @@ impl Upstreams {
             pool.sweep(now);
             pool.is_current() && (Rc::strong_count(pool) > 1 || !pool.is_empty())
         });
+        self.each_own(Self::sweep);
     }
 
     /// Closes every idle connection: the worker is about to stop.
     pub fn close_idle(&self) {
         self.pools.borrow_mut().clear();
+        self.each_own(Self::close_idle);
+    }
+
+    /// Forgets those whose client is gone.
+    fn each_own(&self, look: fn(&Self)) {
+        self.own.borrow_mut().retain(|own| {
+            let here = own.upgrade();
+            if let Some(own) = &here {
+                look(own);
+            }
+            here.is_some()
+        });
     }
 }
 
@@ -263,6 +282,24 @@ impl fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::target::Target;
+
+    #[test]
+    fn what_belongs_to_one_client_is_swept_too_and_forgotten_with_the_client() {
+        let all = Upstreams::new(Wheel::new(), Seats::default(), Names::default());
+        let own = all.of_one_client(b"PROXY UNKNOWN\r\n".as_slice().into());
+        let target = Target {
+            scheme: Scheme::Http,
+            address: Address::Loopback { port: 1 },
+        };
+        drop(own.pool(&Endpoint::of(Arc::new(target))));
+        assert_eq!(own.pools.borrow().len(), 1);
+        all.sweep();
+        assert!(own.pools.borrow().is_empty());
+        drop(own);
+        all.sweep();
+        assert!(all.own.borrow().is_empty());
+    }
 
     #[test]
     fn an_idle_connection_is_given_up_before_the_upstream_closes_it() {
