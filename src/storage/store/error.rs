@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Key;
+use super::redis::RedisError;
 use crate::storage::files;
 
 /// Whatever it is, a write that failed may still have taken effect: read again before trying again.
@@ -23,6 +24,8 @@ pub enum StoreError {
     TooMany(PathBuf),
     /// The store as a whole, for the operator to mend: read-only, full, denied, out of reach.
     Unusable(files::Error),
+    /// The same of a store on the network.
+    Redis(RedisError),
 }
 
 impl fmt::Display for StoreError {
@@ -47,6 +50,7 @@ impl fmt::Display for StoreError {
                 path.display()
             ),
             Self::Unusable(error) => error.fmt(f),
+            Self::Redis(error) => error.fmt(f),
         }
     }
 }
@@ -57,12 +61,19 @@ impl std::error::Error for StoreError {
             Self::Damaged { source, .. } => Some(source),
             // Its own text is shown in place of ours.
             Self::Unusable(error) => error.source(),
+            Self::Redis(error) => error.source(),
             Self::Conflict
             | Self::Fenced
             | Self::TooLarge(_)
             | Self::Busy(_)
             | Self::TooMany(_) => None,
         }
+    }
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
     }
 }
 

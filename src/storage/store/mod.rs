@@ -10,6 +10,7 @@ mod listing;
 mod lock;
 #[cfg(test)]
 pub mod memory;
+pub mod redis;
 #[cfg(test)]
 mod tests;
 

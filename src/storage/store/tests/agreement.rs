@@ -16,7 +16,7 @@ const NAMES: [&str; 5] = ["a", "a/b", "b/c", "b/d/e", "b/d"];
 const PREFIXES: [&str; 5] = ["", "a", "b/", "b/d", "z"];
 
 #[derive(Debug, Clone)]
-enum Operation {
+pub(super) enum Operation {
     Get(usize),
     Put(usize, u8, Condition, Under),
     Delete(usize, Condition, Under),
@@ -27,7 +27,7 @@ enum Operation {
 }
 
 #[derive(Debug, Clone)]
-enum Condition {
+pub(super) enum Condition {
     Always,
     Absent,
     /// The version of this content.
@@ -35,12 +35,12 @@ enum Condition {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Under {
+pub(super) enum Under {
     Nothing,
     TheLease,
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let name = || 0..NAMES.len();
     let condition = || {
         prop_oneof![
@@ -64,14 +64,14 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 /// A store, and what its user has in hand.
-struct User {
+pub(super) struct User {
     store: Store,
     lease: Option<Lease>,
     versions: HashMap<u8, Version>,
 }
 
 impl User {
-    fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         Self {
             store,
             lease: None,
@@ -80,7 +80,7 @@ impl User {
     }
 
     /// The answer, without what may differ: paths.
-    async fn act(&mut self, operation: &Operation) -> String {
+    pub(super) async fn act(&mut self, operation: &Operation) -> String {
         let told = match operation {
             Operation::Get(name) => {
                 let found = self.store.get(&key(NAMES[*name])).await;
@@ -152,11 +152,11 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::TooLarge(_) => "too large",
         StoreError::Busy(_) => "busy",
         StoreError::TooMany(_) => "too many",
-        StoreError::Unusable(_) => "unusable",
+        StoreError::Unusable(_) | StoreError::Redis(_) => "unusable",
     }
 }
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod full_disk;
 mod killed;
 mod leases;
+mod redis;
 
 use std::fs::File;
 use std::io::Write;

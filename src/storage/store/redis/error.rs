@@ -1,0 +1,81 @@
+//! What goes wrong on the way to Redis, and how to mend it.
+
+use std::fmt;
+
+use redis::ErrorKind;
+
+use super::place::Place;
+
+/// Redis did not do what was asked. A write may have taken effect all the same.
+#[derive(Debug)]
+pub struct RedisError {
+    /// Without its password.
+    place: Box<str>,
+    fault: Fault,
+    source: redis::RedisError,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// No connection, or none any more.
+    Unreachable,
+    /// It wants a password, or another one.
+    Unauthenticated,
+    /// It is a replica, or loading, or its disk is full.
+    NoWrites,
+    /// Anything else it says.
+    Other,
+}
+
+impl RedisError {
+    pub(super) fn new(place: &Place, source: redis::RedisError) -> Self {
+        Self {
+            place: place.to_string().into(),
+            fault: Fault::of(&source),
+            source,
+        }
+    }
+}
+
+impl Fault {
+    fn of(error: &redis::RedisError) -> Self {
+        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
+            return Self::Unreachable;
+        }
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return Self::Unauthenticated;
+        }
+        match error.code() {
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Self::Unauthenticated,
+            Some("READONLY" | "LOADING" | "MISCONF" | "OOM" | "MASTERDOWN") => Self::NoWrites,
+            Some(_) | None => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for RedisError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.place;
+        match self.fault {
+            Fault::Unreachable => write!(
+                f,
+                "the storage at {place} cannot be reached: see that Redis runs there and lets this host in"
+            ),
+            Fault::Unauthenticated => write!(
+                f,
+                "the storage at {place} turns us away: put user and password into the URL of `storage`, and allow that user the keys"
+            ),
+            Fault::NoWrites => write!(
+                f,
+                "the storage at {place} takes no writes: name the primary, and see that its disk and memory are not full"
+            ),
+            Fault::Other => write!(f, "the storage at {place} did not do what was asked"),
+        }
+    }
+}
+
+impl std::error::Error for RedisError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

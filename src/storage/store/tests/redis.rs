@@ -1,0 +1,205 @@
+//! The store in a real Redis: `redis-server` of Debian's package of that name.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::super::memory::Memory;
+use super::super::redis::{Place, Redis};
+use super::super::{Lease, Store, StoreError, When};
+use super::agreement::{User, operation, runtime};
+use super::{content, key, names};
+
+const LASTS: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_millis(10);
+
+/// A server of its own, on a socket in a folder; gone when dropped.
+struct Server {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let child = serve(folder.path());
+        Self { child, folder }
+    }
+
+    fn url(&self, prefix: &str) -> String {
+        format!("unix://{}?prefix={prefix}", socket(self.folder.path()))
+    }
+
+    /// A process of its own, as far as Redis can see.
+    fn store(&self, prefix: &str) -> Store {
+        Store::on(Redis::at(Place::parse(&self.url(prefix)).unwrap()).unwrap())
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn socket(folder: &Path) -> String {
+    folder.join("socket").display().to_string()
+}
+
+fn serve(folder: &Path) -> Child {
+    Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .args(["--unixsocket", &socket(folder)])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("no redis-server: run `tests/run --prepare`")
+}
+
+/// Tries until the server is there.
+async fn ready(store: &Store) {
+    let waiting = async {
+        while store.list("").await.is_err() {
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+}
+
+async fn take(store: &Store) -> Option<Lease> {
+    store.lease(&key("certs/a"), LASTS).await.unwrap()
+}
+
+async fn put(store: &Store, lease: &Lease) -> Result<(), StoreError> {
+    let bytes = lease.fence().to_string();
+    let when = When::Always;
+    let put = store.put(&key("a"), bytes.as_bytes(), &when, Some(lease));
+    put.await.map(|_version| ())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn redis_and_a_memory_answer_alike(operations in vec(operation(), 1..40)) {
+        let server = Server::start();
+        runtime().block_on(async {
+            let store = server.store("one");
+            ready(&store).await;
+            let mut redis = User::new(store);
+            let mut memory = User::new(Memory::new().0);
+            for operation in &operations {
+                let expected = memory.act(operation).await;
+                let answer = redis.act(operation).await;
+                prop_assert_eq!(answer, expected, "{:?}", operation);
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_gets_the_lease_and_fences_grow() {
+    let server = Server::start();
+    ready(&server.store("one")).await;
+    let mut last = 0;
+    for _turn in 0..3 {
+        let mut racing = JoinSet::new();
+        for _process in 0..8 {
+            let store = server.store("one");
+            racing.spawn(async move { (take(&store).await, store) });
+        }
+        let taken: Vec<_> = racing.join_all().await;
+        let winners: Vec<_> = taken
+            .iter()
+            .filter_map(|(lease, _)| lease.as_ref())
+            .collect();
+        assert_eq!(winners.len(), 1);
+        assert!(winners[0].fence() > last);
+        last = winners[0].fence();
+        let winner = taken.into_iter().find(|(lease, _)| lease.is_some());
+        let (lease, store) = winner.unwrap();
+        drop(lease);
+        // Waits until it is given back.
+        store.lease(&key("other"), LASTS).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_slept_past_the_lease_writes_nothing() {
+    let server = Server::start();
+    let [sleeper, other] = [(); 2].map(|()| server.store("one"));
+    ready(&sleeper).await;
+    let short = Duration::from_millis(30);
+    let lease = sleeper.lease(&key("certs/a"), short).await.unwrap();
+    let mut lease = lease.unwrap();
+    let taking = async {
+        loop {
+            if let Some(taken) = take(&other).await {
+                return taken;
+            }
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    let newer = tokio::time::timeout(PATIENCE, taking).await.unwrap();
+    assert!(newer.fence() > lease.fence());
+    put(&other, &newer).await.unwrap();
+    assert!(matches!(
+        put(&sleeper, &lease).await,
+        Err(StoreError::Fenced)
+    ));
+    assert!(matches!(lease.renew().await, Err(StoreError::Fenced)));
+    let kept = content(&other, "a").await.unwrap();
+    assert_eq!(kept, newer.fence().to_string().into_bytes());
+}
+
+#[tokio::test]
+async fn a_wiped_redis_gives_no_fence_twice_and_admits_no_old_lease() {
+    let mut server = Server::start();
+    let store = server.store("one");
+    ready(&store).await;
+    let lease = take(&store).await.unwrap();
+    server.kill();
+    server.child = serve(server.folder.path());
+    ready(&store).await;
+    assert!(matches!(put(&store, &lease).await, Err(StoreError::Fenced)));
+    let newer = take(&store).await.unwrap();
+    assert!(newer.fence() > lease.fence());
+    put(&store, &newer).await.unwrap();
+}
+
+#[tokio::test]
+async fn prefixes_are_stores_of_their_own() {
+    let server = Server::start();
+    let [one, other] = ["one", "other"].map(|prefix| server.store(prefix));
+    ready(&one).await;
+    one.put(&key("a/b"), b"x", &When::Absent, None)
+        .await
+        .unwrap();
+    assert_eq!(names(&one, "").await, ["a/b"]);
+    assert_eq!(names(&other, "").await, [""; 0]);
+    assert!(take(&one).await.is_some());
+    assert!(take(&other).await.is_some());
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_is_named_with_the_way_out() {
+    let store =
+        Store::on(Redis::at(Place::parse("redis://me:secret@127.0.0.1:1").unwrap()).unwrap());
+    let error = store.get(&key("a")).await.unwrap_err().to_string();
+    assert!(error.contains("redis://127.0.0.1:1/0"), "{error}");
+    assert!(error.contains("see that Redis runs there"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+}
