@@ -85,7 +85,8 @@ async fn take(store: &Store) -> Option<Lease> {
 async fn put(store: &Store, lease: &Lease) -> Result<(), StoreError> {
     let bytes = lease.fence().to_string();
     let when = When::Always;
-    let put = store.put(&key("a"), bytes.as_bytes(), &when, Some(lease));
+    let key = key("a");
+    let put = store.put(&key, bytes.as_bytes(), &when, Some(lease));
     put.await.map(|_version| ())
 }
 
