@@ -11,6 +11,7 @@ mod lock;
 #[cfg(test)]
 pub mod memory;
 pub mod redis;
+pub mod s3;
 #[cfg(test)]
 mod tests;
 
