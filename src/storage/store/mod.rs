@@ -13,6 +13,7 @@ mod lock;
 #[cfg(test)]
 pub mod memory;
 pub mod redis;
+pub mod s3;
 #[cfg(test)]
 mod tests;
 
