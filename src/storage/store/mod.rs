@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio::time::Instant;
 
 pub use copied::Merging;
 pub use error::StoreError;
@@ -191,13 +192,20 @@ impl Store {
     /// # Errors
     /// When the store as a whole cannot be used.
     pub async fn lease(&self, name: &Key, time: Duration) -> Result<Option<Lease>, StoreError> {
-        Ok(self.0.lease(name, time).await?.map(Lease))
+        let since = Instant::now();
+        let taken = self.0.lease(name, time).await?;
+        Ok(taken.map(|hold| Lease { hold, time, since }))
     }
 }
 
 /// The right to do some work alone, as far as that can be had. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Lease(Box<dyn Hold>);
+pub struct Lease {
+    hold: Box<dyn Hold>,
+    time: Duration,
+    /// When its time began at the earliest.
+    since: Instant,
+}
 
 impl Lease {
     /// Greater than that of everyone who had this lease before.
@@ -211,11 +219,20 @@ impl Lease {
     /// # Errors
     /// [`StoreError::Fenced`] if it is no longer ours.
     pub async fn renew(&mut self) -> Result<(), StoreError> {
-        self.0.renew().await
+        let now = Instant::now();
+        self.hold.renew().await?;
+        self.since = now;
+        Ok(())
+    }
+
+    /// When it may be somebody else's, by our own clock that only goes forward: work under it must be over by then.
+    #[must_use]
+    pub fn ends(&self) -> Instant {
+        self.since + self.time
     }
 
     fn claim(&self) -> &Claim {
-        self.0.claim()
+        self.hold.claim()
     }
 }
 

@@ -52,6 +52,13 @@ impl Copies {
         }
     }
 
+    /// Keeps what has no version.
+    pub(super) async fn keep_plainly(&self, key: &Key, bytes: &[u8]) {
+        if let Err(error) = self.write(key, bytes).await {
+            self.tell(&error);
+        }
+    }
+
     async fn write(&self, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
         let before = match self.folder.get(key).await {
             Ok(before) => before,

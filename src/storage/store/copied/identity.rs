@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Inner;
+use super::{Copied, Inner};
 use crate::storage::store::{Key, StoreError, When};
 
 /// How long putting back may take until somebody else may do it as well, which is harmless.
@@ -40,47 +40,46 @@ impl Identity {
     }
 }
 
-impl Inner {
+impl Copied {
     /// Sees that the store is the one we know, or makes it so.
     pub(super) async fn recognise(&self) -> Result<Same, StoreError> {
+        let inner = &self.0;
         let key = identity_key()?;
-        let found = self.noted(self.shared.0.get(&key).await)?;
-        if found.is_some() && found.map(|found| found.bytes) == self.identity.known() {
+        let found = inner.noted(inner.shared.0.get(&key).await)?;
+        if found.is_some() && found.map(|found| found.bytes) == inner.identity.known() {
             return Ok(Same::Yes);
         }
         // One of this process looks again, the others wait for what it finds.
-        let _turn = self.identity.turn.lock().await;
-        let found = self.shared.0.get(&key).await?.map(|found| found.bytes);
-        let folder = self.copies.folder();
-        let kept = folder.get(&key).await.ok().flatten();
-        if let (Some(found), Some(kept)) = (&found, &kept)
-            && *found == kept.bytes
-        {
-            self.identity.know(found);
-            return Ok(Same::Yes);
-        }
-        let is_empty = folder.list("").await.map_or(true, |keys| keys.is_empty());
-        if !is_empty {
-            let lease = self.shared.0.lease(&lease_name()?, PUTTING_BACK).await?;
+        let _turn = inner.identity.turn.lock().await;
+        let found = inner.shared.0.get(&key).await?.map(|found| found.bytes);
+        let kept = inner.copies.folder().get(&key).await.ok().flatten();
+        let kept = kept.map(|kept| kept.bytes);
+        let is_known = found.is_some() && found == kept;
+        // Whoever knew no store has nothing that this one could lack.
+        let is_other = !is_known && kept.is_some();
+        if is_other {
+            let lease = inner.shared.0.lease(&lease_name()?, PUTTING_BACK).await?;
             let Some(_lease) = lease else {
                 return Ok(Same::NotYet);
             };
             tracing::warn!(
-                "the storage was emptied or replaced: puts back what the local copy has before anything is ordered"
+                "the storage was emptied or replaced: what the local copy has is put back before anything is ordered"
             );
             self.put_back().await?;
         }
         let mark = match found {
             Some(mark) => mark,
-            None => self.bear(&key).await?,
+            None => inner.bear(&key).await?,
         };
-        if let Err(error) = folder.put(&key, &mark, &When::Always, None).await {
-            tracing::warn!(%error, "the local copy of the storage cannot be written");
+        if !is_known {
+            inner.copies.keep_plainly(&key, &mark).await;
         }
-        self.identity.know(&mark);
-        Ok(if is_empty { Same::Yes } else { Same::Again })
+        inner.identity.know(&mark);
+        Ok(if is_other { Same::Again } else { Same::Yes })
     }
+}
 
+impl Inner {
     /// The mark of a store that had none: ours, or that of whoever was faster.
     async fn bear(&self, key: &Key) -> Result<Vec<u8>, StoreError> {
         let mark = Uuid::new_v4().to_string().into_bytes();

@@ -9,7 +9,6 @@ mod reach;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,7 +142,7 @@ impl Backend for Copied {
                 return Ok(None);
             };
             // Afterwards: a store that is emptied from now on forgets the lease as well.
-            match Box::pin(self.0.recognise()).await? {
+            match Box::pin(self.recognise()).await? {
                 Same::Yes => Ok(Some(hold)),
                 Same::Again => match hold.renew().await {
                     Ok(()) => Ok(Some(hold)),
@@ -161,6 +160,10 @@ impl Backend for Copied {
 
     fn changed<'a>(&'a self, prefix: &'a str, since: &'a Mark) -> Pending<'a, (Vec<Key>, Mark)> {
         Box::pin(async move {
+            // Before: whoever follows sees what is put back.
+            if let Err(error) = self.recognise().await {
+                tracing::debug!(%error, "it is not known whether the storage is the same");
+            }
             let changed = self.0.shared.0.changed(prefix, since).await;
             self.0.noted(changed)
         })
@@ -183,7 +186,7 @@ impl Backend for Copied {
     }
 
     fn put_back(&self) -> Pending<'_, ()> {
-        Box::pin(self.0.put_back())
+        Box::pin(self.put_back())
     }
 }
 
