@@ -10,6 +10,7 @@ pub mod dns;
 mod draft;
 pub mod facts;
 pub mod http;
+pub mod import;
 pub mod keeper;
 pub mod ledger;
 pub mod local_ca;
