@@ -9,6 +9,7 @@ mod bucket;
 pub(crate) mod instant;
 pub mod kept;
 pub mod limits;
+pub mod merge;
 mod order;
 pub mod refusal;
 pub mod report;

@@ -3,6 +3,7 @@
 
 mod error;
 mod folder;
+mod following;
 mod generations;
 mod key;
 mod leases;
@@ -11,10 +12,13 @@ mod lock;
 #[cfg(test)]
 pub mod memory;
 pub mod redis;
+pub mod s3;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 
 pub use error::StoreError;
+pub use following::Mark;
 pub use key::{BadKey, KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 
 use crate::clock::Clock;
@@ -112,6 +117,31 @@ impl Store {
         self.0.list(prefix).await
     }
 
+    /// The keys below `prefix` whose objects were written or removed since `since`, at least: others may be among them. From a new
+    /// [`Mark`] on, all that are there. The mark that is returned belongs to the same prefix of the same store.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be read; then `since` is still good.
+    pub async fn changed(
+        &self,
+        prefix: &str,
+        since: &Mark,
+    ) -> Result<(Vec<Key>, Mark), StoreError> {
+        self.0.changed(prefix, since).await
+    }
+
+    /// Ends when the store says that something has changed, possibly by ourselves; never where a store does not tell. Hints may be
+    /// lost: [`Store::changed`] is the truth.
+    pub async fn hint(&self) {
+        self.0.hint().await;
+    }
+
+    /// Whether it is meant for several hosts, so that what is for all of them belongs there: answers to a CA, keys of tickets.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
     /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
     /// dropped where a store can tell that its holder lives. None: somebody else has it.
     ///
@@ -181,6 +211,25 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>>;
 
     fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>>;
+
+    /// Each key below `prefix` with something that changes whenever its object is written. Here: its version, which is read with it.
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        Box::pin(following::versions(self, prefix))
+    }
+
+    /// Here: what [`Backend::shown`] shows otherwise than before.
+    fn changed<'a>(&'a self, prefix: &'a str, since: &'a Mark) -> Pending<'a, (Vec<Key>, Mark)> {
+        Box::pin(async move { Ok(since.compared(self.shown(prefix).await?)) })
+    }
+
+    /// Here: never.
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(future::pending())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 /// A lease as its backend holds it. Its drop gives it back and does not wait.

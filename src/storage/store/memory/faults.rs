@@ -27,6 +27,11 @@ impl Faults {
         Process::join(Arc::clone(&self.0.shared))
     }
 
+    /// From now on the memory counts as shared by hosts.
+    pub fn share(&self) {
+        self.0.lock().is_shared = true;
+    }
+
     /// The `nth` put or delete of this process from now on fails; the next one is the first.
     pub fn fail(&self, nth: u64, moment: Moment) {
         self.script(nth, moment, Fault::Fail);

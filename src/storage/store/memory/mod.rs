@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task;
 use tokio::time::Instant;
 
@@ -34,6 +36,9 @@ struct Shared {
     objects: BTreeMap<Key, Vec<u8>>,
     leases: BTreeMap<Key, Tenure>,
     processes: Vec<Script>,
+    /// One for each process.
+    hints: Vec<Arc<Notify>>,
+    is_shared: bool,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +70,7 @@ impl Process {
         let number = {
             let mut joined = shared.lock().unwrap_or_else(PoisonError::into_inner);
             joined.processes.push(Script::default());
+            joined.hints.push(Arc::default());
             joined.processes.len() - 1
         };
         let process = Self { shared, number };
@@ -120,6 +126,12 @@ impl Shared {
         script.faults.clear();
         for tenure in self.leases.values_mut() {
             tenure.holder.take_if(|holder| holder.process == process);
+        }
+    }
+
+    fn tell(&self) {
+        for hint in &self.hints {
+            hint.notify_one();
         }
     }
 
@@ -197,6 +209,7 @@ impl Backend for Process {
                 return Err(Error::NotAFile(key.as_str().into()).into());
             }
             shared.objects.insert(key.clone(), bytes.to_vec());
+            shared.tell();
             Ok(Version::of(bytes))
         }))
     }
@@ -212,6 +225,7 @@ impl Backend for Process {
             shared.compare(key, when)?;
             shared.read(key)?;
             shared.objects.remove(key);
+            shared.tell();
             Ok(())
         }))
     }
@@ -255,6 +269,26 @@ impl Backend for Process {
             });
             Ok(Some(hold))
         })
+    }
+
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        Box::pin(async move {
+            let shared = self.alive().await?;
+            let objects = shared.objects.iter();
+            Ok(objects
+                .filter(|(key, _bytes)| key.as_str().starts_with(prefix))
+                .map(|(key, bytes)| (key.clone(), Version::of(bytes).0))
+                .collect())
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let hint = self.lock().hints[self.number].clone();
+        Box::pin(async move { hint.notified().await })
+    }
+
+    fn is_shared(&self) -> bool {
+        self.lock().is_shared
     }
 }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod faults;
 mod files;
+mod following;
 mod full_disk;
 mod killed;
 mod leases;
