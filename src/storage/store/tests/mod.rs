@@ -1,6 +1,7 @@
 //! What every store promises, and what each kind does.
 
 mod agreement;
+mod copied;
 mod faults;
 mod files;
 mod following;
