@@ -4,6 +4,8 @@ use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::secret::Secret;
@@ -11,10 +13,14 @@ use crate::config::storage::{BadUrl, Place, Reached, Redis as RedisPlace, S3, S3
 use crate::storage;
 use crate::storage::place::NoPlace;
 use crate::storage::store::redis::{self, Redis};
-use crate::storage::store::{Store, StoreError};
+use crate::storage::store::{self, Merging, Store, StoreError};
 
 /// Overrules the usual places where no configuration names one.
 const VARIABLE: &str = "ONEDOOR_STORAGE";
+/// Below the folder of this machine; a copy for every shared store that was ever named.
+const COPIES: &str = "copies";
+/// Of the name of a store.
+const DIGEST_BYTES: usize = 8;
 
 /// A storage, found and not yet opened. A clone names the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +35,8 @@ pub enum StoringError {
     NoPlace(NoPlace),
     /// What the environment says.
     Variable(BadUrl),
-    /// S3.
-    Unbuilt,
+    /// What the configuration, or the environment, says of S3.
+    S3(store::s3::BadPlace),
     /// It cannot even be tried.
     Unusable(StoreError),
 }
@@ -103,11 +109,20 @@ impl Depot {
     pub fn open(&self, clock: &Clock) -> Result<Store, StoringError> {
         match &self.place {
             Place::Folder(_) => Ok(self.own(clock)),
-            Place::Redis(redis) => Ok(Store::on(
-                Redis::at(redis_place(redis)).map_err(StoreError::from)?,
-            )),
-            Place::S3(_) => Err(StoringError::Unbuilt),
+            Place::Redis(redis) => {
+                let opened = Redis::at(redis_place(redis)).map_err(StoreError::from)?;
+                Ok(self.copied(Store::on(opened), clock))
+            }
+            Place::S3(s3) => {
+                let opened = store::s3::S3::at(s3_place(s3)?).map_err(StoreError::from)?;
+                Ok(self.copied(Store::on(opened), clock))
+            }
         }
+    }
+
+    fn copied(&self, shared: Store, clock: &Clock) -> Store {
+        let folder = self.folder.join(COPIES).join(digest_of(&self.to_string()));
+        Store::copied(shared, folder, clock.clone(), Merging::NOTHING)
     }
 
     /// What `name` of that kind is called there, for people.
@@ -193,6 +208,32 @@ fn redis_place(said: &RedisPlace) -> redis::Place {
     }
 }
 
+fn s3_place(said: &S3) -> Result<store::s3::Place, StoringError> {
+    let url = format!("s3://{}/{}", said.bucket, said.prefix);
+    let mut place = store::s3::Place::parse(&url).map_err(StoringError::S3)?;
+    if let Some(endpoint) = &said.endpoint {
+        place = place.at_endpoint(endpoint).map_err(StoringError::S3)?;
+    }
+    if let Some(region) = &said.region {
+        place = place.in_region(region);
+    }
+    if let Some(keys) = &said.keys {
+        let session = keys.session_token.as_ref().map(Secret::reveal);
+        place = place.with_keys(keys.access_key.reveal(), keys.secret_key.reveal(), session);
+    }
+    if let Some(roots) = &said.roots {
+        place = place.trusting(&roots.pem);
+    }
+    Ok(place)
+}
+
+/// Tells the copies of two stores apart.
+fn digest_of(name: &str) -> String {
+    let digest = digest(&SHA256, name.as_bytes());
+    let octets = digest.as_ref().iter().take(DIGEST_BYTES);
+    octets.map(|octet| format!("{octet:02x}")).collect()
+}
+
 fn absolute(folder: PathBuf) -> PathBuf {
     std::path::absolute(&folder).unwrap_or(folder)
 }
@@ -204,7 +245,7 @@ impl fmt::Display for StoringError {
             Self::Variable(error) => {
                 write!(f, "the variable `{VARIABLE}` names no storage: {error}")
             }
-            Self::Unbuilt => f.write_str("storage in S3 is not built yet"),
+            Self::S3(error) => write!(f, "the storage in S3 cannot be asked: {error}"),
             Self::Unusable(error) => error.fmt(f),
         }
     }
@@ -215,7 +256,7 @@ impl std::error::Error for StoringError {
         match self {
             // Their own text is shown in place of ours.
             Self::NoPlace(error) => error.source(),
-            Self::Variable(_) | Self::Unbuilt => None,
+            Self::Variable(_) | Self::S3(_) => None,
             Self::Unusable(error) => error.source(),
         }
     }
