@@ -50,6 +50,7 @@ impl Keeping {
             over_the_network(),
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
+        keeper.watch(shutdown);
         let demanded = keeper.clone();
         resolver.obtain_by(Demand::new(move |name| {
             let keeper = demanded.clone();
@@ -144,6 +145,7 @@ fn told(outcome: Outcome) -> Renewal {
         },
         Outcome::Busy => Renewal::Busy,
         Outcome::Unknown => Renewal::Unknown,
+        Outcome::ServesOnly => Renewal::ServesOnly,
     }
 }
 
