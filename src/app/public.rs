@@ -58,6 +58,7 @@ impl Keeping {
             over_the_network(),
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
+        keeper.watch(shutdown);
         let demanded = keeper.clone();
         resolver.obtain_by(Demand::new(move |name| {
             let keeper = demanded.clone();
@@ -157,6 +158,7 @@ fn told(outcome: Outcome) -> Renewal {
         },
         Outcome::Busy => Renewal::Busy,
         Outcome::Unknown => Renewal::Unknown,
+        Outcome::ServesOnly => Renewal::ServesOnly,
     }
 }
 
