@@ -31,6 +31,21 @@ pub enum StoreError {
     S3(S3Error),
 }
 
+impl StoreError {
+    /// Whether it is about the store as a whole: whatever is asked next is likely to fail too.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Busy(_)
+            | Self::TooMany(_)
+            | Self::Unusable(_)
+            | Self::Redis(_)
+            | Self::S3(_) => true,
+            Self::Conflict | Self::Fenced | Self::Damaged { .. } | Self::TooLarge(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

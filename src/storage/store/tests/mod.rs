@@ -1,8 +1,10 @@
 //! What every store promises, and what each kind does.
 
 mod agreement;
+mod copied;
 mod faults;
 mod files;
+mod following;
 mod full_disk;
 mod killed;
 mod leases;
