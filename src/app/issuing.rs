@@ -1,12 +1,12 @@
 //! From what the configuration says of public certificates to what the keeper goes by.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::storing::Depot;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::dns::Publisher;
@@ -25,11 +25,11 @@ use crate::config::acme::{self, Acme, Ca, Challenge, dns};
 use crate::config::storage::Ephemeral;
 use crate::storage::ephemeral;
 
-/// What the keeper goes by; `folder` is the storage's.
+/// What the keeper goes by.
 ///
 /// # Errors
 /// A publisher of DNS records that cannot be used.
-pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<Options, DnsError> {
+pub(super) fn options(config: &Config, depot: &Depot, clock: &Clock) -> Result<Options, DnsError> {
     let Some(acme) = &config.acme else {
         return Ok(Options::default());
     };
@@ -45,7 +45,7 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
-        held: held(config, folder),
+        held: held(config, depot),
     })
 }
 
@@ -59,10 +59,11 @@ pub fn cas(config: &Config) -> Vec<CaOptions> {
 
 /// Why nothing is ordered, if nothing is: the storage is known to be lost one day, and a public CA would bear it.
 #[must_use]
-pub fn held(config: &Config, folder: &Path) -> Option<Held> {
+pub fn held(config: &Config, depot: &Depot) -> Option<Held> {
     let acme = config.acme.as_ref()?;
     let is_refused = config.storage.ephemeral == Ephemeral::Refuse && acme.asks_public_ca();
-    is_refused
+    let folder = depot.folder();
+    (is_refused && !depot.is_shared())
         .then(|| Held::where_lost(folder, ephemeral::kind(folder)))
         .flatten()
 }
