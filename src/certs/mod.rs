@@ -2,6 +2,7 @@
 
 pub mod acme;
 pub mod alerts;
+pub mod backup;
 pub mod bundle;
 pub mod cert_dir;
 mod cert_id;
