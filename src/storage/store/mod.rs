@@ -1,6 +1,7 @@
 //! One interface for what must not be lost: objects under keys, written whole and on conditions, and leases.
 //! Correctness rests on [`When`] and on fences; a lease alone only saves work that others do.
 
+mod copied;
 mod error;
 mod folder;
 mod following;
@@ -25,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio::time::Instant;
 
+pub use copied::Merging;
 pub use error::StoreError;
 pub use following::Mark;
 pub use key::{BadKey, KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
@@ -63,6 +66,17 @@ impl Store {
     #[must_use]
     pub fn files(folder: PathBuf, clock: Clock) -> Self {
         Self::on(folder::Folder::at(folder, clock))
+    }
+
+    /// `shared`, with what this host sees of it in `folder`, which belongs to this host and this store alone and whose files only
+    /// their owner may read. See [`Store::or_copy`] and [`Store::at_hand`].
+    #[must_use]
+    pub fn copied(shared: Self, folder: PathBuf, clock: Clock, merging: Merging) -> Self {
+        Self::on(copied::Copied::new(
+            shared,
+            Self::files(folder, clock),
+            merging,
+        ))
     }
 
     /// A store kept by `backend`.
@@ -142,19 +156,56 @@ impl Store {
         self.0.is_shared()
     }
 
+    /// The same for those who serve: while the store is down, or silent for a few seconds, reads give what this host saw last. Writes
+    /// and leases need the store itself. Without a copy: the same.
+    #[must_use]
+    pub fn or_copy(&self) -> Self {
+        self.0.or_copy().unwrap_or_else(|| self.clone())
+    }
+
+    /// What this host has without asking anybody: the copy of a shared store, else the store itself.
+    #[must_use]
+    pub fn at_hand(&self) -> Self {
+        self.0.at_hand().unwrap_or_else(|| self.clone())
+    }
+
+    /// The object under `key`, or what this host saw last of it: [`Store::or_copy`].
+    ///
+    /// # Errors
+    /// When neither can be read.
+    pub async fn last_good(&self, key: &Key) -> Result<Option<Object>, StoreError> {
+        self.or_copy().get(key).await
+    }
+
+    /// Puts what this host saw and the store lacks into the store, as after it was restored from an old backup. Whatever has become
+    /// newer there stays. Without a copy nothing is done.
+    ///
+    /// # Errors
+    /// When the store or the copy as a whole cannot be used; some of it may have been put back.
+    pub async fn put_back(&self) -> Result<(), StoreError> {
+        self.0.put_back().await
+    }
+
     /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
     /// dropped where a store can tell that its holder lives. None: somebody else has it.
     ///
     /// # Errors
     /// When the store as a whole cannot be used.
     pub async fn lease(&self, name: &Key, time: Duration) -> Result<Option<Lease>, StoreError> {
-        Ok(self.0.lease(name, time).await?.map(Lease))
+        let since = Instant::now();
+        let taken = self.0.lease(name, time).await?;
+        Ok(taken.map(|hold| Lease { hold, time, since }))
     }
 }
 
 /// The right to do some work alone, as far as that can be had. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Lease(Box<dyn Hold>);
+pub struct Lease {
+    hold: Box<dyn Hold>,
+    time: Duration,
+    /// When its time began at the earliest.
+    since: Instant,
+}
 
 impl Lease {
     /// Greater than that of everyone who had this lease before.
@@ -168,11 +219,20 @@ impl Lease {
     /// # Errors
     /// [`StoreError::Fenced`] if it is no longer ours.
     pub async fn renew(&mut self) -> Result<(), StoreError> {
-        self.0.renew().await
+        let now = Instant::now();
+        self.hold.renew().await?;
+        self.since = now;
+        Ok(())
+    }
+
+    /// When it may be somebody else's, by our own clock that only goes forward: work under it must be over by then.
+    #[must_use]
+    pub fn ends(&self) -> Instant {
+        self.since + self.time
     }
 
     fn claim(&self) -> &Claim {
-        self.0.claim()
+        self.hold.claim()
     }
 }
 
@@ -229,6 +289,21 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    /// For [`Store::or_copy`], if there is a copy.
+    fn or_copy(&self) -> Option<Store> {
+        None
+    }
+
+    /// For [`Store::at_hand`], if there is a copy.
+    fn at_hand(&self) -> Option<Store> {
+        None
+    }
+
+    /// Here: nothing.
+    fn put_back(&self) -> Pending<'_, ()> {
+        Box::pin(future::ready(Ok(())))
     }
 }
 

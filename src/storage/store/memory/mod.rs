@@ -15,11 +15,14 @@ use tokio::sync::Notify;
 use tokio::task;
 use tokio::time::Instant;
 
-use faults::{Fault, Script};
+use faults::{Fault, Script, Way};
 pub use faults::{Faults, Moment};
 
 use super::{Backend, Claim, Hold, Key, Object, Pending, Store, StoreError, Version, When};
 use crate::storage::files::Error;
+
+/// Between two looks at whether a silent memory is heard again.
+const SILENCE: Duration = Duration::from_millis(100);
 
 /// Makes stores that share one memory.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ struct Shared {
     processes: Vec<Script>,
     /// One for each process.
     hints: Vec<Arc<Notify>>,
+    /// Leases taken so far, also those of a memory that was emptied since.
+    taken: u64,
     is_shared: bool,
 }
 
@@ -50,6 +55,7 @@ struct Tenure {
 #[derive(Debug)]
 struct Holder {
     process: usize,
+    nonce: Box<str>,
     until: Instant,
 }
 
@@ -84,8 +90,12 @@ impl Process {
     /// Others have their turn before every operation, as they would while a disk is waited for.
     async fn alive(&self) -> Result<MutexGuard<'_, Shared>, StoreError> {
         task::yield_now().await;
+        while self.lock().processes[self.number].way == Way::Silent {
+            tokio::time::sleep(SILENCE).await;
+        }
         let shared = self.lock();
-        if shared.processes[self.number].crashed {
+        let process = &shared.processes[self.number];
+        if process.crashed || process.way == Way::Broken {
             return Err(out_of_reach());
         }
         Ok(shared)
@@ -165,8 +175,15 @@ impl Shared {
     fn admit(&self, process: usize, claim: Option<&Claim>) -> Result<(), StoreError> {
         let Some(claim) = claim else { return Ok(()) };
         let tenure = self.leases.get(&claim.name);
-        match tenure.and_then(|tenure| Some((tenure.fence, tenure.holder.as_ref()?.process))) {
-            Some(newest) if newest == (claim.fence, process) => Ok(()),
+        let holder = tenure.and_then(|tenure| Some((tenure.fence, tenure.holder.as_ref()?)));
+        match holder {
+            Some((fence, holder))
+                if fence == claim.fence
+                    && holder.process == process
+                    && holder.nonce == claim.nonce =>
+            {
+                Ok(())
+            }
             Some(_) | None => Err(StoreError::Fenced),
         }
     }
@@ -254,15 +271,20 @@ impl Backend for Process {
                 return Ok(None);
             }
             tenure.fence += 1;
+            let fence = tenure.fence;
+            shared.taken += 1;
+            let nonce: Box<str> = shared.taken.to_string().into();
+            let tenure = shared.leases.entry(name.clone()).or_default();
             tenure.holder = Some(Holder {
                 process: self.number,
+                nonce: nonce.clone(),
                 until: now + time,
             });
             let hold: Box<dyn Hold> = Box::new(Held {
                 claim: Claim {
                     name: name.clone(),
-                    fence: tenure.fence,
-                    nonce: "".into(),
+                    fence,
+                    nonce,
                 },
                 time,
                 process: self.clone(),

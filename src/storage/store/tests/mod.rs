@@ -1,6 +1,7 @@
 //! What every store promises, and what each kind does.
 
 mod agreement;
+mod copied;
 mod faults;
 mod files;
 mod following;
@@ -8,6 +9,7 @@ mod full_disk;
 mod killed;
 mod leases;
 mod redis;
+mod s3;
 
 use std::fs::File;
 use std::io::Write;
