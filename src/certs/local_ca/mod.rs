@@ -4,6 +4,7 @@ mod authority;
 pub mod error;
 pub mod leaves;
 pub mod making;
+pub mod replacing;
 pub mod safe;
 pub mod scope;
 mod stored;

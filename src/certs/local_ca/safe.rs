@@ -205,7 +205,7 @@ impl Safe {
         looking.await.ok().flatten()
     }
 
-    async fn ready(&self, authority: Authority, now: SystemTime) -> LocalCa {
+    pub(super) async fn ready(&self, authority: Authority, now: SystemTime) -> LocalCa {
         let mut remarks: Vec<String> = self.exposure().await.into_iter().collect();
         if authority.scope.is_everything() {
             let place = self.place(ROOT);
@@ -231,7 +231,7 @@ fn shown(folder: &Storage, root: &str) -> Result<Option<PathBuf>, files::Error> 
     };
     let mut aside = None;
     if own {
-        let place = folder.path(&format!("{FOLDER}-{}", fingerprint(root)));
+        let place = folder.path(&format!("{FOLDER}-{}", fingerprint(root.as_bytes())));
         let moved = fs::rename(folder.path(FOLDER), &place);
         moved.map_err(|source| files::Error::Failed {
             path: place.clone(),
@@ -243,9 +243,9 @@ fn shown(folder: &Storage, root: &str) -> Result<Option<PathBuf>, files::Error> 
     Ok(aside)
 }
 
-/// A few digits by which a root is told from others.
-pub(super) fn fingerprint(pem: &str) -> String {
-    let digest = digest(&SHA256, pem.as_bytes());
+/// A few digits by which a CA is told from others.
+pub(super) fn fingerprint(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
     let beginning = digest.as_ref().iter().take(4);
     beginning.map(|octet| format!("{octet:02x}")).collect()
 }

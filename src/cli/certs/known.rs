@@ -80,11 +80,11 @@ impl Scene {
         })
     }
 
-    fn local_ca(&self) -> Local {
+    /// Where the local CA is.
+    pub(super) fn safe(&self) -> Safe {
         let folder = Storage::at(self.folder.clone());
         let name = self.folder.display().to_string();
-        let safe = Safe::new(self.vault.store().clone(), name, folder);
-        Local::new(safe, Missing::Imagine)
+        Safe::new(self.vault.store().clone(), name, folder)
     }
 
     /// Looks at everything.
@@ -125,7 +125,7 @@ impl Looking<'_> {
         let now = self.scene.now;
         let resolver = Resolver::new();
         let mut planned = plan(config, &resolver, now);
-        let local = self.scene.local_ca();
+        let local = Local::new(self.scene.safe(), Missing::Imagine);
         let settled = local.settle(&mut planned, config, None, now).await;
         let Planned {
             wanted,
