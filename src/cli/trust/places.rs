@@ -6,7 +6,7 @@ use super::place::Place;
 use super::root::Mark;
 use super::store::{Anchors, DataBase, Fed, Java, Store, There};
 
-const SYSTEM_KEYCHAIN: &str = "/Library/Keychains/System.keychain";
+pub(super) const SYSTEM_KEYCHAIN: &str = "/Library/Keychains/System.keychain";
 const LOGIN_KEYCHAIN: &str = "Library/Keychains/login.keychain-db";
 
 /// Which keychain on macOS.
@@ -34,7 +34,7 @@ pub(super) fn everywhere(stores: &[Store], mark: &Mark, home: Option<&Path>) -> 
                 places.push(java.place(mark));
                 places.extend(java.fed_place(mark));
             }
-            Store::Node { .. } => {}
+            Store::SystemKeychain { .. } | Store::Node { .. } => {}
         }
     }
     places

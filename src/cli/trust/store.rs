@@ -24,6 +24,10 @@ pub(in crate::cli) enum Store {
         updater: Option<Vec<String>>,
         holds: Holds,
     },
+    /// Of macOS, beside what it trusts on the whole: whether our root lies in the keychain of the system.
+    SystemKeychain {
+        holds: Holds,
+    },
     Nss(DataBase),
     /// There is a Node here; whether its environment names our root.
     Node {
@@ -163,16 +167,20 @@ impl Browser {
 }
 
 impl Store {
+    /// Whether it counts by itself, and need not be made first.
     pub(in crate::cli) fn is_there(&self) -> bool {
         match self {
             Self::Nss(data_base) => data_base.there == There::Made,
             Self::System { .. } | Self::Node { .. } | Self::Java(_) => true,
+            Self::SystemKeychain { .. } => false,
         }
     }
 
     pub(in crate::cli) fn holds(&self) -> &Holds {
         match self {
-            Self::System { holds, .. } | Self::Node { holds } => holds,
+            Self::System { holds, .. } | Self::SystemKeychain { holds } | Self::Node { holds } => {
+                holds
+            }
             Self::Nss(data_base) => &data_base.holds,
             Self::Java(java) => &java.holds,
         }

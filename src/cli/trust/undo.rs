@@ -161,3 +161,120 @@ fn without(folder: &Path, topmost: &Path) -> [Line; 2] {
     }
     [remove, folders]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::trust::place::Laid;
+    use crate::cli::trust::root::Mark;
+    use crate::cli::trust::store::Browser;
+
+    fn seen(place: Place, found: Found, owner: Owner) -> Seen {
+        let mark = Mark::from_sha256(&"0".repeat(64));
+        Seen {
+            laid: Laid::new(&mark, place),
+            found,
+            owner,
+        }
+    }
+
+    fn anchor(file: &str, found: Found) -> Seen {
+        seen(Place::Anchor { file: file.into() }, found, Owner::Root)
+    }
+
+    fn chromium(found: Found) -> Seen {
+        let place = Place::Nss {
+            browser: Browser::Chromium,
+            folder: "/home/ana/.local/share/pki/nssdb".into(),
+            nickname: "onedoor local CA 00000000".to_owned(),
+            made: Some("/home/ana/.local/share/pki".into()),
+        };
+        seen(place, found, Owner::Us)
+    }
+
+    fn shell(seen: &[Seen], anchors: Anchors) -> Vec<String> {
+        let sudo = Some("sudo".to_owned());
+        let plan = of(
+            seen,
+            &Wish {
+                person: Person::User { sudo },
+                anchors,
+                updater: Some(vec!["update".to_owned()]),
+                keytool: "/jvm/bin/keytool".into(),
+                certificates: "/data/trust".into(),
+            },
+        );
+        let lines = plan.steps.iter().flat_map(|step| &step.lines);
+        lines.map(Line::shell).collect()
+    }
+
+    #[test]
+    fn all_anchors_go_at_once_and_debian_forgets_its_links() {
+        let both = [anchor("/a", Found::Ours), anchor("/b", Found::Ours)];
+        let debian = shell(&both, Anchors::Debian);
+        assert_eq!(debian, ["sudo rm /a /b", "sudo update --fresh"]);
+        let fedora = shell(&both, Anchors::Fedora);
+        assert_eq!(fedora, ["sudo rm /a /b", "sudo update"]);
+    }
+
+    #[test]
+    fn what_is_gone_or_another_s_is_left() {
+        let left = [
+            anchor("/a", Found::Nothing),
+            anchor("/b", Found::Another),
+            chromium(Found::Unknown("why".to_owned())),
+        ];
+        assert!(shell(&left, Anchors::Debian).is_empty());
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_finished() {
+        let cut = [anchor("/a", Found::TakenUp)];
+        assert_eq!(shell(&cut, Anchors::Suse), ["sudo update"]);
+    }
+
+    #[test]
+    fn a_data_base_that_was_made_goes_with_our_root_if_nothing_else_is_in_it() {
+        let remove =
+            "certutil -D -d 'sql:/home/ana/.local/share/pki/nssdb' -n 'onedoor local CA 00000000'";
+        assert_eq!(shell(&[chromium(Found::Ours)], Anchors::Debian), [remove]);
+        let alone = shell(&[chromium(Found::OursAlone)], Anchors::Debian);
+        assert_eq!(alone.len(), 3);
+        assert!(alone[1].starts_with("rm /home/ana/.local/share/pki/nssdb/cert9.db "));
+        assert_eq!(
+            alone[2],
+            "rmdir --ignore-fail-on-non-empty /home/ana/.local/share/pki/nssdb /home/ana/.local/share/pki"
+        );
+    }
+
+    #[test]
+    fn keychains_lose_the_trust_and_then_the_certificate() {
+        let place = Place::Keychain {
+            keychain: "/Library/Keychains/System.keychain".into(),
+            sha1: "ab01".to_owned(),
+        };
+        let lines = shell(&[seen(place, Found::Ours, Owner::Root)], Anchors::Keychain);
+        assert_eq!(
+            lines,
+            [
+                "sudo security remove-trusted-cert -d /data/trust/onedoor-00000000.crt",
+                "sudo security delete-certificate -Z AB01 /Library/Keychains/System.keychain",
+            ]
+        );
+    }
+
+    #[test]
+    fn java_loses_its_alias_alone() {
+        let place = Place::Java {
+            keystore: "/jvm/cacerts".into(),
+            alias: "debian:onedoor-00000000.pem".to_owned(),
+        };
+        let lines = shell(&[seen(place, Found::Ours, Owner::Us)], Anchors::Debian);
+        assert_eq!(
+            lines,
+            [
+                "/jvm/bin/keytool -delete -keystore /jvm/cacerts -storepass changeit -alias 'debian:onedoor-00000000.pem'"
+            ]
+        );
+    }
+}

@@ -136,7 +136,7 @@ fn wish(scene: &Scene, memory: &Memory, stores: &[Store]) -> Wish {
                 wish.updater.clone_from(updater);
             }
             Store::Java(java) => wish.keytool.clone_from(&java.keytool),
-            Store::Nss(_) | Store::Node { .. } => {}
+            Store::SystemKeychain { .. } | Store::Nss(_) | Store::Node { .. } => {}
         }
     }
     wish

@@ -80,7 +80,7 @@ pub(super) fn result(stores: &[Store], certificate: &str) -> String {
             Store::Java(java) if java.fed == Fed::ByHand => {
                 text.push_str("Java has roots of its own:    onedoor trust --java\n");
             }
-            Store::Nss(_) | Store::Node { .. } | Store::Java(_) => {}
+            Store::SystemKeychain { .. } | Store::Nss(_) | Store::Node { .. } | Store::Java(_) => {}
         }
     }
     for browser in [Browser::Chromium, Browser::Firefox] {
@@ -131,6 +131,7 @@ pub(super) fn others(stores: &[Store]) -> String {
     for store in stores.iter().filter(|store| *store.holds() == Holds::Ours) {
         let name = match store {
             Store::System { .. } => "the system's store".to_owned(),
+            Store::SystemKeychain { .. } => "the keychain of the system".to_owned(),
             Store::Nss(data_base) => {
                 format!(
                     "{} ({})",

@@ -13,6 +13,12 @@ pub(in crate::cli::doctor) fn judge(
 ) -> Finding {
     match store {
         Store::System { holds, .. } => judged("trust-system", "the system's store", holds, trust),
+        Store::SystemKeychain { holds } => judged(
+            "trust-system-keychain",
+            "the keychain of the system",
+            holds,
+            trust,
+        ),
         Store::Nss(data_base) => {
             let folder = data_base.folder.display();
             let what = format!("{} ({folder})", data_base.browser.name());

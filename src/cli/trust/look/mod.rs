@@ -20,6 +20,7 @@ use super::root::Mark;
 use super::store::{Holds, Owner, Store};
 use crate::certs::pem::Contents;
 use crate::cli::place::program;
+use crate::system::System;
 pub(super) use person::person;
 
 /// How long a tool of a store may take.
@@ -48,6 +49,10 @@ pub(in crate::cli) async fn stores(
     depth: Depth,
 ) -> Vec<Store> {
     let mut stores = vec![system::look(mark, root).await];
+    if let (System::Darwin, Some(sha1)) = (System::HERE, &mark.sha1) {
+        let holds = keychain::held_by_system(sha1).await;
+        stores.push(Store::SystemKeychain { holds });
+    }
     if let Some(home) = home {
         stores.extend(nss::look(home, mark).await.into_iter().map(Store::Nss));
     }

@@ -6,7 +6,7 @@ use super::place::{Laid, Place};
 use super::places::Keychain;
 use super::root::Mark;
 use super::step::{Line, Person, Step};
-use super::store::{Anchors, DataBase, Fed, Holds, Java, Owner, Store, There};
+use super::store::{Anchors, Browser, DataBase, Fed, Holds, Java, Owner, Store, There};
 
 /// The password of every Java's own roots, unless somebody changed it.
 pub(super) const JAVA_PASSWORD: &str = "changeit";
@@ -50,13 +50,15 @@ pub(super) struct LeftOut {
 impl Plan {
     pub(super) fn of(stores: &[Store], wish: &Wish) -> Self {
         let mut plan = Self::default();
+        let has_keychain = |store: &Store| matches!(store, Store::SystemKeychain { .. });
+        let of_macos = stores.iter().any(has_keychain);
         for store in stores {
             match store {
                 Store::System {
                     anchors: Anchors::Keychain,
                     holds,
                     ..
-                } => plan.keychain(holds, wish),
+                } => plan.keychain(holds, stores, wish),
                 Store::System {
                     anchors,
                     updater,
@@ -67,9 +69,14 @@ impl Plan {
                         plan.system(*anchors, updater.as_deref(), stores, wish);
                     }
                 },
+                Store::Nss(data_base) if data_base.browser == Browser::Firefox && of_macos => {
+                    let name = data_base.place(&wish.mark).name();
+                    let why = "it takes the system's roots by itself, from version 120 on";
+                    plan.leave(format!("{name}: {why}"), None);
+                }
                 Store::Nss(data_base) => plan.data_base(data_base, wish),
                 Store::Java(java) if wish.java == Asked::For => plan.java(java, wish),
-                Store::Java(_) | Store::Node { .. } => {}
+                Store::SystemKeychain { .. } | Store::Java(_) | Store::Node { .. } => {}
             }
         }
         plan
@@ -114,14 +121,22 @@ impl Plan {
         let mut laid = vec![Place::Anchor { file }];
         laid.extend(stores.iter().filter_map(|store| match store {
             Store::Java(java) => java.fed_place(&wish.mark),
-            Store::System { .. } | Store::Nss(_) | Store::Node { .. } => None,
+            Store::System { .. }
+            | Store::SystemKeychain { .. }
+            | Store::Nss(_)
+            | Store::Node { .. } => None,
         }));
         let lines = [copy, update].map(|line| wish.person.as_root(line));
         self.add(Owner::Root, wish, system(anchors), lines.into(), laid);
     }
 
-    fn keychain(&mut self, holds: &Holds, wish: &Wish) {
-        if *holds == Holds::Ours {
+    /// `holds` is whether macOS trusts it, for whatever reason.
+    fn keychain(&mut self, holds: &Holds, stores: &[Store], wish: &Wish) {
+        let lies_there = match wish.keychain {
+            Keychain::Login => true,
+            Keychain::System => stores.contains(&Store::SystemKeychain { holds: Holds::Ours }),
+        };
+        if *holds == Holds::Ours && lies_there {
             self.there.push("macOS".to_owned());
             return;
         }
@@ -230,3 +245,6 @@ impl Plan {
 fn system(anchors: Anchors) -> String {
     format!("the system's store, {}", anchors.name())
 }
+
+#[cfg(test)]
+mod tests;
