@@ -34,7 +34,7 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
         return Ok(Options::default());
     };
     Ok(Options {
-        cas: acme.cas().map(|ca| ca_options(acme, ca)).collect(),
+        cas: cas(config),
         challenges: acme.challenges.iter().copied().map(kind).collect(),
         dns: acme
             .dns
@@ -47,6 +47,14 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .map(|on_demand| Ask::at(&on_demand.ask)),
         held: held(config, folder),
     })
+}
+
+/// The CAs that are ordered from, in their order.
+#[must_use]
+pub fn cas(config: &Config) -> Vec<CaOptions> {
+    let acme = config.acme.iter();
+    acme.flat_map(|acme| acme.cas().map(|ca| ca_options(acme, ca)))
+        .collect()
 }
 
 /// Why nothing is ordered, if nothing is: the storage is known to be lost one day, and a public CA would bear it.

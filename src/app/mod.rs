@@ -63,7 +63,7 @@ use commands::Next;
 pub use crew::LogProblem;
 use guests::Guests;
 use handover::{Failed, Successor, successor_fails};
-pub use issuing::held;
+pub use issuing::{cas, held};
 use listeners::Listeners;
 use public::Keeping;
 use selfprobe::SelfProbe;

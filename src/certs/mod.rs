@@ -1,6 +1,7 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
 pub mod acme;
+pub mod adopt;
 pub mod alerts;
 pub mod bundle;
 pub mod cert_dir;
@@ -10,6 +11,7 @@ pub mod dns;
 mod draft;
 pub mod facts;
 pub mod http;
+pub mod import;
 pub mod keeper;
 pub mod ledger;
 pub mod local_ca;

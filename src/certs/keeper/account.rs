@@ -6,20 +6,20 @@ use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
 use crate::certs::keeper::ledgers::ca_id;
 use crate::certs::retry::Class;
-use crate::storage::store::{Key, Store, StoreError, When};
+use crate::storage::store::{Key, Object, Store, StoreError, When};
 
 /// How long making an account may take.
-pub(super) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
+pub(in crate::certs) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
 
 /// Where it is kept, and the lease under which it is made.
-pub(super) struct Account<'a> {
+pub(in crate::certs) struct Account<'a> {
     store: &'a Store,
     key: Key,
-    pub(super) lease: Key,
+    pub(in crate::certs) lease: Key,
 }
 
 impl<'a> Account<'a> {
-    pub(super) fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
+    pub(in crate::certs) fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
         let id = ca_id(directory);
         let key = |text: String| {
             Key::new(&text).map_err(|error| {
@@ -34,7 +34,21 @@ impl<'a> Account<'a> {
         })
     }
 
-    pub(super) async fn is_new(&self) -> Result<bool, StoreError> {
+    pub(in crate::certs) async fn object(&self) -> Result<Option<Object>, StoreError> {
+        self.store.get(&self.key).await
+    }
+
+    /// Keeps it if there is none.
+    pub(in crate::certs) async fn save_first(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let put = self.store.put(&self.key, bytes, &When::Absent, None);
+        put.await.map(drop)
+    }
+
+    pub(in crate::certs) async fn remove(&self) -> Result<(), StoreError> {
+        self.store.delete(&self.key, &When::Always, None).await
+    }
+
+    pub(in crate::certs) async fn is_new(&self) -> Result<bool, StoreError> {
         Ok(self.store.get(&self.key).await?.is_none())
     }
 }

@@ -78,15 +78,18 @@ impl Scene {
         })
     }
 
+    /// The names that the configuration orders certificates for, and what stands for those that are ordered at handshakes.
+    pub(super) fn ordered(&self) -> (BTreeSet<HostPattern>, Vec<HostPattern>) {
+        let mut looking = Looking::at(self);
+        if let Some(loaded) = &self.loaded {
+            looking.at_sites(&loaded.config);
+        }
+        (looking.kept, looking.at_handshakes)
+    }
+
     /// Looks at everything.
     pub(super) async fn known(&self) -> Result<Known, VaultError> {
-        let mut looking = Looking {
-            scene: self,
-            entries: Vec::new(),
-            refusals: Vec::new(),
-            kept: BTreeSet::new(),
-            at_handshakes: Vec::new(),
-        };
+        let mut looking = Looking::at(self);
         if let Some(loaded) = &self.loaded {
             looking.at_sites(&loaded.config);
             looking.at_spare_pairs(&loaded.config);
@@ -111,7 +114,17 @@ struct Looking<'a> {
     at_handshakes: Vec<HostPattern>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    fn at(scene: &'a Scene) -> Self {
+        Self {
+            scene,
+            entries: Vec::new(),
+            refusals: Vec::new(),
+            kept: BTreeSet::new(),
+            at_handshakes: Vec::new(),
+        }
+    }
+
     fn at_sites(&mut self, config: &Config) {
         let scratch = Scratch::choose("certs");
         let (now, folder) = (self.scene.now, &self.scene.folder);
@@ -260,7 +273,11 @@ impl Looking<'_> {
         let due = ready.as_ref().map(|ready| keeper::due(ready, &state, now));
         let directory = ready.as_ref().map(|ready| ready.bundle.directory.clone());
         let is_wanted = self.wants(&name);
-        let directory = directory.or_else(|| self.first_ca().filter(|_ca| is_wanted));
+        let directory = match directory {
+            // Of what was imported nobody may know who made it.
+            Some(directory) => Some(directory).filter(|directory| !directory.is_empty()),
+            None => self.first_ca().filter(|_ca| is_wanted),
+        };
         let source = Source::Ca { directory };
         let failing = state.failures.as_ref().map(|failures| Failing {
             reason: failures.detail.clone(),

@@ -1,6 +1,6 @@
 //! `onedoor certs prune`: removes from the storage the certificates that no site wants any more.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -16,6 +16,9 @@ use crate::storage::store::Key;
 
 /// How long a removal may hold a name against others.
 const LEASE_TIME: Duration = Duration::from_secs(60);
+
+/// How long what was imported waits for its site.
+const IMPORTED_SPARED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Debug, Serialize)]
 struct Pruned {
@@ -34,11 +37,12 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     if let Some(exit) = refusal(&scene, &known) {
         return exit;
     }
-    let unwanted: Vec<&Entry> = known
+    let (spared, unwanted): (Vec<&Entry>, Vec<&Entry>) = known
         .entries
         .iter()
         .filter(|entry| !entry.is_wanted() && entry.kept.is_some())
-        .collect();
+        .partition(|entry| !arguments.imported && is_just_imported(entry, scene.now));
+    tell_spared(&spared);
     if !arguments.json {
         announce(&scene, &unwanted);
     }
@@ -68,6 +72,28 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
         Exit::Fine
     } else {
         Exit::Failed
+    }
+}
+
+/// Whether another tool ordered it, and its site may still be to come.
+fn is_just_imported(entry: &Entry, now: SystemTime) -> bool {
+    let ready = entry.kept.as_ref().and_then(|kept| kept.ready.as_ref());
+    ready.is_some_and(|ready| {
+        let stored_at: SystemTime = ready.bundle.stored_at.into();
+        let age = now.duration_since(stored_at).unwrap_or_default();
+        ready.bundle.imported_from.is_some() && age < IMPORTED_SPARED
+    })
+}
+
+fn tell_spared(spared: &[&Entry]) {
+    for entry in spared {
+        let ready = entry.kept.as_ref().and_then(|kept| kept.ready.as_ref());
+        let place = ready.and_then(|ready| ready.bundle.imported_from.as_deref());
+        say::err(&format!(
+            "`{}` stays: it was imported lately ({}), and its site may still come; `--imported` removes it, too\n",
+            entry.name,
+            place.unwrap_or_default()
+        ));
     }
 }
 

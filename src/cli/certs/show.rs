@@ -29,6 +29,8 @@ struct Stored {
     folder: String,
     directory: Option<String>,
     profile: Option<String>,
+    /// Whose work it was, if not ours.
+    imported_from: Option<String>,
     generation: Option<u64>,
     older: Vec<Older>,
     /// What the CA says about when to renew.
@@ -117,6 +119,7 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
             .to_string(),
         directory: bundle.map(|bundle| bundle.directory.clone()),
         profile: bundle.and_then(|bundle| bundle.profile.clone()),
+        imported_from: bundle.and_then(|bundle| bundle.imported_from.clone()),
         generation,
         older: older.collect(),
         window: advice
@@ -181,6 +184,7 @@ fn tell_stored(stored: &Stored, lines: &mut Vec<(&'static str, String)>) {
     lines.extend([
         ("directory", or_nothing(&stored.directory)),
         ("profile", or_nothing(&stored.profile)),
+        ("imported from", or_nothing(&stored.imported_from)),
     ]);
     if let Some(generation) = stored.generation {
         lines.push(("generation", generation.to_string()));
