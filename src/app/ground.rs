@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::guests::Guests;
 use super::heritage::Heritage;
 use super::listeners::Listeners;
+use super::local_ca::{Local, Missing};
 use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
 use super::start::{Beginning, LOOPBACK, Setup, StartError, tell_remarks, wall_clock};
 use super::{luggage, saved};
+use crate::certs::local_ca::safe::Safe;
 use crate::certs::resolver::Resolver;
 use crate::config::Loaded;
 use crate::control::claim::Claim;
@@ -22,6 +24,7 @@ use crate::storage::files::Storage;
 pub(super) struct Ground {
     pub(super) storage: Storage,
     pub(super) resolver: Resolver,
+    pub(super) local: Local,
     pub(super) shutdown: Shutdown,
     pub(super) keeping: Keeping,
     pub(super) own: Arc<Loaded>,
@@ -50,7 +53,7 @@ impl Ground {
             origin,
             ..
         } = setup;
-        let resolver = Resolver::new(storage.clone());
+        let resolver = Resolver::new();
         let shutdown = Shutdown::new();
         let keeping = Keeping::start(storage.path(""), &resolver, &shutdown);
         let own = sorted(loaded);
@@ -59,8 +62,11 @@ impl Ground {
         let begun = Begun::of(origin, &mut guests, &luggage, &own);
         saved::restore(keeping.store(), &luggage, &own, &mut guests).await;
         let composed = guests.compose(&own);
-        let prepared =
-            prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
+        let name = storage.folder().display().to_string();
+        let safe = Safe::new(keeping.store().clone(), name, storage.clone());
+        let local = Local::new(safe, Missing::Make);
+        let preparing = prepare(composed.loaded, &resolver, &local, wall_clock());
+        let prepared = preparing.await.map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
         let Begun {
             claim,
@@ -79,6 +85,7 @@ impl Ground {
         Ok(Self {
             storage,
             resolver,
+            local,
             shutdown,
             keeping,
             own,

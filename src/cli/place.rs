@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::local_ca::{Local, Missing};
+use crate::certs::local_ca::safe::Safe;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::place::{Place, Wishes};
 use crate::storage;
 use crate::storage::files::Storage;
 use crate::storage::place::NoPlace;
+use crate::storage::store::Store;
 
 /// Octets of an instance's name: it is part of a socket's path, which is short.
 const INSTANCE_BYTES_MAX: usize = 32;
@@ -19,10 +23,25 @@ pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
     }
 }
 
-/// The storage in this folder, if it holds a local CA: whoever only looks creates none there.
-pub(super) fn with_local_ca(folder: &Path) -> Option<Storage> {
-    let there = folder.join("local-ca").exists();
-    there.then(|| Storage::at(folder.to_owned()))
+/// Where the local CA of this configuration is.
+pub(super) fn safe(config: &Config) -> Result<Safe, NoPlace> {
+    let folder = storage(config)?;
+    let store = Store::files(folder.clone(), Clock::system());
+    let name = folder.display().to_string();
+    Ok(Safe::new(store, name, Storage::at(folder)))
+}
+
+/// The same for those who look and make none.
+pub(super) fn local_ca(config: &Config) -> Local {
+    match safe(config) {
+        Ok(safe) => Local::new(safe, Missing::Imagine),
+        Err(NoPlace) => Local::nowhere(),
+    }
+}
+
+/// Whether anybody may trust the local CA of this storage yet.
+pub(super) fn has_local_ca(folder: &Path) -> bool {
+    folder.join("local-ca").exists()
 }
 
 /// Which door is meant.

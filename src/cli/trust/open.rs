@@ -1,22 +1,32 @@
 //! The local CA of a configuration: where it is kept, and its root.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::look;
 use super::root::Root;
 use super::step::Person;
+use crate::app::local_ca::wish;
 use crate::app::wall_clock;
 use crate::certs::local_ca::LocalCa;
-use crate::cli::{Exit, place, say};
+use crate::certs::local_ca::making::{RootKey, Wish};
+use crate::certs::local_ca::safe::Safe;
+use crate::certs::local_ca::scope::Scope;
+use crate::cli::{Exit, certs, place, say};
+use crate::clock::Clock;
 use crate::config;
 use crate::storage::files::Storage;
 use crate::storage::place::{Facts, choose};
+use crate::storage::store::Store;
 use crate::system::System;
 
 /// What the verbs begin with.
 #[derive(Debug)]
 pub(super) struct Scene {
+    /// The folder of the storage on this machine.
     pub(super) storage: Storage,
+    safe: Safe,
+    wish: Wish,
     pub(super) person: Person,
     /// Of whoever's stores are meant.
     pub(super) home: Option<PathBuf>,
@@ -44,8 +54,18 @@ impl Scene {
         })?;
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         let (person, home) = look::person();
+        let storage = Storage::at(folder.clone());
+        let name = folder.display().to_string();
         Ok(Self {
-            storage: Storage::at(folder),
+            safe: Safe::new(Store::files(folder, Clock::system()), name, storage.clone()),
+            storage,
+            wish: match &loaded {
+                Some(loaded) => wish(&loaded.config),
+                None => Wish {
+                    scope: Scope::of(&[]),
+                    root_key: RootKey::default(),
+                },
+            },
             person,
             home,
         })
@@ -58,21 +78,19 @@ impl Scene {
 
     /// Where its root lies.
     pub(super) fn root_file(&self) -> PathBuf {
-        self.storage.path("local-ca/root.pem")
+        self.safe.root_path()
     }
 
-    /// The root, if there is one, whatever became of its key.
+    /// The root, if there is one, whatever became of the rest.
     pub(super) fn root_found(&self) -> Option<Root> {
-        let pem = self.storage.read("local-ca/root.pem").ok()??;
-        Root::parse(String::from_utf8(pem).ok()?)
+        let runtime = certs::runtime().ok()?;
+        Root::parse(runtime.block_on(self.safe.root_pem()).ok()??)
     }
 
     /// The root, if there is a local CA.
     pub(super) fn root(&self) -> Result<Option<Root>, Exit> {
-        if place::with_local_ca(self.storage.folder()).is_none() {
-            return Ok(None);
-        }
-        self.opened().map(Some)
+        let found = certs::block_on(self.safe.look(wall_clock()))?;
+        found.as_ref().map(of).transpose()
     }
 
     /// The root of the local CA, which is made if there is none, as the first site that needs it would.
@@ -81,27 +99,44 @@ impl Scene {
             return Ok(root);
         }
         self.refuse_mistaken_root()?;
-        let root = self.opened()?;
+        let ca = certs::block_on(self.safe.open(&self.wish, wall_clock()))?;
         say::err(&format!("note: made a local CA in {}\n", self.name()));
-        Ok(root)
+        of(&ca)
     }
 
-    fn opened(&self) -> Result<Root, Exit> {
-        let ca = LocalCa::open(&self.storage, wall_clock()).map_err(|error| {
-            say::error("local-ca", &error);
-            Exit::Failed
-        })?;
-        Root::parse(ca.root().pem.clone()).ok_or_else(|| {
-            say::err("error[local-ca]: the local CA's root is no certificate\n");
-            Exit::Failed
-        })
-    }
-
-    /// Under `sudo` the usual storage is root's, and the door that is meant may be the caller's.
+    /// Under `sudo` the usual storage is root's, and the door that is meant may be the caller's. In somebody else's folder root makes
+    /// nothing that the owner could not read.
     fn refuse_mistaken_root(&self) -> Result<(), Exit> {
-        let Person::RootFor { user, .. } = &self.person else {
+        if let Person::User { .. } = self.person {
             return Ok(());
+        }
+        let folder = self.storage.folder();
+        let owner = std::fs::metadata(folder).map(|found| found.uid());
+        let of_another = owner.is_ok_and(|uid| uid != rustix::process::geteuid().as_raw());
+        let theirs = match &self.person {
+            Person::RootFor { .. } => self.callers_own(),
+            Person::User { .. } | Person::Root => None,
         };
+        let (what, remedy) = match theirs {
+            _ if of_another => (
+                "and that folder is another user's".to_owned(),
+                "as that user, who has it made",
+            ),
+            Some(theirs) => (
+                format!("and whoever called this has one in {}", theirs.display()),
+                "without `sudo`: what needs root is then done by it",
+            ),
+            None => return Ok(()),
+        };
+        let name = self.name();
+        say::err(&format!(
+            "error[local-ca]: there is no local CA in {name}, {what}\n  try:  onedoor trust   {remedy}\n"
+        ));
+        Err(Exit::Failed)
+    }
+
+    /// The storage of whoever called `sudo`, if there is a local CA in it.
+    fn callers_own(&self) -> Option<PathBuf> {
         let theirs = choose(&Facts {
             configured: None,
             data_is_mount: false,
@@ -110,17 +145,13 @@ impl Scene {
             xdg_data_home: None,
             home: self.home.clone(),
         });
-        let Ok(theirs) = theirs else {
-            return Ok(());
-        };
-        if place::with_local_ca(&theirs).is_none() {
-            return Ok(());
-        }
-        say::err(&format!(
-            "error[local-ca]: there is no local CA in {}, and {user} has one in {}\n  try:  onedoor trust   as {user}: what needs root is then done by `sudo`\n",
-            self.name(),
-            theirs.display()
-        ));
-        Err(Exit::Failed)
+        theirs.ok().filter(|folder| place::has_local_ca(folder))
     }
+}
+
+fn of(ca: &LocalCa) -> Result<Root, Exit> {
+    Root::parse(ca.root().pem.clone()).ok_or_else(|| {
+        say::err("error[local-ca]: the local CA's root is no certificate\n");
+        Exit::Failed
+    })
 }

@@ -2,13 +2,12 @@
 //! several onedoors, and of one before and after a replacement, stand beside each other and are told apart.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use rustls_pki_types::CertificateDer;
-use x509_parser::extensions::{GeneralName, NameConstraints};
 
+use crate::certs::local_ca::scope::Scope;
 use crate::certs::pem::Contents;
 
 /// What our roots are called in stores that want a name, before the part that is their own.
@@ -36,14 +35,6 @@ pub(in crate::cli) struct Mark {
     pub(in crate::cli) sha1: Option<String>,
 }
 
-/// What a root may sign for, as it says itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) enum Scope {
-    Anything,
-    /// These names and all below them, and these networks.
-    Only(Vec<String>),
-}
-
 impl Root {
     /// None unless it is exactly one certificate.
     pub(in crate::cli) fn parse(pem: String) -> Option<Self> {
@@ -53,15 +44,10 @@ impl Root {
         Some(Self { pem, der, mark })
     }
 
-    pub(in crate::cli) fn scope(&self) -> Scope {
-        let parsed = x509_parser::parse_x509_certificate(&self.der);
-        let Ok((_rest, certificate)) = parsed else {
-            return Scope::Anything;
-        };
-        match certificate.name_constraints() {
-            Ok(Some(constraints)) => Scope::of(constraints.value),
-            Ok(None) | Err(_) => Scope::Anything,
-        }
+    /// What clients accept of it, as it says itself.
+    pub(in crate::cli) fn scope(&self) -> Option<Scope> {
+        let (_rest, certificate) = x509_parser::parse_x509_certificate(&self.der).ok()?;
+        Some(Scope::of_certificate(&certificate))
     }
 
     pub(in crate::cli) fn not_after(&self) -> Option<SystemTime> {
@@ -146,41 +132,6 @@ impl Mark {
     }
 }
 
-impl Scope {
-    fn of(constraints: &NameConstraints<'_>) -> Self {
-        let permitted = constraints.permitted_subtrees.iter().flatten();
-        let names: Vec<String> = permitted
-            .filter_map(|tree| permitted_name(&tree.base))
-            .collect();
-        if names.is_empty() {
-            return Self::Anything;
-        }
-        Self::Only(names)
-    }
-}
-
-fn permitted_name(name: &GeneralName<'_>) -> Option<String> {
-    if let GeneralName::DNSName(name) = name {
-        return Some(name.trim_start_matches('.').to_owned());
-    }
-    if let GeneralName::IPAddress(octets) = name {
-        return network(octets);
-    }
-    None
-}
-
-/// Address and mask, one behind the other (RFC 5280 section 4.2.1.10).
-fn network(octets: &[u8]) -> Option<String> {
-    let (address, mask) = octets.split_at_checked(octets.len() / 2)?;
-    let address: IpAddr = match address.len() {
-        4 => <[u8; 4]>::try_from(address).ok()?.into(),
-        16 => <[u8; 16]>::try_from(address).ok()?.into(),
-        _ => return None,
-    };
-    let bits: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
-    Some(format!("{address}/{bits}"))
-}
-
 fn hex(algorithm: &'static Algorithm, bytes: &[u8]) -> String {
     let mut text = String::new();
     for octet in digest(algorithm, bytes).as_ref() {
@@ -192,24 +143,19 @@ fn hex(algorithm: &'static Algorithm, bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{
-        BasicConstraints, CertificateParams, CidrSubnet, GeneralSubtree, IsCa, KeyPair,
-        NameConstraints,
-    };
+    use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
 
-    fn root(constraints: Option<NameConstraints>) -> Root {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.name_constraints = constraints;
+    fn root() -> Root {
         let key = KeyPair::generate().unwrap();
-        Root::parse(params.self_signed(&key).unwrap().pem()).unwrap()
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        Root::parse(certificate.pem()).unwrap()
     }
 
     #[test]
     fn names_come_from_the_fingerprint() {
-        let root = root(None);
+        let root = root();
         let mark = &root.mark;
         let own = &mark.sha256()[..8];
         assert_eq!(mark.name(), format!("onedoor-{own}"));
@@ -224,23 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn a_root_says_for_whom_it_may_sign() {
-        assert_eq!(root(None).scope(), Scope::Anything);
-        let constraints = NameConstraints {
-            permitted_subtrees: vec![
-                GeneralSubtree::DnsName("localhost".to_owned()),
-                GeneralSubtree::DnsName(".test".to_owned()),
-                GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 0], 8)),
-            ],
-            excluded_subtrees: Vec::new(),
-        };
-        let names = ["localhost", "test", "127.0.0.0/8"].map(str::to_owned);
-        assert_eq!(root(Some(constraints)).scope(), Scope::Only(names.to_vec()));
-    }
-
-    #[test]
     fn two_certificates_are_no_root() {
-        let pem = root(None).pem;
+        let pem = root().pem;
         assert!(Root::parse(format!("{pem}{pem}")).is_none());
         assert!(Root::parse("nonsense".to_owned()).is_none());
     }

@@ -3,7 +3,7 @@
 
 use super::place::{Found, Seen};
 use super::plan::Plan;
-use super::root::{Root, Scope};
+use super::root::Root;
 use super::step::Step;
 use super::store::{Anchors, Browser, Fed, Holds, Store};
 use crate::certs::utc::minute;
@@ -11,10 +11,12 @@ use crate::certs::utc::minute;
 /// The root, as people compare it.
 pub(super) fn introduction(root: &Root, storage: &str) -> String {
     let scope = match root.scope() {
-        Scope::Anything => {
-            "it may sign for any name: whoever gets its key can pretend to be anybody".to_owned()
+        Some(scope) if !scope.is_everything() => format!(
+            "clients accept nothing from it but {scope}, and loopback and private addresses"
+        ),
+        Some(_) | None => {
+            "it may sign for every name: whoever has its key can pretend to be anybody".to_owned()
         }
-        Scope::Only(names) => format!("it signs for nothing but {}", names.join(", ")),
     };
     let until = root.not_after().map(minute).unwrap_or_default();
     let fingerprint = root.mark.fingerprint();
