@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::certs::digest;
 use super::place::ControlArguments;
-use super::trust::look::{self as look_at, Depth};
+use super::trust::look::{self as look_at, Depth, Owning};
 use super::{Exit, hosts, place, say};
 use crate::app::banner::counted;
 use crate::app::connections_max;
@@ -214,8 +214,7 @@ impl Patient {
             findings.push(without_root(&file, &quoted));
             return;
         };
-        let home = std::env::home_dir();
-        let stores = look_at::stores(&mark, &file, home.as_deref(), Depth::Quick).await;
+        let stores = look_at::stores(&Owning::here(), &mark, &file, Depth::Quick).await;
         let verb = self.trust();
         let system = self.machine.system;
         let there = stores.iter().filter(|store| store.is_there());

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::look;
+use super::look::Owning;
 use super::root::Root;
 use super::step::Person;
 use crate::app::local_ca::wish;
@@ -27,9 +27,7 @@ pub(super) struct Scene {
     pub(super) storage: Storage,
     safe: Safe,
     wish: Wish,
-    pub(super) person: Person,
-    /// Of whoever's stores are meant.
-    pub(super) home: Option<PathBuf>,
+    pub(super) owner: Owning,
 }
 
 impl Scene {
@@ -53,7 +51,6 @@ impl Scene {
             Exit::Configuration
         })?;
         let folder = std::path::absolute(&folder).unwrap_or(folder);
-        let (person, home) = look::person();
         let storage = Storage::at(folder.clone());
         let name = folder.display().to_string();
         Ok(Self {
@@ -66,8 +63,7 @@ impl Scene {
                     root_key: RootKey::default(),
                 },
             },
-            person,
-            home,
+            owner: Owning::here(),
         })
     }
 
@@ -107,13 +103,13 @@ impl Scene {
     /// Under `sudo` the usual storage is root's, and the door that is meant may be the caller's. In somebody else's folder root makes
     /// nothing that the owner could not read.
     fn refuse_mistaken_root(&self) -> Result<(), Exit> {
-        if let Person::User { .. } = self.person {
+        if let Person::User { .. } = self.owner.person {
             return Ok(());
         }
         let folder = self.storage.folder();
         let owner = std::fs::metadata(folder).map(|found| found.uid());
         let of_another = owner.is_ok_and(|uid| uid != rustix::process::geteuid().as_raw());
-        let theirs = match &self.person {
+        let theirs = match &self.owner.person {
             Person::RootFor { .. } => self.callers_own(),
             Person::User { .. } | Person::Root => None,
         };
@@ -143,7 +139,7 @@ impl Scene {
             is_root: false,
             system: System::HERE,
             xdg_data_home: None,
-            home: self.home.clone(),
+            home: self.owner.home.clone(),
         });
         theirs.ok().filter(|folder| place::has_local_ca(folder))
     }

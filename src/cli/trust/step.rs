@@ -34,7 +34,6 @@ pub(super) enum Person {
     Root,
     /// Root, called by `sudo` by somebody whose stores are meant.
     RootFor {
-        user: String,
         /// The words that make a command that user's.
         by: Vec<String>,
     },
@@ -137,10 +136,7 @@ mod tests {
         assert_eq!(user.as_root(line()).shell(), "sudo x");
         assert_eq!(user.as_owner(line()).shell(), "x");
         let by = ["sudo", "-u", "ana"].map(str::to_owned).to_vec();
-        let root = Person::RootFor {
-            user: "ana".to_owned(),
-            by,
-        };
+        let root = Person::RootFor { by };
         assert_eq!(root.as_root(line()).shell(), "x");
         assert_eq!(root.as_owner(line()).shell(), "sudo -u ana x");
         assert!(!Person::User { sudo: None }.may_be_root());

@@ -59,7 +59,7 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     let plan = Plan::of(&stores, &wish);
     say::out(&words::introduction(root, &scene.name()));
     say::out(&words::announcement(&plan, "these trust it already"));
-    tell_former(&memory, root)?;
+    tell_former(scene, &memory, root)?;
     if plan.is_empty() {
         say::out("\nnothing is left to be done\n");
         return Ok(Exit::Fine);
@@ -78,8 +78,8 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     })?;
     let ended = act(&plan.steps);
     let stores = look_around(scene, &wish)?;
-    let certificate = quoted(&wish.certificate);
-    say::out(&format!("\n{}", words::result(&stores, &certificate)));
+    let file = quoted(&scene.root_file());
+    say::out(&format!("\n{}", words::result(&stores, &file)));
     Ok(exit(ended, &plan, &Plan::of(&stores, &wish)))
 }
 
@@ -99,13 +99,13 @@ fn exit(ended: Ended, plan: &Plan, after: &Plan) -> Exit {
 }
 
 fn wish(arguments: &TrustArguments, scene: &Scene, root: &Root, memory: &Memory) -> Wish {
-    let is_root = match scene.person {
+    let is_root = match scene.owner.person {
         Person::User { .. } => false,
         Person::Root | Person::RootFor { .. } => true,
     };
     Wish {
-        person: scene.person.clone(),
-        home: scene.home.clone(),
+        person: scene.owner.person.clone(),
+        home: scene.owner.home.clone(),
         mark: root.mark.clone(),
         certificate: memory.certificate(&root.mark),
         keychain: if arguments.system || is_root {
@@ -126,16 +126,15 @@ fn look_around(scene: &Scene, wish: &Wish) -> Result<Vec<Store>, Exit> {
         Asked::For => Depth::Whole,
         Asked::Not => Depth::Quick,
     };
-    let home = scene.home.as_deref();
     let file = scene.root_file();
-    let stores = look::stores(&wish.mark, &file, home, depth);
+    let stores = look::stores(&scene.owner, &wish.mark, &file, depth);
     Ok(certs::runtime()?.block_on(Box::pin(stores)))
 }
 
 /// Roots that were laid down before the local CA was replaced.
-fn tell_former(memory: &Memory, root: &Root) -> Result<(), Exit> {
+fn tell_former(scene: &Scene, memory: &Memory, root: &Root) -> Result<(), Exit> {
     let former = memory.laid.iter().filter(|one| !root.mark.is(&one.root));
-    let seen = look::at(former.cloned().collect());
+    let seen = look::at(&scene.owner.person, former.cloned().collect());
     let seen = certs::runtime()?.block_on(Box::pin(seen));
     say::out(&words::former(&seen));
     Ok(())

@@ -24,10 +24,11 @@ pub(super) fn run(arguments: &UntrustArguments) -> Result<Exit, Exit> {
         None => scene.root_found().map(|root| root.mark),
     };
     // Which stores are here does not depend on the root.
-    let nobody = Mark::of(&[]);
-    let stores = look_around(&scene, mark.as_ref().unwrap_or(&nobody))?;
+    let nobodys = Mark::of(&[]);
+    let any = mark.as_ref().unwrap_or(&nobodys);
+    let stores = look_around(&scene, any)?;
     let candidates = candidates(arguments, &memory, mark.as_ref(), &stores, &scene);
-    let seen = look_at(&candidates, &memory)?;
+    let seen = look_at(&scene, &candidates, &memory)?;
     let wish = wish(&scene, &memory, &stores);
     let plan = undo::of(&seen, &wish);
     if plan.is_empty() {
@@ -47,14 +48,11 @@ pub(super) fn run(arguments: &UntrustArguments) -> Result<Exit, Exit> {
         agree(Agreement::of(arguments.yes), "take it away?")?;
     }
     let ended = act(&plan.steps);
-    let seen = look_at(&candidates, &memory)?;
+    let seen = look_at(&scene, &candidates, &memory)?;
     forget(&mut memory, &seen, ended)?;
     let after = undo::of(&seen, &wish);
     if ended == Ended::Well {
-        tell_others(
-            mark.as_ref(),
-            &look_around(&scene, mark.as_ref().unwrap_or(&nobody))?,
-        );
+        tell_others(mark.as_ref(), &look_around(&scene, any)?);
     }
     Ok(exit(ended, &plan, &after))
 }
@@ -89,7 +87,7 @@ fn candidates(
     let Some(mark) = mark else {
         return candidates;
     };
-    for place in places::everywhere(stores, mark, scene.home.as_deref()) {
+    for place in places::everywhere(stores, mark, scene.owner.home.as_deref()) {
         let laid = Laid::new(mark, place);
         if !candidates
             .iter()
@@ -102,13 +100,13 @@ fn candidates(
 }
 
 fn look_around(scene: &Scene, mark: &Mark) -> Result<Vec<Store>, Exit> {
-    let (file, home) = (scene.root_file(), scene.home.as_deref());
-    let stores = look::stores(mark, &file, home, Depth::Quick);
+    let file = scene.root_file();
+    let stores = look::stores(&scene.owner, mark, &file, Depth::Quick);
     Ok(certs::runtime()?.block_on(Box::pin(stores)))
 }
 
-fn look_at(candidates: &[Laid], memory: &Memory) -> Result<Vec<Seen>, Exit> {
-    let seen = look::at(candidates.to_vec());
+fn look_at(scene: &Scene, candidates: &[Laid], memory: &Memory) -> Result<Vec<Seen>, Exit> {
+    let seen = look::at(&scene.owner.person, candidates.to_vec());
     let mut seen = certs::runtime()?.block_on(Box::pin(seen));
     for one in &mut seen {
         // Somebody else may have brought it in under a name of their own.
@@ -121,7 +119,7 @@ fn look_at(candidates: &[Laid], memory: &Memory) -> Result<Vec<Seen>, Exit> {
 
 fn wish(scene: &Scene, memory: &Memory, stores: &[Store]) -> Wish {
     let mut wish = Wish {
-        person: scene.person.clone(),
+        person: scene.owner.person.clone(),
         anchors: Anchors::Unknown,
         updater: None,
         keytool: PathBuf::from("keytool"),

@@ -29,7 +29,7 @@ pub(super) fn introduction(root: &Root, storage: &str) -> String {
 pub(super) fn announcement(plan: &Plan, done: &str) -> String {
     let mut text = String::new();
     if !plan.steps.is_empty() {
-        text.push_str("\nthis is done:\n");
+        text.push_str("\nto be done:\n");
         text.push_str(&steps(&plan.steps));
     }
     if !plan.for_root.is_empty() {
@@ -65,8 +65,8 @@ fn steps(steps: &[Step]) -> String {
     text
 }
 
-/// Who trusts it now, and who needs something else. `certificate` is a file with it, as a shell takes it.
-pub(super) fn result(stores: &[Store], certificate: &str) -> String {
+/// Who trusts it now, and who needs something else. `file` has it, as a shell takes it.
+pub(super) fn result(stores: &[Store], file: &str) -> String {
     let mut text = String::new();
     let mut browsers = Vec::new();
     for store in stores {
@@ -76,7 +76,7 @@ pub(super) fn result(stores: &[Store], certificate: &str) -> String {
             Store::System { .. } => text.push_str("the system does not trust it\n"),
             Store::Nss(data_base) if trusts => browsers.push(data_base.browser),
             Store::Node { .. } if !trusts => text.push_str(&format!(
-                "Node has roots of its own:    export NODE_EXTRA_CA_CERTS={certificate}\n"
+                "Node has roots of its own:    export NODE_EXTRA_CA_CERTS={file}\n"
             )),
             Store::Java(_) if trusts => text.push_str("Java trusts it\n"),
             Store::Java(java) if java.fed == Fed::ByHand => {

@@ -17,11 +17,12 @@ use tokio::time::timeout;
 use super::place::{Found, Laid, Place, Seen};
 use super::places::is_of_system;
 use super::root::Mark;
+use super::step::Person;
 use super::store::{Holds, Owner, Store};
 use crate::certs::pem::Contents;
 use crate::cli::place::program;
 use crate::system::System;
-pub(super) use person::person;
+pub(in crate::cli) use person::Owning;
 
 /// How long a tool of a store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,11 +42,11 @@ pub(in crate::cli) fn mark(file: &Path) -> Option<Mark> {
     }
 }
 
-/// Every store that is known here. `home` is of whoever's stores are meant, `root` our root's file.
+/// Every store that is known here. `root` is our root's file.
 pub(in crate::cli) async fn stores(
+    owner: &Owning,
     mark: &Mark,
     root: &Path,
-    home: Option<&Path>,
     depth: Depth,
 ) -> Vec<Store> {
     let mut stores = vec![system::look(mark, root).await];
@@ -53,8 +54,9 @@ pub(in crate::cli) async fn stores(
         let holds = keychain::held_by_system(sha1).await;
         stores.push(Store::SystemKeychain { holds });
     }
-    if let Some(home) = home {
-        stores.extend(nss::look(home, mark).await.into_iter().map(Store::Nss));
+    if let Some(home) = &owner.home {
+        let found = nss::look(home, &owner.person, mark).await;
+        stores.extend(found.into_iter().map(Store::Nss));
     }
     if program("node").is_some() {
         let holds = by_node(mark);
@@ -67,7 +69,7 @@ pub(in crate::cli) async fn stores(
 }
 
 /// What is at these places now.
-pub(super) async fn at(laid: Vec<Laid>) -> Vec<Seen> {
+pub(super) async fn at(person: &Person, laid: Vec<Laid>) -> Vec<Seen> {
     let mut seen = Vec::new();
     for one in laid {
         let mark = Mark::from_sha256(&one.root);
@@ -83,7 +85,7 @@ pub(super) async fn at(laid: Vec<Laid>) -> Vec<Seen> {
             }
             Place::Nss {
                 folder, nickname, ..
-            } => (nss::find(folder, nickname, &mark).await, Owner::Us),
+            } => (nss::find(folder, person, nickname, &mark).await, Owner::Us),
             Place::Java { keystore, alias } => {
                 let found = java::find(keystore, alias, &mark).await;
                 (found, owner(keystore))

@@ -10,6 +10,7 @@ use crate::cli::place::program;
 use crate::cli::trust::listing::{Entry, entries};
 use crate::cli::trust::place::Found;
 use crate::cli::trust::root::{Mark, NICKNAME};
+use crate::cli::trust::step::{Line, Person};
 use crate::cli::trust::store::{Browser, DataBase, Holds, There};
 use crate::system::System;
 
@@ -55,11 +56,11 @@ const PACKAGES: [(&str, &str); 6] = [
 ];
 
 /// Those that are there, and those of a Chromium that is here and has none yet.
-pub(super) async fn look(home: &Path, mark: &Mark) -> Vec<DataBase> {
+pub(super) async fn look(home: &Path, person: &Person, mark: &Mark) -> Vec<DataBase> {
     let mut found = Vec::new();
     for (browser, folder) in folders(home) {
         let (there, holds) = if folder.join(FILE).is_file() {
-            (There::Made, held(&folder, mark).await)
+            (There::Made, held(&folder, person, mark).await)
         } else if browser == Browser::Chromium && is_made_by_us(home, &folder) {
             let there = There::Missing(topmost_missing(&folder));
             (there, without_certutil().unwrap_or(Holds::Nothing))
@@ -78,23 +79,23 @@ pub(super) async fn look(home: &Path, mark: &Mark) -> Vec<DataBase> {
 }
 
 /// What a data base has under this nickname.
-pub(super) async fn find(folder: &Path, nickname: &str, mark: &Mark) -> Found {
+pub(super) async fn find(folder: &Path, person: &Person, nickname: &str, mark: &Mark) -> Found {
     if !folder.join(FILE).is_file() {
         return Found::Nothing;
     }
     if let Some(Holds::Unknown { why, .. }) = without_certutil() {
         return Found::Unknown(why);
     }
-    let Some(entries) = listed(folder).await else {
+    let Some(entries) = listed(folder, person).await else {
         return Found::Unknown("`certutil` cannot read it".to_owned());
     };
-    let Some(der) = certificate(folder, nickname).await else {
+    let Some(der) = certificate(folder, person, nickname).await else {
         return Found::Nothing;
     };
     if !der.is_some_and(|der| mark.is_of(&der)) {
         return Found::Another;
     }
-    if entries.len() == 1 && has_no_key(folder).await {
+    if entries.len() == 1 && has_no_key(folder, person).await {
         Found::OursAlone
     } else {
         Found::Ours
@@ -127,11 +128,11 @@ fn topmost_missing(folder: &Path) -> PathBuf {
     missing.last().unwrap_or(folder).to_owned()
 }
 
-async fn held(folder: &Path, mark: &Mark) -> Holds {
+async fn held(folder: &Path, person: &Person, mark: &Mark) -> Holds {
     if let Some(unknown) = without_certutil() {
         return unknown;
     }
-    let Some(entries) = listed(folder).await else {
+    let Some(entries) = listed(folder, person).await else {
         return Holds::Unknown {
             why: "`certutil` cannot read it".to_owned(),
             remedy: None,
@@ -140,7 +141,7 @@ async fn held(folder: &Path, mark: &Mark) -> Holds {
     let mut other = false;
     let trusted = entries.iter().filter(|entry| entry.is_trusted_root());
     for entry in trusted.take(CERTIFICATES_MAX) {
-        match certificate(folder, &entry.nickname).await {
+        match certificate(folder, person, &entry.nickname).await {
             Some(Some(der)) if mark.is_of(&der) => return Holds::Ours,
             Some(_) | None => other |= entry.nickname.starts_with(NICKNAME),
         }
@@ -164,15 +165,15 @@ fn without_certutil() -> Option<Holds> {
     })
 }
 
-async fn listed(folder: &Path) -> Option<Vec<Entry>> {
-    let (success, out) = said(certutil(folder).arg("-L")).await?;
+async fn listed(folder: &Path, person: &Person) -> Option<Vec<Entry>> {
+    let (success, out) = said(&mut certutil(folder, person, &["-L"])).await?;
     success.then(|| entries(&String::from_utf8_lossy(&out)))
 }
 
 /// None: there is none of this nickname. None within: it is no certificate that can be read.
-async fn certificate(folder: &Path, nickname: &str) -> Option<Option<Vec<u8>>> {
-    let mut list = certutil(folder);
-    let (success, out) = said(list.args(["-L", "-a", "-n", nickname])).await?;
+async fn certificate(folder: &Path, person: &Person, nickname: &str) -> Option<Option<Vec<u8>>> {
+    let mut list = certutil(folder, person, &["-L", "-a", "-n", nickname]);
+    let (success, out) = said(&mut list).await?;
     if !success {
         return None;
     }
@@ -181,14 +182,18 @@ async fn certificate(folder: &Path, nickname: &str) -> Option<Option<Vec<u8>>> {
     Some(first.map(|der| der.to_vec()))
 }
 
-async fn has_no_key(folder: &Path) -> bool {
+async fn has_no_key(folder: &Path, person: &Person) -> bool {
     // It fails where there is none, and elsewhere only if it cannot be read.
-    let keys = said(certutil(folder).arg("-K")).await;
+    let keys = said(&mut certutil(folder, person, &["-K"])).await;
     keys.is_some_and(|(success, _out)| !success)
 }
 
-fn certutil(folder: &Path) -> Command {
-    let mut command = Command::new("certutil");
-    command.arg("-d").arg(format!("sql:{}", folder.display()));
+/// As the one whose data base it is: whoever opens it loads the modules that it names.
+fn certutil(folder: &Path, person: &Person, what: &[&str]) -> Command {
+    let sql = format!("sql:{}", folder.display());
+    let line = Line::new(&["certutil", "-d", &sql]).words(what);
+    let mut words = person.as_owner(line).words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
     command
 }

@@ -6,26 +6,39 @@ use std::process::Command;
 use crate::cli::place::program;
 use crate::cli::trust::step::Person;
 
-/// The person, and the home whose stores are meant: under `sudo` that of whoever called it.
-pub(in crate::cli::trust) fn person() -> (Person, Option<PathBuf>) {
-    if !rustix::process::geteuid().is_root() {
-        let sudo = program("sudo").map(|_file| "sudo".to_owned());
-        return (Person::User { sudo }, std::env::home_dir());
+/// Whoever runs this, and the home whose stores are meant.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Owning {
+    pub(in crate::cli::trust) person: Person,
+    /// Under `sudo` that of whoever called it.
+    pub(in crate::cli::trust) home: Option<PathBuf>,
+}
+
+impl Owning {
+    pub(in crate::cli) fn here() -> Self {
+        let own = |person| Self {
+            person,
+            home: std::env::home_dir(),
+        };
+        if !rustix::process::geteuid().is_root() {
+            let sudo = program("sudo").map(|_file| "sudo".to_owned());
+            return own(Person::User { sudo });
+        }
+        let caller = std::env::var("SUDO_USER").ok();
+        let Some(user) = caller.filter(|user| !user.is_empty() && user != "root") else {
+            return own(Person::Root);
+        };
+        // The one of util-linux asks for nothing and is everywhere on Linux; macOS has the other.
+        let by = match program("runuser") {
+            Some(_file) => vec!["runuser", "-u", &user, "--"],
+            None => vec!["sudo", "-u", &user],
+        };
+        let by = by.into_iter().map(str::to_owned).collect();
+        Self {
+            home: home_of(&user),
+            person: Person::RootFor { by },
+        }
     }
-    let caller = std::env::var("SUDO_USER").ok();
-    let Some(user) = caller.filter(|user| !user.is_empty() && user != "root") else {
-        return (Person::Root, std::env::home_dir());
-    };
-    let Some(home) = home_of(&user) else {
-        return (Person::Root, None);
-    };
-    // The one of util-linux asks for nothing and is everywhere on Linux; macOS has the other.
-    let by = match program("runuser") {
-        Some(_file) => vec!["runuser", "-u", &user, "--"],
-        None => vec!["sudo", "-u", &user],
-    };
-    let by = by.into_iter().map(str::to_owned).collect();
-    (Person::RootFor { user, by }, Some(home))
 }
 
 /// As the system knows it, wherever it keeps its users.

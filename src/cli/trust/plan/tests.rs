@@ -177,10 +177,7 @@ fn a_missing_data_base_is_made_and_that_is_remembered() {
 #[test]
 fn under_sudo_a_browser_s_data_base_stays_its_owner_s() {
     let by = ["runuser", "-u", "ana", "--"].map(str::to_owned).to_vec();
-    let person = Person::RootFor {
-        user: "ana".to_owned(),
-        by,
-    };
+    let person = Person::RootFor { by };
     let stores = [
         system(Anchors::Debian, &["update-ca-certificates"], Holds::Nothing),
         chromium(There::Made, Holds::Another),
