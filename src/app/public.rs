@@ -51,6 +51,9 @@ impl Keeping {
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
         keeper.watch(shutdown);
+        resolver
+            .challenges()
+            .look_into(store.clone(), clock.clone(), shutdown);
         let demanded = keeper.clone();
         resolver.obtain_by(Demand::new(move |name| {
             let keeper = demanded.clone();
