@@ -1,12 +1,12 @@
 //! From what the configuration says of public certificates to what the keeper goes by.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::storing::Depot;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::dns::Publisher;
@@ -25,16 +25,16 @@ use crate::config::acme::{self, Acme, Ca, Challenge, dns};
 use crate::config::storage::Ephemeral;
 use crate::storage::ephemeral;
 
-/// What the keeper goes by; `folder` is the storage's.
+/// What the keeper goes by.
 ///
 /// # Errors
 /// A publisher of DNS records that cannot be used.
-pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<Options, DnsError> {
+pub(super) fn options(config: &Config, depot: &Depot, clock: &Clock) -> Result<Options, DnsError> {
     let Some(acme) = &config.acme else {
         return Ok(Options::default());
     };
     Ok(Options {
-        cas: acme.cas().map(|ca| ca_options(acme, ca)).collect(),
+        cas: cas(config),
         challenges: acme.challenges.iter().copied().map(kind).collect(),
         dns: acme
             .dns
@@ -45,17 +45,26 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
-        role: Role::Issue,
-        held: held(config, folder),
+        role: role(acme.role),
+        held: held(config, depot),
     })
+}
+
+/// The CAs that are ordered from, in their order.
+#[must_use]
+pub fn cas(config: &Config) -> Vec<CaOptions> {
+    let acme = config.acme.iter();
+    acme.flat_map(|acme| acme.cas().map(|ca| ca_options(acme, ca)))
+        .collect()
 }
 
 /// Why nothing is ordered, if nothing is: the storage is known to be lost one day, and a public CA would bear it.
 #[must_use]
-pub fn held(config: &Config, folder: &Path) -> Option<Held> {
+pub fn held(config: &Config, depot: &Depot) -> Option<Held> {
     let acme = config.acme.as_ref()?;
     let is_refused = config.storage.ephemeral == Ephemeral::Refuse && acme.asks_public_ca();
-    is_refused
+    let folder = depot.folder();
+    (is_refused && !depot.is_shared())
         .then(|| Held::where_lost(folder, ephemeral::kind(folder)))
         .flatten()
 }
@@ -75,6 +84,13 @@ fn ca_options(acme: &Acme, ca: &Ca) -> CaOptions {
             acme::KeyKind::P384 => KeyKind::P384,
             acme::KeyKind::Rsa2048 => KeyKind::Rsa2048,
         },
+    }
+}
+
+fn role(role: acme::Role) -> Role {
+    match role {
+        acme::Role::Issue => Role::Issue,
+        acme::Role::ServeOnly => Role::ServeOnly,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::certs::bundle::Secret;
 use crate::certs::facts::Facts;
 use crate::certs::import::fault::{Fault, Warning};
 use crate::certs::import::findings::{FoundCertificate, Tool};
+use crate::certs::import::known;
 use crate::certs::import::sections::Sections;
 use crate::certs::import::staging;
 use crate::certs::pem::{Contents, Key};
@@ -38,7 +39,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn sections(&self) -> Sections {
+    pub(super) fn sections(&self) -> Sections {
         match self {
             Self::Text(text) => Sections::of(text),
             Self::Absent | Self::Unreadable(_) => Sections::default(),
@@ -75,10 +76,11 @@ impl Draft {
             Err(fault) => Some(fault.clone()),
         });
         let fault = fault.or_else(|| facts.as_ref().and_then(|facts| facts_fault(facts, now)));
-        let directory = self.directory.as_deref();
+        let guessed = || known::directory_of_issuer(&facts.as_ref()?.issuer).map(str::to_owned);
+        let directory = self.directory.or_else(guessed);
         let warnings = match (&parsed, &facts) {
             (Ok(parsed), Some(facts)) => {
-                warnings(parsed, facts, directory, &self.said, now).collect()
+                warnings(parsed, facts, directory.as_deref(), &self.said, now).collect()
             }
             _unreadable => Vec::new(),
         };
@@ -93,7 +95,7 @@ impl Draft {
             chain: chain.certificates,
             key: Secret(key.key),
             facts,
-            directory: self.directory,
+            directory,
             account: self.account,
             fault,
             warnings,
@@ -142,6 +144,19 @@ pub(super) fn private_key(key: &Sections) -> Result<PrivateKeyDer<'static>, Faul
         Key::Encrypted => Err(Fault::EncryptedKey),
         Key::Absent => Err(Fault::NoKey),
     }
+}
+
+/// Of a key, as a certificate has it (SubjectPublicKeyInfo).
+pub(super) fn public_key(key: &Sections) -> Option<Vec<u8>> {
+    let key = any_supported_type(&private_key(key).ok()?).ok()?;
+    Some(key.public_key()?.to_vec())
+}
+
+/// Of the first certificate.
+pub(super) fn leaf_public_key(chain: &Sections) -> Option<Vec<u8>> {
+    let contents = Contents::parse(chain.certificates.as_bytes()).ok()?;
+    let (_rest, leaf) = x509_parser::parse_x509_certificate(contents.certificates.first()?).ok()?;
+    Some(leaf.public_key().raw.to_vec())
 }
 
 fn facts_fault(facts: &Facts, now: SystemTime) -> Option<Fault> {

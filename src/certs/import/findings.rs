@@ -5,6 +5,7 @@ use std::fmt;
 use crate::certs::bundle::Secret;
 use crate::certs::facts::Facts;
 use crate::certs::import::fault::{AccountFault, Fault, Warning};
+use crate::certs::import::known;
 
 /// All that was found, in an order that is the same each time.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +49,7 @@ pub struct FoundCertificate {
     pub key: Secret,
     /// None if there is no leaf that can be read.
     pub facts: Option<Facts>,
-    /// The URL of the directory that it was ordered from, where the tool tells it.
+    /// The URL of the directory that it was ordered from, where the tool tells it or the issuer has but one.
     pub directory: Option<String>,
     /// Its account's place in [`Findings::accounts`].
     pub account: Option<usize>,
@@ -94,6 +95,18 @@ pub struct FoundEab {
     pub kid: String,
     /// In base64url, as CAs give it.
     pub hmac: Option<Secret>,
+}
+
+impl FoundAccount {
+    /// Whether it is, or may be, an account at this CA: where the tool does not keep the directory, the account's own URL tells the host.
+    #[must_use]
+    pub fn may_be_at(&self, directory: &str) -> bool {
+        match (&self.directory, &self.url) {
+            (Some(own), _) => own == directory,
+            (None, Some(url)) => known::authority(url) == known::authority(directory),
+            (None, None) => false,
+        }
+    }
 }
 
 impl AccountKey {

@@ -1,15 +1,29 @@
 //! Certificates and accounts that other tools left in a folder or a file. They are found and judged here; putting them into the vault is
 //! somebody else's work.
 
+mod account;
 pub mod account_key;
+mod acme_sh;
+mod acmetool;
+mod archive;
+mod caddy;
+mod certbot;
 mod certificate;
+mod companion;
+mod dehydrated;
 pub mod fault;
 pub mod findings;
+pub mod known;
+mod kubernetes;
+mod lego;
 mod plain;
+mod proxy_manager;
 mod recognise;
 mod sections;
+mod settings;
 pub mod staging;
 mod survey;
+mod traefik;
 pub mod tree;
 pub mod walk;
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 
 use crate::certs::facts::Facts;
-use crate::certs::import::certificate::{Draft, Part, is_self_signed, private_key};
+use crate::certs::import::certificate::{Draft, Part, is_self_signed, public_key};
 use crate::certs::import::findings::Tool;
 use crate::certs::import::sections::Sections;
 use crate::certs::import::survey::Survey;
@@ -19,7 +18,15 @@ pub(super) fn is_bare_name(name: &str) -> bool {
     BARE_NAMES.contains(&name)
 }
 
-const BARE_NAMES: &[&str] = &["cert", "chain", "fullchain", "key", "privkey", "url"];
+const BARE_NAMES: &[&str] = &[
+    "cert",
+    "chain",
+    "deactivated",
+    "fullchain",
+    "key",
+    "privkey",
+    "url",
+];
 
 /// What may be beside a file that people name alone: the key of a certificate, the certificate of a key, the issuer of a leaf.
 pub(super) fn partners(name: &str, text: &[u8]) -> Vec<String> {
@@ -138,7 +145,7 @@ impl<'a> Shelf<'a> {
             if !sections.key.is_empty() {
                 shelf.keys.push(Opener {
                     path,
-                    public: public(&sections),
+                    public: public_key(&sections),
                     key: sections.key.clone(),
                 });
             }
@@ -224,10 +231,4 @@ impl<'a> Shelf<'a> {
             .filter(|other| split(other.path).0 == folder);
         beside.find(issued)
     }
-}
-
-fn public(sections: &Sections) -> Option<Vec<u8>> {
-    let key = private_key(sections).ok()?;
-    let key = any_supported_type(&key).ok()?;
-    Some(key.public_key()?.to_vec())
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::certs::import::certificate::{Draft, Part};
-use crate::certs::import::findings::{Findings, FoundAccount, Tool};
+use crate::certs::import::findings::{Findings, FoundAccount, FoundCertificate, Tool};
 use crate::certs::import::tree::{Content, Tree, beneath};
 
 /// How many remarks about files that cannot be read are kept.
@@ -82,12 +82,42 @@ impl<'a> Survey<'a> {
     }
 
     pub(super) fn add(&mut self, draft: Draft) {
-        let found = draft.judged(self.now);
-        let is_same = |other: &&super::findings::FoundCertificate| {
+        self.keep(draft.judged(self.now));
+    }
+
+    fn keep(&mut self, found: FoundCertificate) {
+        let is_same = |other: &FoundCertificate| {
             !found.chain.is_empty() && other.chain == found.chain && other.key == found.key
         };
-        if self.findings.certificates.iter().find(is_same).is_none() {
+        if !self.findings.certificates.iter().any(is_same) {
             self.findings.certificates.push(found);
+        }
+    }
+
+    /// The one with the same leaf and key that another reader found.
+    pub(super) fn certificate_with(&self, chain: &Part, key: &Part) -> Option<&FoundCertificate> {
+        let (chain, key) = (chain.sections(), key.sections());
+        let mut found = self.findings.certificates.iter();
+        found.find(|found| found.chain == chain.certificates && found.key.0 == key.key)
+    }
+
+    /// Takes over what was found in a part of the tree that was unpacked apart.
+    pub(super) fn absorb(&mut self, other: Findings) {
+        for tool in other.tools {
+            self.recognised(tool);
+        }
+        let places: Vec<usize> = other
+            .accounts
+            .into_iter()
+            .map(|account| self.add_account(account))
+            .collect();
+        for mut certificate in other.certificates {
+            let place = certificate.account;
+            certificate.account = place.and_then(|place| places.get(place).copied());
+            self.keep(certificate);
+        }
+        for remark in other.remarks {
+            self.remark(remark);
         }
     }
 
@@ -103,8 +133,28 @@ impl<'a> Survey<'a> {
         self.findings.accounts.len() - 1
     }
 
-    pub(super) fn accounts(&self) -> &[FoundAccount] {
-        &self.findings.accounts
+    /// The account that a certificate was ordered by: the one with this URL, else the only one at this CA.
+    pub(super) fn account_of(&self, directory: Option<&str>, url: Option<&str>) -> Option<usize> {
+        let accounts = &self.findings.accounts;
+        let named = accounts
+            .iter()
+            .position(|account| url.is_some() && account.url.as_deref() == url);
+        let is_there = |account: &FoundAccount| {
+            directory.is_some_and(|directory| account.may_be_at(directory))
+        };
+        named.or_else(|| only(accounts, is_there))
+    }
+
+    /// The only account among those that a reader found.
+    pub(super) fn only_account_of(&self, found: &[usize]) -> Option<usize> {
+        match found {
+            [alone] => Some(*alone),
+            _ => None,
+        }
+    }
+
+    pub(super) fn account(&self, index: usize) -> &FoundAccount {
+        &self.findings.accounts[index]
     }
 
     pub(super) fn remark(&mut self, remark: String) {
@@ -134,4 +184,10 @@ impl<'a> Survey<'a> {
         self.findings.tools.sort_unstable();
         self.findings
     }
+}
+
+fn only(accounts: &[FoundAccount], is_it: impl Fn(&FoundAccount) -> bool) -> Option<usize> {
+    let mut found = accounts.iter().enumerate().filter(|(_, one)| is_it(one));
+    let (index, _) = found.next()?;
+    found.next().is_none().then_some(index)
 }

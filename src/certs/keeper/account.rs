@@ -9,10 +9,10 @@ use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
 use crate::certs::keeper::ledgers::ca_id;
 use crate::certs::keeper::works::fault;
 use crate::certs::retry::Class;
-use crate::storage::store::{Key, Lease, Store, StoreError, When};
+use crate::storage::store::{Key, Lease, Object, Store, StoreError, When};
 
 /// How long making an account may take.
-const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
+pub(in crate::certs) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
 
 /// How long somebody else who makes it is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,16 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where it is kept, and the lease under which it is made.
-pub(super) struct Account<'a> {
+pub(in crate::certs) struct Account<'a> {
     store: &'a Store,
     key: Key,
-    lease: Key,
+    pub(in crate::certs) lease: Key,
     /// While it is made.
     held: Option<Lease>,
 }
 
 impl<'a> Account<'a> {
-    pub(super) fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
+    pub(in crate::certs) fn of(directory: &str, store: &'a Store) -> Result<Self, OrderError> {
         let id = ca_id(directory);
         let key = |text: String| {
             Key::new(&text).map_err(|error| {
@@ -66,6 +66,24 @@ impl<'a> Account<'a> {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    pub(in crate::certs) async fn object(&self) -> Result<Option<Object>, StoreError> {
+        self.store.get(&self.key).await
+    }
+
+    /// Keeps it if there is none.
+    pub(in crate::certs) async fn save_first(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let put = self.store.put(&self.key, bytes, &When::Absent, None);
+        put.await.map(drop)
+    }
+
+    pub(in crate::certs) async fn remove(&self) -> Result<(), StoreError> {
+        self.store.delete(&self.key, &When::Always, None).await
+    }
+
+    pub(in crate::certs) async fn is_new(&self) -> Result<bool, StoreError> {
+        Ok(self.store.get(&self.key).await?.is_none())
     }
 }
 

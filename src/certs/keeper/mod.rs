@@ -3,7 +3,7 @@
 //! One queue, nearest first; a few names are tended at a time, each by a task that a reload does not touch. What a task needs to
 //! know is read from the store, so a restart changes nothing.
 
-mod account;
+pub(in crate::certs) mod account;
 mod advice;
 mod aftermath;
 pub mod demand;

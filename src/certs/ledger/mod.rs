@@ -6,6 +6,7 @@
 
 mod block;
 mod bucket;
+pub mod elsewhere;
 pub(crate) mod instant;
 pub mod kept;
 pub mod limits;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use super::{RenewArguments, json};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::utc::minute;
 use crate::cli::table::left;
-use crate::cli::{Exit, place, say};
+use crate::cli::{Exit, say};
 use crate::config;
 use crate::control::client::{self, Unhealthy};
 use crate::control::place::Place;
@@ -68,10 +69,11 @@ fn control(arguments: &RenewArguments) -> Option<Place> {
 
 fn configured(file: &Path) -> Option<std::path::PathBuf> {
     let loaded = config::load(file, None).inspect_err(say::refused).ok()?;
-    let folder = place::storage(&loaded.config);
-    folder
-        .inspect_err(|no_place| say::error("storage", no_place))
-        .ok()
+    let depot = Depot::find(Some(&loaded.config));
+    let depot = depot
+        .inspect_err(|error| say::error("storage", error))
+        .ok()?;
+    Some(depot.folder().to_owned())
 }
 
 /// Asks until it was renewed for us: what somebody else was about in the meantime may have been a look only.
