@@ -45,7 +45,10 @@ pub(super) fn options(config: &Config, depot: &Depot, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
-        role: role(acme.role),
+        role: match acme.role {
+            acme::Role::Issue => Role::Issue,
+            acme::Role::ServeOnly => Role::ServeOnly,
+        },
         held: held(config, depot),
     })
 }
@@ -84,13 +87,6 @@ fn ca_options(acme: &Acme, ca: &Ca) -> CaOptions {
             acme::KeyKind::P384 => KeyKind::P384,
             acme::KeyKind::Rsa2048 => KeyKind::Rsa2048,
         },
-    }
-}
-
-fn role(role: acme::Role) -> Role {
-    match role {
-        acme::Role::Issue => Role::Issue,
-        acme::Role::ServeOnly => Role::ServeOnly,
     }
 }
 

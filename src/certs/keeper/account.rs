@@ -45,6 +45,20 @@ impl<'a> Account<'a> {
         })
     }
 
+    pub(in crate::certs) async fn object(&self) -> Result<Option<Object>, StoreError> {
+        self.store.get(&self.key).await
+    }
+
+    /// Keeps it if there is none.
+    pub(in crate::certs) async fn save_first(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let put = self.store.put(&self.key, bytes, &When::Absent, None);
+        put.await.map(drop)
+    }
+
+    pub(in crate::certs) async fn remove(&self) -> Result<(), StoreError> {
+        self.store.delete(&self.key, &When::Always, None).await
+    }
+
     /// Whether it is to be made, and by us: nobody else makes it then. Waits for somebody who does.
     pub(super) async fn take_turn(&mut self) -> Result<bool, OrderError> {
         let broken = |error: StoreError| fault(Side::Storage, error);
@@ -66,24 +80,6 @@ impl<'a> Account<'a> {
             }
             sleep(LOOK_EVERY).await;
         }
-    }
-
-    pub(in crate::certs) async fn object(&self) -> Result<Option<Object>, StoreError> {
-        self.store.get(&self.key).await
-    }
-
-    /// Keeps it if there is none.
-    pub(in crate::certs) async fn save_first(&self, bytes: &[u8]) -> Result<(), StoreError> {
-        let put = self.store.put(&self.key, bytes, &When::Absent, None);
-        put.await.map(drop)
-    }
-
-    pub(in crate::certs) async fn remove(&self) -> Result<(), StoreError> {
-        self.store.delete(&self.key, &When::Always, None).await
-    }
-
-    pub(in crate::certs) async fn is_new(&self) -> Result<bool, StoreError> {
-        Ok(self.store.get(&self.key).await?.is_none())
     }
 }
 

@@ -27,9 +27,9 @@ pub struct Vault {
 }
 
 /// Which bundle is in service.
-#[derive(Debug, Serialize, Deserialize)]
-struct Pointer {
-    generation: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pointer {
+    pub(super) generation: u64,
 }
 
 /// The generation that a stored pointer names; none if it is damaged.
@@ -315,10 +315,10 @@ impl Vault {
     }
 }
 
-fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
+pub(super) fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
     Key::new(&format!("certs/{}/{part}", id.as_str())).map_err(VaultError::Key)
 }
 
-fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
+pub(super) fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
     key(id, &format!("v{generation:0GENERATION_DIGITS$}"))
 }
