@@ -1,7 +1,7 @@
 //! The store in a bucket.
 
 mod between;
-mod server;
+pub(crate) mod server;
 
 use std::error::Error;
 use std::iter;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(50);
 
 /// With its causes.
-fn one_line(error: &dyn Error) -> String {
+fn one_line(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |error| error.source());
     causes
         .map(ToString::to_string)
