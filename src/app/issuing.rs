@@ -18,7 +18,7 @@ use crate::certs::dns::resolver::Resolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
 use crate::certs::keeper::demand::Ask;
-use crate::certs::keeper::{Dns, Held, Options, Records};
+use crate::certs::keeper::{Dns, Held, Options, Records, Role};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::acme::{self, Acme, Ca, Challenge, dns};
@@ -45,6 +45,10 @@ pub(super) fn options(config: &Config, depot: &Depot, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
+        role: match acme.role {
+            acme::Role::Issue => Role::Issue,
+            acme::Role::ServeOnly => Role::ServeOnly,
+        },
         held: held(config, depot),
     })
 }

@@ -41,7 +41,8 @@ pub(super) fn run(arguments: &RenewArguments) -> Exit {
                 Renewal::Fine { .. }
                 | Renewal::Failed { .. }
                 | Renewal::Busy
-                | Renewal::Unknown => Exit::Failed,
+                | Renewal::Unknown
+                | Renewal::ServesOnly => Exit::Failed,
             }
         }
         Err(unhealthy) => {
@@ -83,7 +84,10 @@ async fn renew(place: &Place, host: &HostPattern) -> Result<Renewal, Unhealthy> 
         let renewal = client::renew(place, host, left).await?;
         let again = match renewal {
             Renewal::Fine { .. } | Renewal::Busy => true,
-            Renewal::Renewed { .. } | Renewal::Failed { .. } | Renewal::Unknown => false,
+            Renewal::Renewed { .. }
+            | Renewal::Failed { .. }
+            | Renewal::Unknown
+            | Renewal::ServesOnly => false,
         };
         if !again || Instant::now() + PAUSE >= end {
             return Ok(renewal);
@@ -115,6 +119,9 @@ fn tell(renewal: &Renewal, host: &HostPattern) {
         )),
         Renewal::Unknown => say::err(&format!(
             "error[renew]: the running onedoor does not keep a certificate of a public CA for `{host}`\n  try:  onedoor certs list   says where every certificate comes from\n"
+        )),
+        Renewal::ServesOnly => say::err(&format!(
+            "error[renew]: {host} was not renewed: this onedoor never orders, as `[acme] role = \"serve-only\"` says\n  try:  onedoor certs renew {host}   on a host of the same storage whose role is \"issue\"; the new certificate is served here within seconds\n"
         )),
     }
 }

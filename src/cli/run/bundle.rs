@@ -65,11 +65,15 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::app::wall_clock;
-    use crate::certs::local_ca::LocalCa;
 
     fn der(octets: &[u8]) -> CertificateDer<'_> {
         CertificateDer::from(octets)
+    }
+
+    fn own_root() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::default();
+        params.self_signed(&key).unwrap().pem()
     }
 
     #[test]
@@ -90,17 +94,18 @@ mod tests {
     fn a_bundle_is_written_again_when_it_is_stale_and_only_then() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::at(folder.path().join("onedoor"));
-        let ca = LocalCa::open(&storage, wall_clock()).unwrap();
-        let place = refresh(&storage, &ca.root().path).unwrap().unwrap();
+        let root = storage.path("root.pem");
+        storage.write("root.pem", own_root().as_bytes()).unwrap();
+        let place = refresh(&storage, &root).unwrap().unwrap();
         let first = storage.read(BUNDLE).unwrap().unwrap();
         assert!(CertificateDer::pem_slice_iter(&first).count() > 1);
         let written =
             |place: &Path| -> SystemTime { std::fs::metadata(place).unwrap().modified().unwrap() };
         let before = written(&place);
-        refresh(&storage, &ca.root().path).unwrap();
+        refresh(&storage, &root).unwrap();
         assert_eq!(written(&place), before);
         storage.write(BUNDLE, b"stale").unwrap();
-        refresh(&storage, &ca.root().path).unwrap();
+        refresh(&storage, &root).unwrap();
         assert_eq!(storage.read(BUNDLE).unwrap().unwrap(), first);
     }
 }
