@@ -48,6 +48,7 @@ mod proxy_protocol;
 mod reload;
 mod replies;
 mod resolving;
+mod resumption;
 mod retry;
 mod run;
 mod scan;
