@@ -27,6 +27,7 @@ mod demo;
 mod dns;
 mod doctor;
 mod faults;
+mod fleet;
 mod forwarding;
 mod framing;
 mod grpc;
