@@ -119,6 +119,7 @@ const PURE: &[&str] = &[
     "upstream/resend.rs",
     "upstream/http1/head",
     "upstream/http1/chunks",
+    "certs/import/",
     "certs/schedule",
     "certs/ledger",
     "certs/alerts/event",
@@ -147,6 +148,7 @@ const PURE: &[&str] = &[
     "cli/service/wanted",
 ];
 const NOT_PURE: &[&str] = &[
+    "certs/import/walk/",
     "config/load",
     "control/leases/table_tests",
     "proxy/guard/auth/passwords",
