@@ -8,6 +8,7 @@ use super::entry::{Entry, Failing, Kept, Source, State};
 use super::judge;
 use super::leaf::Leaf;
 use crate::app::prepare::{Planned, plan};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::keeper;
@@ -22,14 +23,13 @@ use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
 pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
     pub(in crate::cli) loaded: Option<Loaded>,
-    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) depot: Depot,
     pub(in crate::cli) vault: Vault,
     pub(in crate::cli) now: SystemTime,
 }
@@ -61,32 +61,32 @@ impl Scene {
         if let Some(loaded) = &loaded {
             say::problems(&loaded.isolated, &loaded.sources);
         }
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| {
-            say::error("storage", &no_place);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let opened = depot.and_then(|depot| Ok((depot.open(&Clock::system())?, depot)));
+        let (store, depot) = opened.map_err(|error| {
+            say::error("storage", &error);
             Told
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
-            vault: Vault::new(Store::files(folder.clone(), Clock::system())),
-            folder,
+            vault: Vault::new(store),
+            depot,
             now: wall_clock(),
         })
     }
 
+    /// The names that the configuration orders certificates for, and what stands for those that are ordered at handshakes.
+    pub(super) fn ordered(&self) -> (BTreeSet<HostPattern>, Vec<HostPattern>) {
+        let mut looking = Looking::at(self);
+        if let Some(loaded) = &self.loaded {
+            looking.at_sites(&loaded.config);
+        }
+        (looking.kept, looking.at_handshakes)
+    }
+
     /// Looks at everything.
     pub(super) async fn known(&self) -> Result<Known, VaultError> {
-        let mut looking = Looking {
-            scene: self,
-            entries: Vec::new(),
-            refusals: Vec::new(),
-            kept: BTreeSet::new(),
-            at_handshakes: Vec::new(),
-        };
+        let mut looking = Looking::at(self);
         if let Some(loaded) = &self.loaded {
             looking.at_sites(&loaded.config);
             looking.at_spare_pairs(&loaded.config);
@@ -111,10 +111,20 @@ struct Looking<'a> {
     at_handshakes: Vec<HostPattern>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    fn at(scene: &'a Scene) -> Self {
+        Self {
+            scene,
+            entries: Vec::new(),
+            refusals: Vec::new(),
+            kept: BTreeSet::new(),
+            at_handshakes: Vec::new(),
+        }
+    }
+
     fn at_sites(&mut self, config: &Config) {
         let scratch = Scratch::choose("certs");
-        let (now, folder) = (self.scene.now, &self.scene.folder);
+        let (now, folder) = (self.scene.now, self.scene.depot.folder());
         let own = place::with_local_ca(folder);
         let has_local_ca = own.is_some();
         let storage = own.unwrap_or_else(|| scratch.storage());
@@ -260,7 +270,11 @@ impl Looking<'_> {
         let due = ready.as_ref().map(|ready| keeper::due(ready, &state, now));
         let directory = ready.as_ref().map(|ready| ready.bundle.directory.clone());
         let is_wanted = self.wants(&name);
-        let directory = directory.or_else(|| self.first_ca().filter(|_ca| is_wanted));
+        let directory = match directory {
+            // Of what was imported nobody may know who made it.
+            Some(directory) => Some(directory).filter(|directory| !directory.is_empty()),
+            None => self.first_ca().filter(|_ca| is_wanted),
+        };
         let source = Source::Ca { directory };
         let failing = state.failures.as_ref().map(|failures| Failing {
             reason: failures.detail.clone(),
