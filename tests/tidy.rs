@@ -119,6 +119,7 @@ const PURE: &[&str] = &[
     "upstream/resend.rs",
     "upstream/http1/head",
     "upstream/http1/chunks",
+    "certs/export/",
     "certs/import/",
     "certs/schedule",
     "certs/backup/damage",
