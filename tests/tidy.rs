@@ -120,6 +120,8 @@ const PURE: &[&str] = &[
     "upstream/resend.rs",
     "upstream/http1/head",
     "upstream/http1/chunks",
+    "certs/export/",
+    "certs/import/",
     "certs/schedule",
     "certs/backup/damage",
     "certs/backup/format",
@@ -162,6 +164,7 @@ const PURE: &[&str] = &[
     "cli/trust/words",
 ];
 const NOT_PURE: &[&str] = &[
+    "certs/import/walk/",
     "config/load",
     "control/leases/table_tests",
     "proxy/guard/auth/passwords",

@@ -10,6 +10,7 @@ mod cert_id;
 pub mod challenges;
 pub mod dns;
 mod draft;
+pub mod export;
 pub mod facts;
 pub mod http;
 pub mod import;
