@@ -42,6 +42,7 @@ mod lifecycle;
 mod limits;
 mod links;
 mod log;
+mod moving_in;
 mod pages;
 mod ports;
 mod proxied;
