@@ -44,20 +44,21 @@ impl Ground {
     pub(super) async fn lay(setup: Setup) -> Result<Self, StartError> {
         let Setup {
             loaded,
-            storage,
+            storage: depot,
             owner,
             insistence,
             origin,
             ..
         } = setup;
+        let storage = Storage::at(depot.folder().to_owned());
         let resolver = Resolver::new(storage.clone());
         let shutdown = Shutdown::new();
-        let keeping = Keeping::start(storage.path(""), &resolver, &shutdown);
+        let keeping = Keeping::start(depot, &resolver, &shutdown).map_err(StartError::Storage)?;
         let own = sorted(loaded);
         let mut guests = Guests::new(owner, insistence);
         let luggage = luggage::of_door(&storage, origin.place());
         let begun = Begun::of(origin, &mut guests, &luggage, &own);
-        saved::restore(keeping.store(), &luggage, &own, &mut guests).await;
+        saved::restore(keeping.own(), &luggage, &own, &mut guests).await;
         let composed = guests.compose(&own);
         let prepared =
             prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;

@@ -5,6 +5,7 @@ use super::{CheckArguments, CheckFormat, Exit, place, say};
 use crate::app::banner::counted;
 use crate::app::held;
 use crate::app::prepare::{Prepared, prepare, sorted};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
 use crate::config::problem::{Problem, Severity, Sources, to_json};
@@ -42,8 +43,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
 
 /// `up` starts all the same, so it is no error.
 fn held_back(config: &Config) -> Option<Problem> {
-    let folder = place::storage(config).ok()?;
-    let held = held(config, &folder)?;
+    let held = held(config, &Depot::find(Some(config)).ok()?)?;
     let message = "no certificate would be ordered";
     Some(Problem::warning("ephemeral-storage", message).help(held.why))
 }
@@ -80,5 +80,5 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
 
 /// The real storage, if it holds a local CA: a check creates none there.
 fn storage(config: &Config) -> Option<Storage> {
-    place::with_local_ca(&place::storage(config).ok()?)
+    place::with_local_ca(Depot::find(Some(config)).ok()?.folder())
 }

@@ -2,22 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::control::place::{Place, Wishes};
 use crate::storage;
 use crate::storage::files::Storage;
-use crate::storage::place::NoPlace;
 
 /// Octets of an instance's name: it is part of a socket's path, which is short.
 const INSTANCE_BYTES_MAX: usize = 32;
-
-/// The storage folder: the configuration's, else the environment's choice.
-pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
-    match &config.storage.folder {
-        Some(path) => Ok(path.clone()),
-        None => storage::default_place(),
-    }
-}
 
 /// The storage in this folder, if it holds a local CA: whoever only looks creates none there.
 pub(super) fn with_local_ca(folder: &Path) -> Option<Storage> {

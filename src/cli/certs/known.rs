@@ -8,6 +8,7 @@ use super::entry::{Entry, Failing, Kept, Source, State};
 use super::judge;
 use super::leaf::Leaf;
 use crate::app::prepare::{Planned, plan};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::keeper;
@@ -22,14 +23,13 @@ use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
 pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
     pub(in crate::cli) loaded: Option<Loaded>,
-    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) depot: Depot,
     pub(in crate::cli) vault: Vault,
     pub(in crate::cli) now: SystemTime,
 }
@@ -61,19 +61,16 @@ impl Scene {
         if let Some(loaded) = &loaded {
             say::problems(&loaded.isolated, &loaded.sources);
         }
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| {
-            say::error("storage", &no_place);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let opened = depot.and_then(|depot| Ok((depot.open(&Clock::system())?, depot)));
+        let (store, depot) = opened.map_err(|error| {
+            say::error("storage", &error);
             Told
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
-            vault: Vault::new(Store::files(folder.clone(), Clock::system())),
-            folder,
+            vault: Vault::new(store),
+            depot,
             now: wall_clock(),
         })
     }
@@ -127,7 +124,7 @@ impl<'a> Looking<'a> {
 
     fn at_sites(&mut self, config: &Config) {
         let scratch = Scratch::choose("certs");
-        let (now, folder) = (self.scene.now, &self.scene.folder);
+        let (now, folder) = (self.scene.now, self.scene.depot.folder());
         let own = place::with_local_ca(folder);
         let has_local_ca = own.is_some();
         let storage = own.unwrap_or_else(|| scratch.storage());
