@@ -73,7 +73,8 @@ fn refused(home: &Home, arguments: &[&str]) -> String {
 /// A storage with a local CA, whose door has left.
 fn local() -> Home {
     let sites = format!("[sites]\n{}", site(LOCAL));
-    let config = format!("listen = [\"127.0.0.1:0\"]\nhttp = false\nstorage = \"storage\"\n{sites}");
+    let config =
+        format!("listen = [\"127.0.0.1:0\"]\nhttp = false\nstorage = \"storage\"\n{sites}");
     let home = Door::up(&config).leave();
     home.write("passphrase", PASSPHRASE);
     home

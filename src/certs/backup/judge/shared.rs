@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::Contents;
-use super::super::part::Part;
+use super::super::part::{self, Part};
 use super::{Decision, Deed, Present};
 use crate::certs::keeper::ledgers::ca_id;
 use crate::certs::ledger::Ledger;
@@ -90,8 +90,16 @@ pub(super) fn local_ca(backup: &Contents, present: &Present) -> Vec<Decision> {
         let incoming = backup.objects.get(key);
         incoming.is_some() && incoming == present.objects.get(key)
     };
-    let mut there = present.objects.keys().chain(&present.unreadable);
-    let stays = there.any(|key| is_own(&key) && !is_same(key));
+    let there: Vec<&Key> = present
+        .objects
+        .keys()
+        .chain(&present.unreadable)
+        .filter(is_own)
+        .collect();
+    let is_copy = |key: &Key| {
+        part::is_root(key) && there.len() == 1 && backup.objects.keys().any(part::is_whole_ca)
+    };
+    let stays = there.iter().any(|key| !is_same(key) && !is_copy(key));
     let mut decisions: Vec<Decision> = objects
         .map(|(key, bytes)| {
             let (deed, why) = if is_same(key) {
