@@ -97,7 +97,10 @@ pub(super) fn local_ca(backup: &Contents, present: &Present) -> Vec<Decision> {
         .filter(is_own)
         .collect();
     let is_copy = |key: &Key| {
-        part::is_root(key) && there.len() == 1 && backup.objects.keys().any(part::is_whole_ca)
+        let is_alone = there
+            .iter()
+            .all(|key| part::is_root(key) || part::is_whole_ca(key));
+        part::is_root(key) && is_alone && backup.objects.keys().any(part::is_whole_ca)
     };
     let stays = there.iter().any(|key| !is_same(key) && !is_copy(key));
     let mut decisions: Vec<Decision> = objects
@@ -105,7 +108,7 @@ pub(super) fn local_ca(backup: &Contents, present: &Present) -> Vec<Decision> {
             let (deed, why) = if is_same(key) {
                 (Deed::Same, SAME)
             } else if stays {
-                let why = "the storage has another local CA, which clients may trust: it stays; to go back to that of the backup, move the folder `local-ca` away first";
+                let why = "the storage has another local CA, which clients may trust: it stays; to go back to that of the backup, move `local-ca` out of the storage first";
                 (Deed::Keep, why)
             } else {
                 (Deed::Write(bytes.clone()), "the local CA")
