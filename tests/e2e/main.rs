@@ -12,6 +12,7 @@ mod abuse;
 mod acme;
 mod addresses;
 mod auth;
+mod backup;
 mod balance;
 mod basics;
 mod bodies;
