@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::prepare::Planned;
 use crate::causes::one_line;
 use crate::certs::local_ca::LocalCa;
+use crate::certs::local_ca::error::Error;
 use crate::certs::local_ca::making::{RootKey, Wish};
 use crate::certs::local_ca::safe::Safe;
 use crate::certs::local_ca::scope::Scope;
@@ -34,6 +35,8 @@ pub enum Missing {
 pub struct Settled {
     /// None: no name needs it, or it cannot be had yet.
     pub ca: Option<Arc<LocalCa>>,
+    /// What one is to be made by, should all else be well.
+    pub absent: Option<Wish>,
     pub refusals: Vec<Refusal>,
     pub remarks: Vec<String>,
 }
@@ -70,7 +73,7 @@ impl Local {
     }
 
     /// Finds the CA for what is planned, if anything needs it; refuses the names that it cannot sign for. `current` is the one in
-    /// service: it is served on if it is the same, or if no other can be had.
+    /// service: it is served on if it is the same, or if no other can be had. Nothing is made yet.
     pub async fn settle(
         &self,
         planned: &mut Planned,
@@ -79,57 +82,96 @@ impl Local {
         now: SystemTime,
     ) -> Settled {
         if !planned.plan.needs_local_ca() {
-            return Settled {
-                ca: current,
-                ..Settled::default()
-            };
+            return Settled::with(current);
         }
+        let found = match &self.safe {
+            Some(safe) => safe.look(now).await,
+            None => Ok(None),
+        };
+        let mut settled = match (found, current) {
+            (Ok(found), current) => Settled::found(found, current),
+            (Err(error), Some(current)) => Settled {
+                remarks: vec![format!(
+                    "the local CA in service is served on: {}",
+                    one_line(&error)
+                )],
+                ..Settled::with(Some(current))
+            },
+            (Err(error), None) => return unusable(planned, error),
+        };
         let wish = wish(config);
-        let found = match (&self.safe, self.missing) {
-            (Some(safe), Missing::Make) => safe.open(&wish, now).await.map(Some),
-            (Some(safe), Missing::Imagine) => safe.look(now).await,
-            (None, _) => Ok(None),
-        };
-        let mut remarks = Vec::new();
-        let ca = match found {
-            Ok(found) => found.map(|found| match current {
-                Some(current) if current.is_same(&found) => current,
-                Some(_) | None => {
-                    remarks.extend_from_slice(found.remarks());
-                    Arc::new(found)
-                }
-            }),
-            Err(error) if current.is_some() => {
-                let why = one_line(&error);
-                remarks.push(format!("the local CA in service is served on: {why}"));
-                current
-            }
-            Err(error) if error.is_passing() || !planned.plan.has_local_names() => {
-                let why = one_line(&error);
-                remarks.push(format!(
-                    "names that the local CA signs for are refused until it can be had: {why}"
-                ));
-                return Settled {
-                    remarks,
-                    ..Settled::default()
-                };
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
-                return Settled {
-                    refusals: planned.plan.settle(&planned.wanted, broken),
-                    ..Settled::default()
-                };
-            }
-        };
-        let refusals = judge(planned, &wish, ca.as_deref());
-        remarks.extend(unheard(planned, config, ca.as_deref()));
-        Settled {
-            ca,
-            refusals,
-            remarks,
+        settled.refusals = judge(planned, &wish, settled.ca.as_deref());
+        settled
+            .remarks
+            .extend(unheard(planned, config, settled.ca.as_deref()));
+        if settled.ca.is_none() && self.missing == Missing::Make {
+            settled.absent = Some(wish);
         }
+        settled
+    }
+
+    /// Makes the CA that was absent, unless somebody else has meanwhile.
+    pub(super) async fn make(
+        &self,
+        planned: &mut Planned,
+        wish: &Wish,
+        now: SystemTime,
+    ) -> Settled {
+        let Some(safe) = &self.safe else {
+            return Settled::default();
+        };
+        match safe.open(wish, now).await {
+            Ok(made) => Settled::found(Some(made), None),
+            Err(error) => unusable(planned, error),
+        }
+    }
+}
+
+impl Settled {
+    fn with(ca: Option<Arc<LocalCa>>) -> Self {
+        Self {
+            ca,
+            ..Self::default()
+        }
+    }
+
+    /// What is odd about a CA is told once.
+    fn found(found: Option<LocalCa>, current: Option<Arc<LocalCa>>) -> Self {
+        match (found, current) {
+            (Some(found), Some(current)) if current.is_same(&found) => Self::with(Some(current)),
+            (Some(found), _) => Self {
+                remarks: found.remarks().to_vec(),
+                ..Self::with(Some(Arc::new(found)))
+            },
+            // Clients trust it, so it is not for a reload to make another.
+            (None, Some(current)) => Self {
+                remarks: vec![
+                    "the local CA is gone from the storage: the one in service is served on until the next start"
+                        .to_owned(),
+                ],
+                ..Self::with(Some(current))
+            },
+            (None, None) => Self::default(),
+        }
+    }
+}
+
+/// Names that only it can serve are refused, unless it may be there in a while.
+fn unusable(planned: &mut Planned, error: Error) -> Settled {
+    if error.is_passing() || !planned.plan.has_local_names() {
+        let why = one_line(&error);
+        let remark =
+            format!("names that the local CA signs for are refused until it can be had: {why}");
+        return Settled {
+            remarks: vec![remark],
+            ..Settled::default()
+        };
+    }
+    let error = Arc::new(error);
+    let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
+    Settled {
+        refusals: planned.plan.settle(&planned.wanted, broken),
+        ..Settled::default()
     }
 }
 

@@ -40,6 +40,7 @@ mod joining;
 mod lifecycle;
 mod limits;
 mod links;
+mod local_ca;
 mod log;
 mod pages;
 mod ports;
