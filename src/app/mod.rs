@@ -30,6 +30,7 @@ pub mod source;
 mod start;
 mod status;
 mod stop;
+pub mod storing;
 mod strangers;
 mod trails;
 mod watch;
@@ -65,7 +66,7 @@ use commands::Next;
 pub use crew::LogProblem;
 use guests::Guests;
 use handover::{Failed, Successor, successor_fails};
-pub use issuing::held;
+pub use issuing::{cas, held};
 use listeners::Listeners;
 use local_ca::Local;
 use public::Keeping;
@@ -339,7 +340,7 @@ impl App {
         self.listeners.addresses()
     }
 
-    /// Where everything lies that outlives this process.
+    /// The folder of this machine where lies what outlives this process.
     #[must_use]
     pub fn storage(&self) -> std::path::PathBuf {
         self.storage.path("")

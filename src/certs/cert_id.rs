@@ -28,10 +28,12 @@ impl CertId {
         &self.0
     }
 
-    /// Whether one of a bundle's names is the one that this stands for.
+    /// Whether a bundle is good for the name that this stands for. One for a wildcard may be kept for a name below it.
     pub(super) fn is_of(&self, ready: &Ready) -> bool {
-        let mut names = ready.facts.names.iter();
-        names.any(|name| Self::of(name) == *self)
+        match self.name() {
+            Some(HostPattern::CatchAll) | None => false,
+            Some(name) => Self::of(&name) == *self && ready.facts.covers(&name),
+        }
     }
 
     /// The name that this stands for. A name without dots that reads as an address is one.

@@ -1,7 +1,9 @@
 //! Certificates: where each name's comes from, and the one to show at a handshake.
 
 pub mod acme;
+pub mod adopt;
 pub mod alerts;
+pub mod backup;
 pub mod bundle;
 pub mod cert_dir;
 mod cert_id;
@@ -10,6 +12,7 @@ pub mod dns;
 mod draft;
 pub mod facts;
 pub mod http;
+pub mod import;
 pub mod keeper;
 pub mod ledger;
 pub mod local_ca;

@@ -1,25 +1,17 @@
 //! The account at a CA: made once, under a key that is kept before the CA hears of it, and never again.
 
-use std::time::SystemTime;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::CONTENT_TYPE;
-use http::{HeaderName, Request};
-use instant_acme::{BodyWrapper, Error, Problem};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::causes::one_line;
-use crate::certs::acme::answer::Answer;
-use crate::certs::acme::directory::Directory;
+use crate::certs::acme::account_key::{AccountKey, KeyType};
 use crate::certs::acme::fault::{OrderError, Side};
-use crate::certs::acme::jws::AccountKey;
+use crate::certs::acme::jws::Signer;
 use crate::certs::acme::options::CaOptions;
+use crate::certs::acme::post::{Letter, Way, unusable_key};
 use crate::certs::acme::seams::{AccountKeeper, Class};
-use crate::certs::acme::transport::Transport;
-use crate::certs::acme::tries::Tries;
-use crate::certs::acme::wire;
-use crate::clock::Clock;
 
 /// The form in which an account is kept.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,6 +25,9 @@ pub(super) struct Stored {
     /// What the CA was last told.
     #[serde(default)]
     pub(super) email: Option<String>,
+    /// The key that another tool made, as PKCS#8 in base64url, until the CA is known to have changed it for `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    old_key: Option<String>,
 }
 
 /// `place` is where the bytes were found.
@@ -52,6 +47,7 @@ pub(super) fn parse(bytes: &[u8], place: &str, options: &CaOptions) -> Result<St
         )));
     }
     stored.key()?;
+    stored.old_key()?;
     Ok(stored)
 }
 
@@ -60,102 +56,147 @@ impl Stored {
         let key = AccountKey::generate().map_err(|_unusable| unusable_key())?;
         Ok(Self {
             directory: options.directory.clone(),
-            key: BASE64_URL_SAFE_NO_PAD.encode(key),
+            key: encode(&key)?,
             url: None,
             email: None,
+            old_key: None,
         })
     }
 
+    /// One that another tool made, under a key as ours are.
+    pub(super) fn of(directory: &str, key: &AccountKey, url: &str) -> Result<Self, OrderError> {
+        if key.kind() != KeyType::P256 {
+            return Err(unusable_key());
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            key: encode(key)?,
+            url: Some(url.to_owned()),
+            email: None,
+            old_key: None,
+        })
+    }
+
+    /// One that another tool made, under a new key which the CA is still to be told of.
+    pub(super) fn to_be_taken_over(
+        options: &CaOptions,
+        old: &AccountKey,
+        url: &str,
+    ) -> Result<Self, OrderError> {
+        Ok(Self {
+            url: Some(url.to_owned()),
+            old_key: Some(encode(old)?),
+            ..Self::generate(options)?
+        })
+    }
+
+    /// PKCS#8, P-256.
     pub(super) fn key(&self) -> Result<Vec<u8>, OrderError> {
-        let key = BASE64_URL_SAFE_NO_PAD
-            .decode(&self.key)
-            .map_err(|_bad_base64| unusable_key())?;
-        AccountKey::from_pkcs8(&key).map_err(|_unusable| unusable_key())?;
-        Ok(key)
+        self.own_key()?.pkcs8().map_err(|_unusable| unusable_key())
+    }
+
+    pub(super) fn own_key(&self) -> Result<AccountKey, OrderError> {
+        let key = decode(&self.key)?;
+        if key.kind() == KeyType::P256 {
+            Ok(key)
+        } else {
+            Err(unusable_key())
+        }
+    }
+
+    pub(super) fn old_key(&self) -> Result<Option<AccountKey>, OrderError> {
+        self.old_key.as_deref().map(decode).transpose()
+    }
+
+    /// The CA knows the account by its new key.
+    pub(super) fn forget_old_key(&mut self) {
+        self.old_key = None;
     }
 }
 
+fn encode(key: &AccountKey) -> Result<String, OrderError> {
+    let der = key.pkcs8().map_err(|_unusable| unusable_key())?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(der))
+}
+
+fn decode(key: &str) -> Result<AccountKey, OrderError> {
+    let der = BASE64_URL_SAFE_NO_PAD
+        .decode(key)
+        .map_err(|_bad_base64| unusable_key())?;
+    AccountKey::from_der(&der).map_err(|_unusable| unusable_key())
+}
+
 pub(super) async fn save(keeper: &dyn AccountKeeper, account: &Stored) -> Result<(), OrderError> {
-    let bytes = serde_json::to_vec(account)
-        .map_err(|error| OrderError::new(Class::Human, Side::Storage, one_line(&error)))?;
+    let bytes = bytes(account)?;
     let saved = keeper.save(&bytes).await;
     saved.map_err(|error| OrderError::not_kept(&error))
+}
+
+pub(super) fn bytes(account: &Stored) -> Result<Vec<u8>, OrderError> {
+    serde_json::to_vec(account)
+        .map_err(|error| OrderError::new(Class::Human, Side::Storage, one_line(&error)))
 }
 
 /// Asks for an account under the stored key; a CA that has one already gives its URL.
 pub(super) async fn register(
     account: &Stored,
     options: &CaOptions,
-    directory: &Directory,
-    transport: &dyn Transport,
-    clock: &Clock,
+    way: &Way<'_>,
 ) -> Result<String, OrderError> {
-    let key = AccountKey::from_pkcs8(&account.key()?).map_err(|_unusable| unusable_key())?;
-    let mut tries = Tries::default();
-    let mut nonce = None;
-    loop {
-        let fault = match ask(&key, nonce.take(), options, directory, transport).await {
-            Ok(answer) if answer.status.is_success() => {
-                let url = answer.location().map(str::to_owned);
-                return url.ok_or_else(|| no_answer("the CA does not say where the account is"));
-            }
-            Ok(answer) => {
-                nonce = answer.text(&REPLAY_NONCE).map(str::to_owned);
-                refused(&answer, clock.now())
-            }
-            Err(error) => OrderError::of_request(&error, None, clock.now()),
-        };
-        tries.again(fault).await?;
-    }
+    make(&account.own_key()?, options, way).await
 }
 
-async fn ask(
+pub(super) async fn make(
     key: &AccountKey,
-    nonce: Option<String>,
     options: &CaOptions,
-    directory: &Directory,
-    transport: &dyn Transport,
-) -> Result<Answer, Error> {
-    let nonce = match nonce {
-        Some(nonce) => nonce,
-        None => fresh_nonce(directory, transport).await?,
-    };
-    let url = &directory.new_account;
-    let body = key
-        .new_account(&nonce, url, &contacts(options), options.eab.as_ref())
-        .map_err(|_unusable| Error::Crypto)?;
-    let request = Request::post(url)
-        .header(CONTENT_TYPE, "application/jose+json")
-        .body(BodyWrapper::from(body))?;
-    let (_, answer) = wire::read(url.clone(), transport.request(request).await?).await?;
-    Ok(answer)
+    way: &Way<'_>,
+) -> Result<String, OrderError> {
+    let url = &way.directory.new_account;
+    let asked = key.new_account(url, &contacts(options), options.eab.as_ref());
+    let payload = asked.map_err(|_unusable| unusable_key())?;
+    ask(key, payload, way).await
 }
 
-async fn fresh_nonce(directory: &Directory, transport: &dyn Transport) -> Result<String, Error> {
-    let request = Request::head(&directory.new_nonce).body(BodyWrapper::default())?;
-    let response = transport.request(request).await?;
-    let nonce = response.parts.headers.get(REPLAY_NONCE);
-    let nonce = nonce.and_then(|nonce| nonce.to_str().ok());
-    Ok(nonce.ok_or(Error::Str("a nonce"))?.to_owned())
-}
-
-const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
-
-fn refused(answer: &Answer, now: SystemTime) -> OrderError {
-    match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) => OrderError::of_request(&Error::Api(problem), Some(answer), now),
-        Err(error) => OrderError::of_request(&Error::Json(error), Some(answer), now),
+/// The URL of the account that has this key; none if there is none. None is made.
+///
+/// # Errors
+/// The CA cannot be reached, or will have nothing to do with the account.
+pub(super) async fn find(key: &AccountKey, way: &Way<'_>) -> Result<Option<String>, OrderError> {
+    let payload = json!({ "onlyReturnExisting": true });
+    match ask(key, payload, way).await {
+        Ok(url) => Ok(Some(url)),
+        Err(fault) if fault.is("accountDoesNotExist") => Ok(None),
+        Err(fault) => Err(fault),
     }
+}
+
+async fn ask(key: &AccountKey, payload: Value, way: &Way<'_>) -> Result<String, OrderError> {
+    let letter = Letter {
+        url: &way.directory.new_account,
+        key,
+        signer: Signer::Key,
+        payload,
+    };
+    let answer = way.post(&letter).await?;
+    let told: Told = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let Some(status) = told.status.filter(|status| status != "valid") {
+        let problem = format!("the CA says that the account is {status}");
+        return Err(OrderError::new(Class::Human, Side::Ca, problem));
+    }
+    let url = answer.location().map(str::to_owned);
+    url.ok_or_else(|| no_answer("the CA does not say where the account is"))
+}
+
+/// An account as its CA shows it.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(default)]
+    status: Option<String>,
 }
 
 pub(super) fn contacts(options: &CaOptions) -> Vec<String> {
     let email = options.email.iter();
     email.map(|email| format!("mailto:{email}")).collect()
-}
-
-fn unusable_key() -> OrderError {
-    let problem = "the account's key is no usable P-256 key";
-    OrderError::new(Class::Human, Side::Storage, problem)
 }
 
 fn no_answer(problem: &str) -> OrderError {

@@ -12,6 +12,8 @@ use crate::certs::acme::account::{self, Stored};
 use crate::certs::acme::directory::Directory;
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::options::{CaOptions, KeyKind};
+use crate::certs::acme::post::Way;
+use crate::certs::acme::rollover;
 use crate::certs::acme::seams::{AccountKeeper, Class};
 use crate::certs::acme::session::Session;
 use crate::certs::acme::transport::Transport;
@@ -38,7 +40,8 @@ struct Fetched {
 }
 
 impl Ca {
-    /// Loads the account that `keeper` has, or makes one if it has none. An account that has an URL is never registered again, whatever the CA says of it.
+    /// Loads the account that `keeper` has, or makes one if it has none. An account that has an URL is never registered again, whatever the CA says of it;
+    /// one that is being taken over is finished first.
     ///
     /// # Errors
     /// The CA cannot be reached or refuses; what is kept cannot be read or belongs to another CA.
@@ -58,13 +61,18 @@ impl Ca {
             Some(kept) => kept?,
             None => Stored::generate(options)?,
         };
+        let way = Way {
+            directory: &directory,
+            transport: transport.as_ref(),
+            clock: &clock,
+        };
+        rollover::finish(&mut account, keeper, &way).await?;
         if account.url.is_none() {
             if directory.external_account_required && options.eab.is_none() {
                 return Err(needs_eab());
             }
             account::save(keeper, &account).await?;
-            let url = account::register(&account, options, &directory, transport.as_ref(), &clock)
-                .await?;
+            let url = account::register(&account, options, &way).await?;
             account.url = Some(url);
             account.email.clone_from(&options.email);
             account::save(keeper, &account).await?;
@@ -178,7 +186,7 @@ impl Ca {
     }
 }
 
-async fn directory(
+pub(super) async fn directory(
     transport: &dyn Transport,
     url: &str,
     clock: &Clock,

@@ -20,6 +20,8 @@ pub struct Directory {
     pub new_nonce: String,
     pub new_account: String,
     pub new_order: String,
+    /// Where an account gets another key; none if the CA does not do that.
+    pub key_change: Option<String>,
     /// Where renewal windows are told; none if the CA knows none (RFC 9773).
     pub renewal_info: Option<String>,
     /// The profiles on offer, with their descriptions.
@@ -34,6 +36,8 @@ struct Json {
     new_nonce: String,
     new_account: String,
     new_order: String,
+    #[serde(default)]
+    key_change: Option<String>,
     #[serde(default)]
     renewal_info: Option<String>,
     #[serde(default)]
@@ -82,6 +86,7 @@ impl Directory {
             new_nonce: parsed.new_nonce,
             new_account: parsed.new_account,
             new_order: parsed.new_order,
+            key_change: parsed.key_change,
             renewal_info: parsed.renewal_info,
             profiles: parsed.meta.profiles,
             external_account_required: parsed.meta.external_account_required,

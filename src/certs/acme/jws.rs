@@ -1,74 +1,74 @@
-//! The one request that the ACME library cannot sign as we need it: a new account under a key that is stored already (RFC 8555 section 7.3).
+//! The requests that the ACME library cannot sign as we need them (RFC 8555 sections 6.2, 7.3): under keys that are stored already,
+//! and under those that other tools made.
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::certs::acme::account_key::{AccountKey, Unusable};
 use crate::certs::acme::options::Eab;
 
-/// A P-256 key of an account.
-pub(super) struct AccountKey(EcdsaKeyPair);
-
-/// The key cannot sign.
-#[derive(Debug)]
-pub(super) struct Unusable;
+/// How the CA knows who signs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signer<'a> {
+    /// By the key itself.
+    Key,
+    /// By the account's URL.
+    Account(&'a str),
+}
 
 impl AccountKey {
-    /// A new one as PKCS#8.
-    pub(super) fn generate() -> Result<Vec<u8>, Unusable> {
-        let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-                .map_err(|_unspecified| Unusable)?;
-        Ok(pkcs8.as_ref().to_vec())
+    /// A signed request to `url`.
+    pub(super) fn request(
+        &self,
+        signer: Signer<'_>,
+        nonce: &str,
+        url: &str,
+        payload: &Value,
+    ) -> Result<Vec<u8>, Unusable> {
+        let mut header = json!({ "alg": self.algorithm(), "nonce": nonce, "url": url });
+        match signer {
+            Signer::Key => header["jwk"] = self.jwk()?,
+            Signer::Account(kid) => header["kid"] = json!(kid),
+        }
+        let signed = self.jose(&header, payload)?;
+        Ok(signed.to_string().into_bytes())
     }
 
-    pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, Unusable> {
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
-            .map(Self)
-            .map_err(|_rejected| Unusable)
-    }
-
-    /// The body of a request for an account with these contacts, bound to an external one if `eab` is given.
+    /// What is asked for with a new account: these contacts, bound to an external one if `eab` is given.
     pub(super) fn new_account(
         &self,
-        nonce: &str,
         url: &str,
         contacts: &[String],
         eab: Option<&Eab>,
-    ) -> Result<Vec<u8>, Unusable> {
-        let jwk = self.jwk();
+    ) -> Result<Value, Unusable> {
         let mut payload = json!({ "termsOfServiceAgreed": true });
         if !contacts.is_empty() {
             payload["contact"] = json!(contacts);
         }
         if let Some(eab) = eab {
-            payload["externalAccountBinding"] = bind(eab, url, &jwk);
+            payload["externalAccountBinding"] = bind(eab, url, &self.jwk()?);
         }
-        let header = json!({ "alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url });
-        let (protected, payload) = (encode(&header), encode(&payload));
-        let signed = format!("{protected}.{payload}");
-        let signature = self
-            .0
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .map_err(|_unspecified| Unusable)?;
-        Ok(jose(&protected, &payload, signature.as_ref())
-            .to_string()
-            .into_bytes())
+        Ok(payload)
     }
 
-    fn jwk(&self) -> Value {
-        // An uncompressed point: a tag, then the coordinates.
-        let point = self.0.public_key().as_ref().get(1..).unwrap_or_default();
-        let (x, y) = point.split_at(point.len() / 2);
-        json!({
-            "crv": "P-256",
-            "kty": "EC",
-            "x": BASE64_URL_SAFE_NO_PAD.encode(x),
-            "y": BASE64_URL_SAFE_NO_PAD.encode(y),
-        })
+    /// What the account's old key must sign, so that this one signs for the account from then on (RFC 8555 section 7.3.5).
+    pub(super) fn key_change(
+        &self,
+        url: &str,
+        account: &str,
+        old: &Self,
+    ) -> Result<Value, Unusable> {
+        let header = json!({ "alg": self.algorithm(), "jwk": self.jwk()?, "url": url });
+        let payload = json!({ "account": account, "oldKey": old.jwk()? });
+        self.jose(&header, &payload)
+    }
+
+    fn jose(&self, header: &Value, payload: &Value) -> Result<Value, Unusable> {
+        let (protected, payload) = (encode(header), encode(payload));
+        let signature = self.sign(format!("{protected}.{payload}").as_bytes())?;
+        Ok(jose(&protected, &payload, &signature))
     }
 }
 

@@ -2,6 +2,8 @@
 //! a keeper stores what must outlive the process, and the ledger is asked by whoever calls.
 
 mod account;
+pub mod account_key;
+pub mod adopted;
 pub mod answer;
 pub mod ari;
 pub mod ca;
@@ -13,9 +15,11 @@ mod jws;
 pub mod name;
 pub mod options;
 pub mod order;
+mod post;
 mod profile;
 pub mod reach;
 pub mod request;
+mod rollover;
 pub mod seams;
 mod session;
 pub mod solver;

@@ -48,7 +48,8 @@ impl Attempt<'_> {
             admitted: admitted.and_then(|at| Timestamp::try_from(at).ok()),
             ..self.state.clone()
         };
-        let saved = self.works.vault.save_state(self.id, &state).await;
+        let lease = self.lease.lock().await;
+        let saved = self.works.vault.save_state(self.id, &state, &lease).await;
         saved.map_err(|error| storage(&error))
     }
 
@@ -90,7 +91,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// A window exempts at the CA that gave it, which is the one that made the old certificate, and at no other.
+    /// A window exempts at the CA that gave it, which is the one that made the old certificate, and at no other. A certificate that
+    /// another tool ordered for several names is replaced once, and by one of them.
     fn purpose(&self, directory: &str) -> Purpose {
         let now = self.works.clock.now();
         let Some(old) = self.old else {
@@ -101,7 +103,8 @@ impl Attempt<'_> {
         };
         let window = self.state.advice.as_ref().and_then(|advice| advice.window);
         let is_inside = window.is_some_and(|window| window.contains(now));
-        if is_inside && old.bundle.directory == directory {
+        let is_alone = old.bundle.names == [self.name.to_string()];
+        if is_inside && is_alone && old.bundle.directory == directory {
             Purpose::AriRenewal
         } else if self.why == Why::Asked || schedule::is_urgent(&old.validity(), now) {
             Purpose::Forced

@@ -48,6 +48,7 @@ impl Bucket {
             let level = rate.interval().saturating_mul(u64::from(spent));
             self.tat = now.saturating_add(level.min(rate.depth()));
         }
+        self.tat = self.tat.max(self.replayed(rate));
     }
 
     pub(super) fn settled(&self, rate: &Rate, now: u64) -> Self {
@@ -116,7 +117,7 @@ impl Bucket {
         self.tat = self.tat.saturating_sub(rate.interval());
     }
 
-    /// What either knows: never less than each.
+    /// What either knows: never less than each. What both spent apart adds up when it is settled.
     pub(super) fn merge(&mut self, other: &Self) {
         self.tat = self.tat.max(other.tat);
         for (at, count) in &other.recent {
@@ -149,6 +150,16 @@ impl Bucket {
         self.recent
             .values()
             .fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// When the authority's bucket is full again if nothing was spent but what is remembered. This is below what was counted
+    /// at the time, unless two ledgers were joined that spent apart from each other.
+    fn replayed(&self, rate: &Rate) -> u64 {
+        self.recent.iter().fold(0, |tat: u64, (at, count)| {
+            let spent = rate.interval().saturating_mul(u64::from(*count));
+            let empty = at.saturating_add(rate.depth()).max(tat);
+            tat.max(*at).saturating_add(spent).min(empty)
+        })
     }
 
     fn budget_free_at(&self, rate: &Rate, budget: u32) -> u64 {

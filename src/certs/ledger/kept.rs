@@ -1,4 +1,4 @@
-//! What is kept of a ledger: in line with the clock, joined with another, and bounded.
+//! What is kept of a ledger: in line with the clock, and bounded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -16,26 +16,6 @@ impl Ledger {
     /// was never set calls nothing back.
     pub fn settle(&mut self, limits: &Limits, now: SystemTime) {
         self.settle_at(limits, now);
-    }
-
-    /// Takes over what `other` knows: of every number the higher one. Neither order nor repetition matters.
-    pub fn merge(&mut self, other: &Self) {
-        for (limit, subjects) in &other.buckets {
-            let own = self.buckets.entry(limit.clone()).or_default();
-            for (subject, bucket) in subjects {
-                own.entry(subject.clone()).or_default().merge(bucket);
-            }
-        }
-        for (key, block) in &other.blocks {
-            let own = self.blocks.entry(key.clone()).or_default();
-            *own = own.clone().max(block.clone());
-        }
-        for (set, at) in &other.issued {
-            let own = self.issued.entry(set.clone()).or_default();
-            *own = (*own).max(*at);
-        }
-        self.events.extend(other.events.iter().cloned());
-        self.bound();
     }
 
     pub(super) fn settle_at(&mut self, limits: &Limits, now: SystemTime) -> u64 {

@@ -6,9 +6,11 @@
 
 mod block;
 mod bucket;
+pub mod elsewhere;
 pub(crate) mod instant;
 pub mod kept;
 pub mod limits;
+pub mod merge;
 mod order;
 pub mod refusal;
 pub mod report;

@@ -108,7 +108,7 @@ impl Ledger {
         spent
     }
 
-    fn certificates(&self, names: &BTreeSet<String>, now: u64) -> Vec<Place> {
+    pub(super) fn certificates(&self, names: &BTreeSet<String>, now: u64) -> Vec<Place> {
         let mut places = vec![Place::names(names)];
         if !self.is_renewal(names, now) {
             let domains: BTreeSet<Place> = names.iter().map(|name| Place::domain(name)).collect();

@@ -167,46 +167,4 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn merging_is_commutative_and_idempotent_and_never_lowers(
-        one in ledger(), two in ledger(), three in ledger(),
-    ) {
-        let merged = |a: &Ledger, b: &Ledger| {
-            let mut a = a.clone();
-            a.merge(b);
-            a
-        };
-        let both = merged(&one, &two);
-        prop_assert_eq!(&both, &merged(&two, &one));
-        prop_assert_eq!(&both, &merged(&both, &two));
-        prop_assert_eq!(&one, &merged(&one, &one));
-        prop_assert_eq!(merged(&both, &three), merged(&one, &merged(&two, &three)));
-        let now = start() + DAY * 8;
-        for before in one.report(production(), now).buckets {
-            let after = both.report(production(), now).buckets;
-            let after = after.iter().find(|b| b.limit == before.limit && b.subject == before.subject);
-            let after = after.expect("nothing is lost by a merge");
-            prop_assert!(after.left <= before.left && after.ca_left <= before.ca_left);
-        }
-    }
-}
-
-fn ledger() -> impl Strategy<Value = Ledger> {
-    vec((0..700_000_000_u64, 0..2_u8, 0..5_u8), 0..30).prop_map(|steps| {
-        let mut ledger = Ledger::default();
-        for (at, host, deed) in steps {
-            let now = start() + Duration::from_millis(at);
-            match deed {
-                0 => ledger.issued(production(), &set(host), now),
-                1 => ledger.account_made(production(), now),
-                2 => ledger.authorization_failed(production(), "host0.example.com", now),
-                3 => ledger.blocked(production(), &Scope::Orders, now + DAY, "later", now),
-                _ => {
-                    let _ = ledger.admit(production(), &set(host), Purpose::Forced, now);
-                }
-            }
-        }
-        ledger
-    })
 }

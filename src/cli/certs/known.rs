@@ -9,6 +9,7 @@ use super::judge;
 use super::leaf::Leaf;
 use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{Planned, plan};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::keeper;
@@ -18,20 +19,18 @@ use crate::certs::pem::Contents;
 use crate::certs::plan::Described;
 use crate::certs::resolver::{Resolver, Source as Wish};
 use crate::certs::vault::{CertId, Vault, VaultError};
-use crate::cli::{place, say};
+use crate::cli::say;
 use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::files::Storage;
-use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
 pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
     pub(in crate::cli) loaded: Option<Loaded>,
-    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) depot: Depot,
     pub(in crate::cli) vault: Vault,
     pub(in crate::cli) now: SystemTime,
 }
@@ -63,39 +62,37 @@ impl Scene {
         if let Some(loaded) = &loaded {
             say::problems(&loaded.isolated, &loaded.sources);
         }
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| {
-            say::error("storage", &no_place);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let opened = depot.and_then(|depot| Ok((depot.open(&Clock::system())?, depot)));
+        let (store, depot) = opened.map_err(|error| {
+            say::error("storage", &error);
             Told
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
-            vault: Vault::new(Store::files(folder.clone(), Clock::system())),
-            folder,
+            vault: Vault::new(store),
+            depot,
             now: wall_clock(),
         })
     }
 
     /// Where the local CA is.
     pub(super) fn safe(&self) -> Safe {
-        let folder = Storage::at(self.folder.clone());
-        let name = self.folder.display().to_string();
-        Safe::new(self.vault.store().clone(), name, folder)
+        self.depot.safe_of(self.vault.store().clone())
+    }
+
+    /// The names that the configuration orders certificates for, and what stands for those that are ordered at handshakes.
+    pub(super) async fn ordered(&self) -> (BTreeSet<HostPattern>, Vec<HostPattern>) {
+        let mut looking = Looking::at(self);
+        if let Some(loaded) = &self.loaded {
+            looking.at_sites(&loaded.config).await;
+        }
+        (looking.kept, looking.at_handshakes)
     }
 
     /// Looks at everything.
     pub(super) async fn known(&self) -> Result<Known, VaultError> {
-        let mut looking = Looking {
-            scene: self,
-            entries: Vec::new(),
-            refusals: Vec::new(),
-            kept: BTreeSet::new(),
-            at_handshakes: Vec::new(),
-        };
+        let mut looking = Looking::at(self);
         if let Some(loaded) = &self.loaded {
             looking.at_sites(&loaded.config).await;
             looking.at_spare_pairs(&loaded.config);
@@ -120,7 +117,17 @@ struct Looking<'a> {
     at_handshakes: Vec<HostPattern>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    fn at(scene: &'a Scene) -> Self {
+        Self {
+            scene,
+            entries: Vec::new(),
+            refusals: Vec::new(),
+            kept: BTreeSet::new(),
+            at_handshakes: Vec::new(),
+        }
+    }
+
     async fn at_sites(&mut self, config: &Config) {
         let now = self.scene.now;
         let resolver = Resolver::new();
@@ -269,7 +276,11 @@ impl Looking<'_> {
         let due = ready.as_ref().map(|ready| keeper::due(ready, &state, now));
         let directory = ready.as_ref().map(|ready| ready.bundle.directory.clone());
         let is_wanted = self.wants(&name);
-        let directory = directory.or_else(|| self.first_ca().filter(|_ca| is_wanted));
+        let directory = match directory {
+            // Of what was imported nobody may know who made it.
+            Some(directory) => Some(directory).filter(|directory| !directory.is_empty()),
+            None => self.first_ca().filter(|_ca| is_wanted),
+        };
         let source = Source::Ca { directory };
         let failing = state.failures.as_ref().map(|failures| Failing {
             reason: failures.detail.clone(),

@@ -4,6 +4,7 @@ mod check;
 mod connect;
 pub(super) mod digest;
 mod entry;
+mod import;
 mod judge;
 pub(super) mod known;
 mod leaf;
@@ -34,6 +35,9 @@ pub(super) enum Verb {
     Check(CheckArguments),
     /// Have the running onedoor renew a certificate now
     Renew(RenewArguments),
+    /// Take over certificates and accounts that another tool has, so that nothing is ordered anew
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArguments),
     /// Remove from the storage what no site of the configuration wants any more
     Prune(PruneArguments),
     /// Make a new local CA in place of the one that is there, which is kept aside
@@ -46,6 +50,35 @@ Exit codes, as monitoring plugins have them; the worst of all names counts:
   1  warning: less than a fifth of its life is left, its renewal is overdue, or its chain is not trusted
   2  critical: less than a tenth is left, it expired, it does not cover its name, or there is none
   3  unknown: nothing could be looked at";
+
+const IMPORT_HELP: &str = "\
+PATH is what the other tool keeps: /etc/letsencrypt, ~/.acme.sh, ~/.lego, /var/lib/dehydrated, Caddy's folder or what
+`caddy storage export` writes, Traefik's acme.json, the folders of Nginx Proxy Manager or acme-companion, Kubernetes TLS
+secrets as files, or any certificates beside their keys. It is only read.
+
+Exit codes:
+  0  all that is of use is here now, or was already
+  1  something could not be taken, or nothing was recognised
+  2  the configuration is wrong";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say what was found and what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Have CAs give accounts with RSA and P-384 keys a new key of ours; the other tool cannot use them from then on
+    #[arg(long)]
+    take_over_account: bool,
+    /// Print an object for programs
+    #[arg(long)]
+    json: bool,
+    /// A folder or a file
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
@@ -112,6 +145,9 @@ pub(super) struct PruneArguments {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// What was imported lately and no site has wanted yet, too
+    #[arg(long)]
+    imported: bool,
     /// Print an array for programs
     #[arg(long)]
     json: bool,
@@ -135,6 +171,7 @@ pub(super) fn run(verb: &Verb) -> ExitCode {
         Verb::List(arguments) => list::run(arguments).into(),
         Verb::Show(arguments) => show::run(arguments).into(),
         Verb::Check(arguments) => check::run(arguments),
+        Verb::Import(arguments) => import::run(arguments).into(),
         Verb::Renew(arguments) => renew::run(arguments).into(),
         Verb::Prune(arguments) => prune::run(arguments).into(),
         Verb::NewCa(arguments) => new_ca::run(arguments).into(),

@@ -1,7 +1,7 @@
 //! `onedoor certs prune`: removes from the storage the certificates that no site wants any more.
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -17,6 +17,9 @@ use crate::storage::store::Key;
 
 /// How long a removal may hold a name against others.
 const LEASE_TIME: Duration = Duration::from_secs(60);
+
+/// How long what was imported waits for its site.
+const IMPORTED_SPARED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Debug, Serialize)]
 struct Pruned {
@@ -35,11 +38,12 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     if let Some(exit) = refusal(&scene, &known) {
         return exit;
     }
-    let unwanted: Vec<&Entry> = known
+    let (spared, unwanted): (Vec<&Entry>, Vec<&Entry>) = known
         .entries
         .iter()
         .filter(|entry| !entry.is_wanted() && entry.kept.is_some())
-        .collect();
+        .partition(|entry| !arguments.imported && is_just_imported(entry, scene.now));
+    tell_spared(&spared);
     if !arguments.json {
         announce(&scene, &unwanted);
     }
@@ -72,6 +76,28 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     }
 }
 
+/// Whether another tool ordered it, and its site may still be to come.
+fn is_just_imported(entry: &Entry, now: SystemTime) -> bool {
+    let ready = entry.kept.as_ref().and_then(|kept| kept.ready.as_ref());
+    ready.is_some_and(|ready| {
+        let stored_at: SystemTime = ready.bundle.stored_at.into();
+        let age = now.duration_since(stored_at).unwrap_or_default();
+        ready.bundle.imported_from.is_some() && age < IMPORTED_SPARED
+    })
+}
+
+fn tell_spared(spared: &[&Entry]) {
+    for entry in spared {
+        let ready = entry.kept.as_ref().and_then(|kept| kept.ready.as_ref());
+        let place = ready.and_then(|ready| ready.bundle.imported_from.as_deref());
+        say::err(&format!(
+            "`{}` stays: it was imported lately ({}), and its site may still come; `--imported` removes it, too\n",
+            entry.name,
+            place.unwrap_or_default()
+        ));
+    }
+}
+
 /// Who does not know for sure what is wanted removes nothing.
 fn refusal(scene: &Scene, known: &Known) -> Option<Exit> {
     let Some(loaded) = &scene.loaded else {
@@ -101,12 +127,12 @@ fn announce(scene: &Scene, unwanted: &[&Entry]) {
     rows.extend(unwanted.iter().map(|entry| {
         let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
         let id = entry.kept.as_ref().map(|kept| kept.id.as_str());
-        let folder = scene.folder.join("certs").join(id.unwrap_or_default());
+        let place = scene.depot.of("certs", id.unwrap_or_default());
         [
             entry.name.clone(),
             entry.source.to_string(),
             until.map(minute).unwrap_or_default(),
-            folder.display().to_string(),
+            place,
         ]
     }));
     say::out("no site wants these any more:\n");

@@ -29,6 +29,8 @@ struct Stored {
     folder: String,
     directory: Option<String>,
     profile: Option<String>,
+    /// Whose work it was, if not ours.
+    imported_from: Option<String>,
     generation: Option<u64>,
     older: Vec<Older>,
     /// What the CA says about when to renew.
@@ -109,14 +111,10 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
         .map(|ready| keeper::next_look(ready, &kept.state, scene.now));
     let journal = scene.vault.journal(&kept.id).await;
     Ok(Stored {
-        folder: scene
-            .folder
-            .join("certs")
-            .join(kept.id.as_str())
-            .display()
-            .to_string(),
+        folder: scene.depot.of("certs", kept.id.as_str()),
         directory: bundle.map(|bundle| bundle.directory.clone()),
         profile: bundle.and_then(|bundle| bundle.profile.clone()),
+        imported_from: bundle.and_then(|bundle| bundle.imported_from.clone()),
         generation,
         older: older.collect(),
         window: advice
@@ -158,7 +156,7 @@ fn text(shown: &Shown<'_>, scene: &Scene) -> String {
         lines.push(("renewed at", minute(due)));
     }
     if let (Source::LocalCa, Some(_root)) = (&entry.source, &entry.certificate) {
-        let root = scene.folder.join("local-ca/root.pem");
+        let root = scene.depot.folder().join("local-ca/root.pem");
         lines.push(("root", root.display().to_string()));
     }
     if let Some(stored) = &shown.stored {
@@ -181,6 +179,7 @@ fn tell_stored(stored: &Stored, lines: &mut Vec<(&'static str, String)>) {
     lines.extend([
         ("directory", or_nothing(&stored.directory)),
         ("profile", or_nothing(&stored.profile)),
+        ("imported from", or_nothing(&stored.imported_from)),
     ]);
     if let Some(generation) = stored.generation {
         lines.push(("generation", generation.to_string()));

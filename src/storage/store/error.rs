@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Key;
 use super::redis::RedisError;
+use super::s3::S3Error;
 use crate::storage::files;
 
 /// Whatever it is, a write that failed may still have taken effect: read again before trying again.
@@ -26,6 +27,21 @@ pub enum StoreError {
     Unusable(files::Error),
     /// The same of a store on the network.
     Redis(RedisError),
+    /// The same of a bucket.
+    S3(S3Error),
+}
+
+impl StoreError {
+    /// Whether it is about the store as a whole: whatever is asked next is likely to fail too.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::TooMany(_) | Self::Unusable(_) | Self::Redis(_) | Self::S3(_) => {
+                true
+            }
+            Self::Conflict | Self::Fenced | Self::Damaged { .. } | Self::TooLarge(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -51,6 +67,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Unusable(error) => error.fmt(f),
             Self::Redis(error) => error.fmt(f),
+            Self::S3(error) => error.fmt(f),
         }
     }
 }
@@ -62,6 +79,7 @@ impl std::error::Error for StoreError {
             // Its own text is shown in place of ours.
             Self::Unusable(error) => error.source(),
             Self::Redis(error) => error.source(),
+            Self::S3(error) => error.source(),
             Self::Conflict
             | Self::Fenced
             | Self::TooLarge(_)
@@ -74,6 +92,12 @@ impl std::error::Error for StoreError {
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
         Self::Redis(error)
+    }
+}
+
+impl From<S3Error> for StoreError {
+    fn from(error: S3Error) -> Self {
+        Self::S3(error)
     }
 }
 

@@ -1,7 +1,9 @@
 //! A folder of files as a store: one object per file, compared and replaced under a lock that all processes share.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +85,15 @@ impl Backend for Folder {
     fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>> {
         Box::pin(self.leases.take(name.clone(), time))
     }
+
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        let prefix = prefix.to_owned();
+        self.root.apart(move |root| root.shown(&prefix))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// The folder itself. All its methods wait for the disk on the thread that calls them, but for [`Root::apart`].
@@ -136,6 +147,20 @@ impl Root {
             Err(Error::NotAFolder(_)) => Err(Error::NotAFolder(self.path.clone()).into()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Every write makes a new file, which shows.
+    fn shown(&self, prefix: &str) -> Result<BTreeMap<Key, Box<str>>, StoreError> {
+        let mut shown = BTreeMap::new();
+        for key in listing::keys(&self.path, prefix)? {
+            // What is gone by now was removed.
+            if let Ok(found) = fs::symlink_metadata(self.place(&key)) {
+                let (inode, octets) = (found.ino(), found.size());
+                let changed = (found.ctime(), found.ctime_nsec());
+                shown.insert(key, format!("{inode} {octets} {changed:?}").into());
+            }
+        }
+        Ok(shown)
     }
 
     fn put(

@@ -1,8 +1,10 @@
 //! One interface for what must not be lost: objects under keys, written whole and on conditions, and leases.
 //! Correctness rests on [`When`] and on fences; a lease alone only saves work that others do.
 
+mod copied;
 mod error;
 mod folder;
+mod following;
 mod generations;
 mod key;
 mod leases;
@@ -11,18 +13,24 @@ mod lock;
 #[cfg(test)]
 pub mod memory;
 pub mod redis;
+pub mod s3;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio::time::Instant;
 
+pub use copied::Merging;
 pub use error::StoreError;
+pub use following::Mark;
 pub use key::{BadKey, KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 
 use crate::clock::Clock;
@@ -58,6 +66,17 @@ impl Store {
     #[must_use]
     pub fn files(folder: PathBuf, clock: Clock) -> Self {
         Self::on(folder::Folder::at(folder, clock))
+    }
+
+    /// `shared`, with what this host sees of it in `folder`, which belongs to this host and this store alone and whose files only
+    /// their owner may read. See [`Store::or_copy`] and [`Store::at_hand`].
+    #[must_use]
+    pub fn copied(shared: Self, folder: PathBuf, clock: Clock, merging: Merging) -> Self {
+        Self::on(copied::Copied::new(
+            shared,
+            Self::files(folder, clock),
+            merging,
+        ))
     }
 
     /// A store kept by `backend`.
@@ -112,19 +131,87 @@ impl Store {
         self.0.list(prefix).await
     }
 
+    /// The keys below `prefix` whose objects were written or removed since `since`, at least: others may be among them. From a new
+    /// [`Mark`] on, all that are there. The mark that is returned belongs to the same prefix of the same store.
+    ///
+    /// # Errors
+    /// When the store as a whole cannot be read; then `since` is still good.
+    pub async fn changed(
+        &self,
+        prefix: &str,
+        since: &Mark,
+    ) -> Result<(Vec<Key>, Mark), StoreError> {
+        self.0.changed(prefix, since).await
+    }
+
+    /// Ends when the store says that something has changed, possibly by ourselves; never where a store does not tell. Hints may be
+    /// lost: [`Store::changed`] is the truth.
+    pub async fn hint(&self) {
+        self.0.hint().await;
+    }
+
+    /// Whether it is meant for several hosts, so that what is for all of them belongs there: answers to a CA, keys of tickets.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
+    /// The same for those who serve: while the store is down, or silent for a few seconds, reads give what this host saw last. Writes
+    /// and leases need the store itself. Without a copy: the same.
+    #[must_use]
+    pub fn or_copy(&self) -> Self {
+        self.0.or_copy().unwrap_or_else(|| self.clone())
+    }
+
+    /// Whether this host keeps a copy of what it reads.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.0.at_hand().is_some()
+    }
+
+    /// What this host has without asking anybody: the copy of a shared store, else the store itself.
+    #[must_use]
+    pub fn at_hand(&self) -> Self {
+        self.0.at_hand().unwrap_or_else(|| self.clone())
+    }
+
+    /// The object under `key`, or what this host saw last of it: [`Store::or_copy`].
+    ///
+    /// # Errors
+    /// When neither can be read.
+    pub async fn last_good(&self, key: &Key) -> Result<Option<Object>, StoreError> {
+        self.or_copy().get(key).await
+    }
+
+    /// Puts what this host saw and the store lacks into the store, as after it was restored from an old backup. Whatever has become
+    /// newer there stays. Without a copy nothing is done.
+    ///
+    /// # Errors
+    /// When the store or the copy as a whole cannot be used; some of it may have been put back.
+    pub async fn put_back(&self) -> Result<(), StoreError> {
+        self.0.put_back().await
+    }
+
     /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
     /// dropped where a store can tell that its holder lives. None: somebody else has it.
     ///
     /// # Errors
     /// When the store as a whole cannot be used.
     pub async fn lease(&self, name: &Key, time: Duration) -> Result<Option<Lease>, StoreError> {
-        Ok(self.0.lease(name, time).await?.map(Lease))
+        let since = Instant::now();
+        let taken = self.0.lease(name, time).await?;
+        Ok(taken.map(|hold| Lease { hold, time, since }))
     }
 }
 
 /// The right to do some work alone, as far as that can be had. Dropping it gives it back.
 #[derive(Debug)]
-pub struct Lease(Box<dyn Hold>);
+pub struct Lease {
+    hold: Box<dyn Hold>,
+    time: Duration,
+    /// When its time began at the earliest.
+    since: Instant,
+}
 
 impl Lease {
     /// Greater than that of everyone who had this lease before.
@@ -138,11 +225,20 @@ impl Lease {
     /// # Errors
     /// [`StoreError::Fenced`] if it is no longer ours.
     pub async fn renew(&mut self) -> Result<(), StoreError> {
-        self.0.renew().await
+        let now = Instant::now();
+        self.hold.renew().await?;
+        self.since = now;
+        Ok(())
+    }
+
+    /// When it may be somebody else's, by our own clock that only goes forward: work under it must be over by then.
+    #[must_use]
+    pub fn ends(&self) -> Instant {
+        self.since + self.time
     }
 
     fn claim(&self) -> &Claim {
-        self.0.claim()
+        self.hold.claim()
     }
 }
 
@@ -181,6 +277,40 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>>;
 
     fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>>;
+
+    /// Each key below `prefix` with something that changes whenever its object is written. Here: its version, which is read with it.
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        Box::pin(following::versions(self, prefix))
+    }
+
+    /// Here: what [`Backend::shown`] shows otherwise than before.
+    fn changed<'a>(&'a self, prefix: &'a str, since: &'a Mark) -> Pending<'a, (Vec<Key>, Mark)> {
+        Box::pin(async move { Ok(since.compared(self.shown(prefix).await?)) })
+    }
+
+    /// Here: never.
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(future::pending())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    /// For [`Store::or_copy`], if there is a copy.
+    fn or_copy(&self) -> Option<Store> {
+        None
+    }
+
+    /// For [`Store::at_hand`], if there is a copy.
+    fn at_hand(&self) -> Option<Store> {
+        None
+    }
+
+    /// Here: nothing.
+    fn put_back(&self) -> Pending<'_, ()> {
+        Box::pin(future::ready(Ok(())))
+    }
 }
 
 /// A lease as its backend holds it. Its drop gives it back and does not wait.

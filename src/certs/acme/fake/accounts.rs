@@ -18,9 +18,19 @@ impl State {
         let key = signed.key.as_ref();
         let key = key.ok_or_else(|| Reply::problem(400, "malformed", "no key"))?;
         signed.verify(key)?;
-        self.counters.registrations += 1;
+        if signed.payload["onlyReturnExisting"] != true {
+            self.counters.registrations += 1;
+        }
         if let Some(number) = self.accounts.iter().position(|it| it.key == *key) {
+            if !self.accounts[number].is_active {
+                let words = "the account is deactivated";
+                return Err(Reply::problem(403, "unauthorized", words));
+            }
             return Ok(shown(200, number));
+        }
+        if signed.payload["onlyReturnExisting"] == true {
+            let words = "no account has this key";
+            return Err(Reply::problem(400, "accountDoesNotExist", words));
         }
         if let Some((kid, secret)) = &self.behaviour.eab {
             let binding = &signed.payload["externalAccountBinding"];
@@ -71,6 +81,30 @@ impl State {
             ));
         }
         Ok(number)
+    }
+
+    /// RFC 8555 section 7.3.5
+    pub(super) fn change_key(&mut self, number: usize, signed: &Signed) -> Result<Reply, Reply> {
+        let malformed = |words| Reply::problem(400, "malformed", words);
+        let inner = signed.within()?;
+        let key = inner.key.as_ref().ok_or_else(|| malformed("no new key"))?;
+        inner.verify(key)?;
+        let old = PublicKey::parse(&inner.payload["oldKey"]);
+        if old.as_ref() != Some(&self.accounts[number].key) {
+            return Err(malformed("the old key is another one"));
+        }
+        if inner.url != signed.url || !inner.nonce.is_empty() {
+            return Err(malformed("the inner header is wrong"));
+        }
+        if inner.payload["account"].as_str() != signed.kid.as_deref() {
+            return Err(malformed("the account is another one"));
+        }
+        if self.accounts.iter().any(|it| it.key == *key) {
+            return Err(Reply::problem(409, "conflict", "the key has an account"));
+        }
+        self.accounts[number].key = key.clone();
+        self.counters.key_changes += 1;
+        Ok(shown(200, number))
     }
 
     pub(super) fn update_account(&mut self, number: usize, signed: &Signed) -> Reply {

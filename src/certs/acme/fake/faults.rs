@@ -10,6 +10,7 @@ pub(crate) enum Operation {
     Nonce,
     NewAccount,
     Account,
+    KeyChange,
     NewOrder,
     Order,
     Authorization,

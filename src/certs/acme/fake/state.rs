@@ -44,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) exempt: u64,
     /// Requests for an account, also for one that exists.
     pub(crate) registrations: u64,
+    pub(crate) key_changes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +53,7 @@ pub(crate) struct Behaviour {
     /// With the validity of each.
     pub(crate) profiles: BTreeMap<String, Duration>,
     pub(crate) tells_windows: bool,
+    pub(crate) changes_keys: bool,
     /// In place of the profile that is asked for.
     pub(crate) profile_forced: Option<String>,
     pub(crate) echoes_replaces: bool,
@@ -109,6 +111,7 @@ impl State {
                 validity: 90 * DAY,
                 profiles: BTreeMap::new(),
                 tells_windows: true,
+                changes_keys: true,
                 profile_forced: None,
                 echoes_replaces: true,
                 eab: None,
@@ -235,6 +238,7 @@ impl State {
         let mut number = || parts.next().and_then(|it| it.parse::<usize>().ok());
         match (kind, number(), number()) {
             ("new-order", None, _) => self.new_order(account, &signed),
+            ("key-change", None, _) => self.change_key(account, &signed),
             ("account", Some(it), _) if it == account => Ok(self.update_account(account, &signed)),
             ("order", Some(it), _) => self.show_order(account, it),
             ("finalize", Some(it), _) => self.finalize(account, it, &signed),
@@ -253,7 +257,6 @@ impl State {
             "newAccount": format!("{BASE}/new-account"),
             "newOrder": format!("{BASE}/new-order"),
             "revokeCert": format!("{BASE}/revoke"),
-            "keyChange": format!("{BASE}/key-change"),
             "Xk3q7Rzl2Ww": "https://community.ca.test/why-random",
             "meta": {
                 "profiles": profiles,
@@ -261,6 +264,9 @@ impl State {
                 "termsOfService": format!("{BASE}/terms"),
             },
         });
+        if self.behaviour.changes_keys {
+            directory["keyChange"] = json!(format!("{BASE}/key-change"));
+        }
         if self.behaviour.tells_windows {
             directory["renewalInfo"] = json!(format!("{BASE}/renewal-info"));
         }
@@ -283,6 +289,7 @@ fn operation(path: &str) -> Operation {
         "challenge" => Operation::Challenge,
         "finalize" => Operation::Finalize,
         "certificate" => Operation::Certificate,
+        "key-change" => Operation::KeyChange,
         "renewal-info" => Operation::RenewalInfo,
         _ => Operation::Account,
     }

@@ -6,4 +6,5 @@ mod crashes;
 mod lies;
 mod orders;
 mod renewals;
+mod takeovers;
 mod traps;

@@ -27,6 +27,11 @@ impl Faults {
         Process::join(Arc::clone(&self.0.shared))
     }
 
+    /// From now on the memory counts as shared by hosts.
+    pub fn share(&self) {
+        self.0.lock().is_shared = true;
+    }
+
     /// The `nth` put or delete of this process from now on fails; the next one is the first.
     pub fn fail(&self, nth: u64, moment: Moment) {
         self.script(nth, moment, Fault::Fail);
@@ -40,6 +45,28 @@ impl Faults {
     /// Until [`Faults::revive`] every call fails. The leases are lost for good.
     pub fn crash(&self) {
         self.0.lock().crash(self.0.number);
+    }
+
+    /// Until [`Faults::mend`] every call of this process fails; its leases stay as they are, and end with their time.
+    pub fn cut_off(&self) {
+        self.0.lock().processes[self.0.number].way = Way::Broken;
+    }
+
+    /// Until [`Faults::mend`] no call of this process is answered.
+    pub fn silence(&self) {
+        self.0.lock().processes[self.0.number].way = Way::Silent;
+    }
+
+    pub fn mend(&self) {
+        self.0.lock().processes[self.0.number].way = Way::Open;
+    }
+
+    /// Everything is gone for all processes, the leases among it.
+    pub fn empty(&self) {
+        let mut shared = self.0.lock();
+        shared.objects.clear();
+        shared.leases.clear();
+        shared.tell();
     }
 
     /// The process starts again, with what the memory holds. Faults that are still to come are forgotten.
@@ -71,9 +98,19 @@ impl Faults {
 #[derive(Debug, Default)]
 pub(super) struct Script {
     pub(super) crashed: bool,
+    pub(super) way: Way,
     pub(super) mutations: u64,
     /// By the number of the mutation.
     pub(super) faults: BTreeMap<u64, (Moment, Fault)>,
+}
+
+/// How a process reaches the memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Way {
+    #[default]
+    Open,
+    Broken,
+    Silent,
 }
 
 #[derive(Debug, Clone, Copy)]

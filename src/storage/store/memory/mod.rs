@@ -7,17 +7,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task;
 use tokio::time::Instant;
 
-use faults::{Fault, Script};
+use faults::{Fault, Script, Way};
 pub use faults::{Faults, Moment};
 
 use super::{Backend, Claim, Hold, Key, Object, Pending, Store, StoreError, Version, When};
 use crate::storage::files::Error;
+
+/// Between two looks at whether a silent memory is heard again.
+const SILENCE: Duration = Duration::from_millis(100);
 
 /// Makes stores that share one memory.
 #[derive(Debug)]
@@ -34,6 +39,11 @@ struct Shared {
     objects: BTreeMap<Key, Vec<u8>>,
     leases: BTreeMap<Key, Tenure>,
     processes: Vec<Script>,
+    /// One for each process.
+    hints: Vec<Arc<Notify>>,
+    /// Leases taken so far, also those of a memory that was emptied since.
+    taken: u64,
+    is_shared: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +55,7 @@ struct Tenure {
 #[derive(Debug)]
 struct Holder {
     process: usize,
+    nonce: Box<str>,
     until: Instant,
 }
 
@@ -65,6 +76,7 @@ impl Process {
         let number = {
             let mut joined = shared.lock().unwrap_or_else(PoisonError::into_inner);
             joined.processes.push(Script::default());
+            joined.hints.push(Arc::default());
             joined.processes.len() - 1
         };
         let process = Self { shared, number };
@@ -78,8 +90,12 @@ impl Process {
     /// Others have their turn before every operation, as they would while a disk is waited for.
     async fn alive(&self) -> Result<MutexGuard<'_, Shared>, StoreError> {
         task::yield_now().await;
+        while self.lock().processes[self.number].way == Way::Silent {
+            tokio::time::sleep(SILENCE).await;
+        }
         let shared = self.lock();
-        if shared.processes[self.number].crashed {
+        let process = &shared.processes[self.number];
+        if process.crashed || process.way == Way::Broken {
             return Err(out_of_reach());
         }
         Ok(shared)
@@ -123,6 +139,12 @@ impl Shared {
         }
     }
 
+    fn tell(&self) {
+        for hint in &self.hints {
+            hint.notify_one();
+        }
+    }
+
     fn read(&self, key: &Key) -> Result<Option<Object>, StoreError> {
         if self.is_folder(key) {
             return Err(StoreError::Damaged {
@@ -153,8 +175,15 @@ impl Shared {
     fn admit(&self, process: usize, claim: Option<&Claim>) -> Result<(), StoreError> {
         let Some(claim) = claim else { return Ok(()) };
         let tenure = self.leases.get(&claim.name);
-        match tenure.and_then(|tenure| Some((tenure.fence, tenure.holder.as_ref()?.process))) {
-            Some(newest) if newest == (claim.fence, process) => Ok(()),
+        let holder = tenure.and_then(|tenure| Some((tenure.fence, tenure.holder.as_ref()?)));
+        match holder {
+            Some((fence, holder))
+                if fence == claim.fence
+                    && holder.process == process
+                    && holder.nonce == claim.nonce =>
+            {
+                Ok(())
+            }
             Some(_) | None => Err(StoreError::Fenced),
         }
     }
@@ -197,6 +226,7 @@ impl Backend for Process {
                 return Err(Error::NotAFile(key.as_str().into()).into());
             }
             shared.objects.insert(key.clone(), bytes.to_vec());
+            shared.tell();
             Ok(Version::of(bytes))
         }))
     }
@@ -212,6 +242,7 @@ impl Backend for Process {
             shared.compare(key, when)?;
             shared.read(key)?;
             shared.objects.remove(key);
+            shared.tell();
             Ok(())
         }))
     }
@@ -240,21 +271,46 @@ impl Backend for Process {
                 return Ok(None);
             }
             tenure.fence += 1;
+            let fence = tenure.fence;
+            shared.taken += 1;
+            let nonce: Box<str> = shared.taken.to_string().into();
+            let tenure = shared.leases.entry(name.clone()).or_default();
             tenure.holder = Some(Holder {
                 process: self.number,
+                nonce: nonce.clone(),
                 until: now + time,
             });
             let hold: Box<dyn Hold> = Box::new(Held {
                 claim: Claim {
                     name: name.clone(),
-                    fence: tenure.fence,
-                    nonce: "".into(),
+                    fence,
+                    nonce,
                 },
                 time,
                 process: self.clone(),
             });
             Ok(Some(hold))
         })
+    }
+
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        Box::pin(async move {
+            let shared = self.alive().await?;
+            let objects = shared.objects.iter();
+            Ok(objects
+                .filter(|(key, _bytes)| key.as_str().starts_with(prefix))
+                .map(|(key, bytes)| (key.clone(), Version::of(bytes).0))
+                .collect())
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let hint = self.lock().hints[self.number].clone();
+        Box::pin(async move { hint.notified().await })
+    }
+
+    fn is_shared(&self) -> bool {
+        self.lock().is_shared
     }
 }
 

@@ -152,7 +152,7 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::TooLarge(_) => "too large",
         StoreError::Busy(_) => "busy",
         StoreError::TooMany(_) => "too many",
-        StoreError::Unusable(_) | StoreError::Redis(_) => "unusable",
+        StoreError::Unusable(_) | StoreError::Redis(_) | StoreError::S3(_) => "unusable",
     }
 }
 

@@ -1,12 +1,15 @@
 //! What every store promises, and what each kind does.
 
 mod agreement;
+mod copied;
 mod faults;
 mod files;
+mod following;
 mod full_disk;
 mod killed;
 mod leases;
 mod redis;
+mod s3;
 
 use std::fs::File;
 use std::io::Write;

@@ -1,0 +1,333 @@
+//! certbot's folder, with its links or copied without them; Nginx Proxy Manager keeps one too.
+//! <https://eff-certbot.readthedocs.io/en/stable/using.html#where-are-my-certificates>
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::certs::import::account::Draft as AccountDraft;
+use crate::certs::import::account_key;
+use crate::certs::import::certificate::{Draft, Part};
+use crate::certs::import::fault::AccountFault;
+use crate::certs::import::findings::Tool;
+use crate::certs::import::known;
+use crate::certs::import::settings;
+use crate::certs::import::survey::Survey;
+use crate::certs::import::tree::{Content, join, split};
+
+/// Reads every such folder in the tree.
+pub(super) fn read(survey: &mut Survey<'_>) {
+    for root in survey.folders() {
+        if !survey.is_claimed(root) && is_root(survey, root) {
+            read_root(survey, root);
+        }
+    }
+}
+
+fn is_root(survey: &Survey<'_>, root: &str) -> bool {
+    let holds = |folder: &str, is_it: fn(&[&str]) -> bool| {
+        let folder = join(root, folder);
+        survey.tree.below(&folder).any(|(path, _)| {
+            let parts: Vec<&str> = path.split('/').collect();
+            is_it(&parts)
+        })
+    };
+    let is_live = |parts: &[&str]| matches!(parts, [_name, "fullchain.pem" | "cert.pem"]);
+    let is_archived =
+        |parts: &[&str]| matches!(parts, [_name, file] if version(file, "cert").is_some());
+    let is_account = |parts: &[&str]| matches!(parts, [.., _id, "private_key.json" | "regr.json"]);
+    holds("live", is_live) || holds("archive", is_archived) || holds("accounts", is_account)
+}
+
+fn read_root(survey: &mut Survey<'_>, root: &str) {
+    let accounts = accounts(survey, root);
+    let (live, archive, renewal) = (
+        join(root, "live"),
+        join(root, "archive"),
+        join(root, "renewal"),
+    );
+    let mut lineages: BTreeSet<&str> = BTreeSet::new();
+    lineages.extend(survey.tree.folders(&live));
+    lineages.extend(survey.tree.folders(&archive));
+    let renewed = survey
+        .tree
+        .below(&renewal)
+        .filter_map(|(path, _)| path.strip_suffix(".conf"));
+    lineages.extend(renewed.filter(|name| !name.contains('/')));
+    for name in lineages {
+        let lineage = Lineage {
+            name,
+            live: join(&live, name),
+            archive: join(&archive, name),
+            renewal: join(&renewal, &format!("{name}.conf")),
+        };
+        lineage.read(survey, &accounts);
+    }
+    for own in ["live", "archive", "renewal", "accounts", "csr", "keys"] {
+        survey.claim(Tool::Certbot, &join(root, own));
+    }
+}
+
+struct Lineage<'a> {
+    name: &'a str,
+    live: String,
+    archive: String,
+    renewal: String,
+}
+
+impl Lineage<'_> {
+    /// `accounts` are those of this folder, with the names that renewals give them.
+    fn read(&self, survey: &mut Survey<'_>, accounts: &[(String, usize)]) {
+        let settings = survey.bytes(&self.renewal).map(settings::of_ini);
+        let settings = settings.unwrap_or_default();
+        let setting = |name: &str| settings.get(name).map(String::as_str);
+        let directory = setting("renewalparams.server").map(known::current);
+        let id = setting("renewalparams.account");
+        let named = accounts
+            .iter()
+            .find(|(own, _)| Some(own.as_str()) == id)
+            .map(|(_, index)| *index);
+        let (folder, chain, key) = self.parts(survey);
+        if chain == Part::Absent && key == Part::Absent && settings.is_empty() {
+            return;
+        }
+        let tool = match is_managed(self.name) {
+            true => Tool::ProxyManager,
+            false => Tool::Certbot,
+        };
+        survey.recognised(tool);
+        survey.add(Draft {
+            tool,
+            place: survey.tree.place(folder),
+            chain,
+            key,
+            said: Vec::new(),
+            account: named.or_else(|| survey.account_of(directory.as_deref(), None)),
+            directory,
+        });
+    }
+
+    /// What `live` shows; where its links were not taken along, the newest of the archive.
+    fn parts(&self, survey: &Survey<'_>) -> (&str, Part, Part) {
+        let live = |kind: &str| survey.part(&join(&self.live, &format!("{kind}.pem")));
+        let (chain, key) = (live("fullchain"), live("privkey"));
+        if let (Part::Text(_), Part::Text(_)) = (&chain, &key) {
+            return (&self.live, chain, key);
+        }
+        match self.newest(survey) {
+            Some((chain, key)) => (&self.archive, survey.part(&chain), survey.part(&key)),
+            None => (&self.live, chain, key),
+        }
+    }
+
+    fn newest(&self, survey: &Survey<'_>) -> Option<(String, String)> {
+        let chains = survey.tree.below(&self.archive);
+        let newest = chains
+            .filter_map(|(file, _)| version(file, "fullchain"))
+            .max()?;
+        let file = |kind: &str| join(&self.archive, &format!("{kind}{newest}.pem"));
+        Some((file("fullchain"), file("privkey")))
+    }
+}
+
+/// The number of an archived file.
+fn version(file: &str, kind: &str) -> Option<u64> {
+    let number = file.strip_prefix(kind)?.strip_suffix(".pem")?;
+    number.parse().ok()
+}
+
+/// Whether Nginx Proxy Manager named it.
+pub(super) fn is_managed(name: &str) -> bool {
+    let number = name.strip_prefix("npm-");
+    number.is_some_and(|number| number.bytes().all(|octet| octet.is_ascii_digit()))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Registration {
+    #[serde(default)]
+    uri: Option<String>,
+    #[serde(default)]
+    body: Body,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Body {
+    #[serde(default)]
+    contact: Option<Vec<String>>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+/// All accounts below `accounts/<address of the directory>/<id>`, with their ids.
+fn accounts(survey: &mut Survey<'_>, root: &str) -> Vec<(String, usize)> {
+    let all = join(root, "accounts");
+    let tree = survey.tree;
+    let mut folders: Vec<String> = tree
+        .below(&all)
+        .filter(|(path, _)| matches!(split(path).1, "private_key.json" | "regr.json"))
+        .map(|(path, _)| split(path).0.to_owned())
+        .collect();
+    folders.dedup();
+    let mut found = Vec::new();
+    for below in folders {
+        let folder = join(&all, &below);
+        let (address, id) = split(&below);
+        let key = match tree.content(&join(&folder, "private_key.json")) {
+            Some(Content::Bytes(json)) => account_key::from_jwk(json),
+            Some(Content::Unreadable(why)) => {
+                Err(AccountFault::Unreadable(format!("its key {why}")))
+            }
+            None => Err(AccountFault::NoKey),
+        };
+        let registration: Option<Registration> = survey
+            .bytes(&join(&folder, "regr.json"))
+            .and_then(|json| serde_json::from_slice(json).ok());
+        let registration = registration.unwrap_or_default();
+        let draft = AccountDraft {
+            directory: Some(known::directory_of_address(address)),
+            url: registration.uri,
+            contacts: registration.body.contact.unwrap_or_default(),
+            status: registration.body.status,
+            ..AccountDraft::new(Tool::Certbot, tree.place(&folder), key)
+        };
+        found.push((id.to_owned(), survey.add_account(draft.judged())));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::fault::Fault;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{
+        Ca, LETS_ENCRYPT, RSA_JWK, found, now, rsa, sound, survives_damage, tree,
+    };
+    use crate::certs::import::recognise;
+
+    const RENEWAL: &str = "# renew_before_expiry = 30 days\nversion = 2.1.0\narchive_dir = /etc/letsencrypt/archive/a.test\n\
+        [renewalparams]\naccount = 0123\nserver = https://acme-v02.api.letsencrypt.org/directory\nkey_type = ecdsa\n";
+    const REGISTRATION: &str =
+        r#"{"body": {}, "uri": "https://acme-v02.api.letsencrypt.org/acme/acct/7"}"#;
+    const ACCOUNTS: &str = "accounts/acme-v02.api.letsencrypt.org/directory/0123";
+
+    fn account() -> [(String, &'static str); 3] {
+        [
+            (format!("{ACCOUNTS}/private_key.json"), RSA_JWK),
+            (format!("{ACCOUNTS}/regr.json"), REGISTRATION),
+            (format!("{ACCOUNTS}/meta.json"), "{}"),
+        ]
+    }
+
+    fn with_account<'a>(
+        account: &'a [(String, &'a str)],
+        files: &[(&'a str, &'a str)],
+    ) -> Vec<(&'a str, &'a str)> {
+        let account = account.iter().map(|(path, text)| (path.as_str(), *text));
+        account.chain(files.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_lineage_comes_with_its_account() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let account = account();
+        let findings = found(&with_account(
+            &account,
+            &[
+                ("live/a.test/fullchain.pem", &pair.chain),
+                ("live/a.test/cert.pem", &pair.leaf),
+                ("live/a.test/privkey.pem", &pair.key),
+                ("archive/a.test/fullchain1.pem", &pair.chain),
+                ("archive/a.test/privkey1.pem", &pair.key),
+                ("archive/a.test/cert1.pem", &pair.leaf),
+                ("renewal/a.test.conf", RENEWAL),
+            ],
+        ));
+        let certificate = sound(&findings);
+        assert_eq!(findings.tools, [Tool::Certbot]);
+        assert_eq!(certificate.place, "/base/live/a.test");
+        assert_eq!(certificate.chain, pair.chain);
+        assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!(certificate.account, Some(0));
+        let account = &findings.accounts[0];
+        assert_eq!(account.key, Some(AccountKey::Rsa(rsa().0)));
+        assert_eq!(account.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert!(account.url.as_deref().unwrap().ends_with("/acct/7"));
+        assert_eq!(account.fault, None);
+    }
+
+    #[test]
+    fn without_links_the_newest_of_the_archive_counts() {
+        let ca = Ca::new();
+        let (old, new) = (ca.pair(&["a.test"]), ca.pair(&["a.test"]));
+        let mut tree = tree(&[
+            ("letsencrypt/archive/a.test/cert9.pem", &old.leaf),
+            ("letsencrypt/archive/a.test/fullchain9.pem", &old.chain),
+            ("letsencrypt/archive/a.test/privkey9.pem", &old.key),
+            ("letsencrypt/archive/a.test/fullchain10.pem", &new.chain),
+            ("letsencrypt/archive/a.test/privkey10.pem", &new.key),
+            ("letsencrypt/renewal/a.test.conf", RENEWAL),
+        ]);
+        for kind in ["cert", "fullchain", "privkey"] {
+            let path = format!("letsencrypt/live/a.test/{kind}.pem");
+            tree.insert(path, Content::Unreadable("is a link to nothing".to_owned()));
+        }
+        let findings = recognise(&tree, now());
+        assert_eq!(sound(&findings).chain, new.chain);
+    }
+
+    #[test]
+    fn a_lineage_without_its_files_is_told() {
+        let findings = found(&[
+            ("renewal/a.test.conf", RENEWAL),
+            ("live/b.test/cert.pem", ""),
+        ]);
+        let faults: Vec<_> = findings
+            .certificates
+            .iter()
+            .map(|found| &found.fault)
+            .collect();
+        assert_eq!(faults, [&Some(Fault::NoCertificate)]);
+    }
+
+    #[test]
+    fn lineages_of_nginx_proxy_manager_are_told_apart() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let findings = found(&[
+            ("letsencrypt/live/npm-12/fullchain.pem", &pair.chain),
+            ("letsencrypt/live/npm-12/privkey.pem", &pair.key),
+        ]);
+        assert_eq!(sound(&findings).tool, Tool::ProxyManager);
+        assert!(findings.tools.contains(&Tool::ProxyManager));
+        assert!(!is_managed("npm-x"));
+    }
+
+    #[test]
+    fn an_account_of_the_first_api_is_one_with_the_second() {
+        let earlier = "accounts/acme-v01.api.letsencrypt.org/directory/0123";
+        let mut account = account().to_vec();
+        account.push((format!("{earlier}/private_key.json"), RSA_JWK));
+        account.push((format!("{earlier}/regr.json"), REGISTRATION));
+        let findings = found(&with_account(&account, &[]));
+        let [account] = &findings.accounts[..] else {
+            panic!("{findings:#?}");
+        };
+        assert_eq!(account.directory.as_deref(), Some(LETS_ENCRYPT));
+    }
+
+    #[test]
+    fn a_damaged_folder_is_answered() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let account = account();
+        survives_damage(&with_account(
+            &account,
+            &[
+                ("live/a.test/fullchain.pem", &pair.chain),
+                ("live/a.test/privkey.pem", &pair.key),
+                ("archive/a.test/fullchain1.pem", &pair.chain),
+                ("archive/a.test/privkey1.pem", &pair.key),
+                ("renewal/a.test.conf", RENEWAL),
+            ],
+        ));
+    }
+}

@@ -1,0 +1,90 @@
+//! Puts what this host has into a store that lacks it. What is found there stays, or is merged where it must not go back.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinSet;
+
+use super::identity::IDENTITY;
+use super::{Copied, is_copied};
+use crate::storage::store::{Key, StoreError, When};
+
+/// How often one object is tried that others keep changing.
+const TRIES_MAX: usize = 8;
+/// Objects that are put back at a time.
+const AT_ONCE: usize = 16;
+
+impl Copied {
+    /// Can be broken off and done again, also by several hosts at once.
+    pub(super) async fn put_back(&self) -> Result<(), StoreError> {
+        let copied = self.0.copies.folder().list("").await?;
+        let found: BTreeSet<Key> = self.0.list("").await?.into_iter().collect();
+        let mut count = 0_usize;
+        let mut working = JoinSet::new();
+        // From behind: what points to others comes before them in the order of keys.
+        for key in copied.into_iter().rev() {
+            let is_meant = !found.contains(&key) || (self.0.merging.concerns)(&key);
+            if key.as_str() == IDENTITY || !is_copied(&key) || !is_meant {
+                continue;
+            }
+            if working.len() >= AT_ONCE
+                && let Some(done) = working.join_next().await
+            {
+                count += done.unwrap_or(Ok(0))?;
+            }
+            let copied = self.clone();
+            working.spawn(async move { copied.put_back_or_tell(&key).await });
+        }
+        while let Some(done) = working.join_next().await {
+            count += done.unwrap_or(Ok(0))?;
+        }
+        tracing::info!(objects = count, "put back into the storage");
+        Ok(())
+    }
+
+    /// What cannot be put back although the store answers holds up nothing.
+    async fn put_back_or_tell(&self, key: &Key) -> Result<usize, StoreError> {
+        match self.put_back_one(key).await {
+            Ok(Put::Written) => Ok(1),
+            Ok(Put::Needless) => Ok(0),
+            Err(error) if error.concerns_all() && self.0.list(IDENTITY).await.is_err() => {
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(%key, %error, "not put back into the storage");
+                Ok(0)
+            }
+        }
+    }
+
+    async fn put_back_one(&self, key: &Key) -> Result<Put, StoreError> {
+        let Some(ours) = self.0.copies.folder().get(key).await? else {
+            return Ok(Put::Needless);
+        };
+        let (shared, merging) = (&self.0.shared.0, &self.0.merging);
+        for _try in 0..TRIES_MAX {
+            let (bytes, when) = match shared.get(key).await? {
+                None => (ours.bytes.clone(), When::Absent),
+                Some(found) if (merging.concerns)(key) => {
+                    let merged = (merging.merge)(key, &ours.bytes, &found.bytes);
+                    if merged == found.bytes {
+                        return Ok(Put::Needless);
+                    }
+                    (merged, When::Is(found.version))
+                }
+                Some(_) => return Ok(Put::Needless),
+            };
+            match shared.put(key, &bytes, &when, None).await {
+                Ok(_version) => return Ok(Put::Written),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Written,
+    Needless,
+}
