@@ -14,24 +14,54 @@ const BUNDLE: &str = "local-ca/bundle.pem";
 /// Characters of a line (RFC 7468 section 2).
 const LINE: usize = 64;
 
+/// Roots as PEM, one behind the other.
+#[derive(Debug)]
+pub(in crate::cli) struct Bundle {
+    pub(in crate::cli) text: String,
+    pub(in crate::cli) company: Company,
+}
+
+/// Whose roots stand beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Company {
+    System,
+    None,
+}
+
 /// Sees to it that the bundle beside `root`, the local CA's root in this storage, is what it would be now; says where it lies. A
 /// system without roots has none: programs that bring their own would lose them.
 ///
 /// # Errors
 /// When the storage cannot be used; the bundle is then as it was.
-pub(super) fn refresh(storage: &Storage, root: &Path) -> Result<Option<PathBuf>, Error> {
-    let system = rustls_native_certs::load_native_certs().certs;
+pub(in crate::cli) fn refresh(storage: &Storage, root: &Path) -> Result<Option<PathBuf>, Error> {
     let Ok(own) = CertificateDer::from_pem_file(root) else {
         return Ok(None);
     };
-    if system.iter().all(|root| *root == own) {
+    let bundle = Bundle::with(&own);
+    if bundle.company == Company::None {
         return Ok(None);
     }
-    let text = bundle(&system, &own);
-    if storage.read(BUNDLE)?.as_deref() != Some(text.as_bytes()) {
-        storage.write(BUNDLE, text.as_bytes())?;
+    let text = bundle.text.as_bytes();
+    if storage.read(BUNDLE)?.as_deref() != Some(text) {
+        storage.write(BUNDLE, text)?;
     }
     Ok(Some(storage.path(BUNDLE)))
+}
+
+impl Bundle {
+    /// Our root and the system's of this moment.
+    pub(in crate::cli) fn with(own: &CertificateDer<'_>) -> Self {
+        let system = rustls_native_certs::load_native_certs().certs;
+        let company = if system.iter().all(|root| root == own) {
+            Company::None
+        } else {
+            Company::System
+        };
+        Self {
+            text: bundle(&system, own),
+            company,
+        }
+    }
 }
 
 /// Each certificate once, our own first; the same for the same certificates in any order.
