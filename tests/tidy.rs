@@ -75,6 +75,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "proxy_protocol",
             "certs::plan",
             "certs::resolver",
+            "certs::tickets",
         ],
     ),
     ("control", &["hostname", "config", "shutdown"]),
@@ -119,6 +120,8 @@ const PURE: &[&str] = &[
     "upstream/resend.rs",
     "upstream/http1/head",
     "upstream/http1/chunks",
+    "certs/export/",
+    "certs/import/",
     "certs/schedule",
     "certs/backup/damage",
     "certs/backup/format",
@@ -130,6 +133,7 @@ const PURE: &[&str] = &[
     "certs/alerts/notices",
     "certs/alerts/told",
     "certs/retry",
+    "certs/tickets/keys.rs",
     "certs/utc.rs",
     "control/leases",
     "cli/run/adapt.rs",
@@ -160,6 +164,7 @@ const PURE: &[&str] = &[
     "cli/trust/words",
 ];
 const NOT_PURE: &[&str] = &[
+    "certs/import/walk/",
     "config/load",
     "control/leases/table_tests",
     "proxy/guard/auth/passwords",
