@@ -42,6 +42,7 @@ mod joining;
 mod lifecycle;
 mod limits;
 mod links;
+mod local_ca;
 mod log;
 mod moving_in;
 mod pages;
