@@ -11,7 +11,6 @@ use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
 use super::start::{Beginning, LOOPBACK, Setup, StartError, tell_remarks, wall_clock};
 use super::{luggage, saved};
-use crate::certs::local_ca::safe::Safe;
 use crate::certs::resolver::Resolver;
 use crate::config::Loaded;
 use crate::control::claim::Claim;
@@ -47,24 +46,23 @@ impl Ground {
     pub(super) async fn lay(setup: Setup) -> Result<Self, StartError> {
         let Setup {
             loaded,
-            storage,
+            storage: depot,
             owner,
             insistence,
             origin,
             ..
         } = setup;
+        let storage = Storage::at(depot.folder().to_owned());
         let resolver = Resolver::new();
         let shutdown = Shutdown::new();
-        let keeping = Keeping::start(storage.path(""), &resolver, &shutdown);
+        let keeping = Keeping::start(depot, &resolver, &shutdown).map_err(StartError::Storage)?;
         let own = sorted(loaded);
         let mut guests = Guests::new(owner, insistence);
         let luggage = luggage::of_door(&storage, origin.place());
         let begun = Begun::of(origin, &mut guests, &luggage, &own);
-        saved::restore(keeping.store(), &luggage, &own, &mut guests).await;
+        saved::restore(keeping.own(), &luggage, &own, &mut guests).await;
         let composed = guests.compose(&own);
-        let name = storage.folder().display().to_string();
-        let safe = Safe::new(keeping.store().clone(), name, storage.clone());
-        let local = Local::new(safe, Missing::Make);
+        let local = Local::new(keeping.safe().clone(), Missing::Make);
         let preparing = prepare(composed.loaded, &resolver, &local, wall_clock());
         let prepared = preparing.await.map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);

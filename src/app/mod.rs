@@ -30,6 +30,7 @@ pub mod source;
 mod start;
 mod status;
 mod stop;
+pub mod storing;
 mod strangers;
 mod trails;
 mod watch;
@@ -339,7 +340,7 @@ impl App {
         self.listeners.addresses()
     }
 
-    /// Where everything lies that outlives this process.
+    /// The folder of this machine where lies what outlives this process.
     #[must_use]
     pub fn storage(&self) -> std::path::PathBuf {
         self.storage.path("")

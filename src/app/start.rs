@@ -18,6 +18,7 @@ use super::prepare::Prepared;
 use super::public::Keeping;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
+use super::storing::{Depot, StoringError};
 use super::watch::FileWatch;
 use super::{App, Heed, Signals, luggage, probing};
 use crate::certs::dns::error::DnsError;
@@ -41,7 +42,6 @@ use crate::ports::problem::PortProblem;
 use crate::proxy::context::{Answers, Common, Table};
 use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
-use crate::storage::files::Storage;
 use crate::system::System;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
@@ -62,7 +62,7 @@ pub struct Setup {
     pub doorway: Option<Doorway>,
     /// Read from the source, at that doorway.
     pub loaded: Loaded,
-    pub storage: Storage,
+    pub storage: Depot,
     /// Who we are, for those who are told.
     pub owner: Owner,
     /// What the own sites do where a guest of an earlier holder has a name.
@@ -91,6 +91,8 @@ pub enum StartError {
     Log(LogProblem),
     /// The publisher of DNS records cannot be used.
     Dns(DnsError),
+    /// The storage cannot even be tried.
+    Storage(StoringError),
     /// The crypto library has no randomness.
     Tls(rustls::Error),
     /// The system gives no thread, socket or signal.

@@ -3,6 +3,7 @@
 pub mod acme;
 pub mod adopt;
 pub mod alerts;
+pub mod backup;
 pub mod bundle;
 pub mod cert_dir;
 mod cert_id;

@@ -4,6 +4,7 @@ use super::{CheckArguments, CheckFormat, Exit, certs, place, say};
 use crate::app::banner::counted;
 use crate::app::held;
 use crate::app::prepare::{Prepared, prepare, sorted};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
 use crate::config::problem::{Problem, Severity, Sources, to_json};
@@ -45,8 +46,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
 
 /// `up` starts all the same, so it is no error.
 fn held_back(config: &Config) -> Option<Problem> {
-    let folder = place::storage(config).ok()?;
-    let held = held(config, &folder)?;
+    let held = held(config, &Depot::find(Some(config)).ok()?)?;
     let message = "no certificate would be ordered";
     Some(Problem::warning("ephemeral-storage", message).help(held.why))
 }

@@ -3,39 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::local_ca::{Local, Missing};
-use crate::certs::local_ca::safe::Safe;
+use crate::app::storing::Depot;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::place::{Place, Wishes};
 use crate::storage;
-use crate::storage::files::Storage;
-use crate::storage::place::NoPlace;
-use crate::storage::store::Store;
 
 /// Octets of an instance's name: it is part of a socket's path, which is short.
 const INSTANCE_BYTES_MAX: usize = 32;
 
-/// The storage folder: the configuration's, else the environment's choice.
-pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
-    match &config.storage.folder {
-        Some(path) => Ok(path.clone()),
-        None => storage::default_place(),
-    }
-}
-
-/// Where the local CA of this configuration is.
-pub(super) fn safe(config: &Config) -> Result<Safe, NoPlace> {
-    let folder = storage(config)?;
-    let store = Store::files(folder.clone(), Clock::system());
-    let name = folder.display().to_string();
-    Ok(Safe::new(store, name, Storage::at(folder)))
-}
-
-/// The same for those who look and make none.
+/// Where the local CA of this configuration is, for those who look and make none.
 pub(super) fn local_ca(config: &Config) -> Local {
-    match safe(config) {
+    let safe = Depot::find(Some(config)).and_then(|depot| depot.safe(&Clock::system()));
+    match safe {
         Ok(safe) => Local::new(safe, Missing::Imagine),
-        Err(NoPlace) => Local::nowhere(),
+        Err(_nowhere) => Local::nowhere(),
     }
 }
 

@@ -41,6 +41,7 @@ mod read;
 mod reader;
 mod requests;
 mod rewrite;
+pub mod roots;
 mod rules;
 pub mod secret;
 mod secure;

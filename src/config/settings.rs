@@ -122,7 +122,7 @@ impl Settings {
             settings.http = http;
         }
         if let Some(item) = top.get("storage") {
-            settings.storage = Storage::read(&item, problems);
+            settings.storage = Storage::read(&item, files, problems);
         }
         settings.acme = top
             .get("acme")

@@ -50,7 +50,7 @@ impl<'a> Registry<'a> {
 
     /// Makes an account as another tool would.
     #[cfg(test)]
-    pub(super) async fn register(&self, key: &AccountKey) -> Result<String, OrderError> {
+    pub(crate) async fn register(&self, key: &AccountKey) -> Result<String, OrderError> {
         account::make(key, self.options, &self.way()).await
     }
 

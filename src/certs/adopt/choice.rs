@@ -32,8 +32,13 @@ pub(super) fn judge(found: &Standing<'_>, ours: Option<&Standing<'_>>, now: Syst
         return Verdict::Same;
     }
     let is_ours_good = ours.not_before <= now && now < ours.not_after;
-    if !is_ours_good || (found.is_of_configured_ca && !ours.is_of_configured_ca) {
+    if !is_ours_good {
         return Verdict::Better;
+    }
+    match (found.is_of_configured_ca, ours.is_of_configured_ca) {
+        (true, false) => return Verdict::Better,
+        (false, true) => return Verdict::NotBetter,
+        (true, true) | (false, false) => {}
     }
     if ours.not_after >= found.not_after || ours.not_before > found.not_before {
         Verdict::NotBetter

@@ -5,6 +5,8 @@ mod accounts;
 mod certificates;
 mod choice;
 mod origin;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::fmt;

@@ -13,6 +13,8 @@ mod companion;
 mod dehydrated;
 pub mod fault;
 pub mod findings;
+#[cfg(test)]
+mod fixture;
 pub mod known;
 mod kubernetes;
 mod lego;

@@ -91,15 +91,14 @@ pub(super) fn read(survey: &mut Survey<'_>) {
     let shelf = Shelf::of(survey);
     let mut found: BTreeMap<&[u8], (usize, Draft)> = BTreeMap::new();
     for piece in &shelf.pieces {
-        let Some(leaf) = piece.certificates.first() else {
+        let Some((length, draft)) = shelf.draft(survey, piece) else {
             continue;
         };
-        let Some((length, draft)) = shelf.draft(survey, piece, leaf) else {
-            continue;
-        };
+        let leaf = piece.certificates.first();
+        let key = leaf.map_or_else(|| piece.path.as_bytes(), AsRef::as_ref);
         let is_longer = |(other, _): &(usize, Draft)| *other < length;
-        if found.get(leaf.as_ref()).is_none_or(is_longer) {
-            found.insert(leaf, (length, draft));
+        if found.get(key).is_none_or(is_longer) {
+            found.insert(key, (length, draft));
         }
     }
     let mut found: Vec<Draft> = found.into_values().map(|(_, draft)| draft).collect();
@@ -120,7 +119,10 @@ struct Shelf<'a> {
 struct Piece<'a> {
     path: &'a str,
     sections: Sections,
+    /// None where the text is damaged.
     certificates: Vec<CertificateDer<'static>>,
+    /// Whose certificates its first one signs; a root is of no use to clients.
+    signs_for: Option<Vec<u8>>,
 }
 
 /// A file with a key.
@@ -150,45 +152,40 @@ impl<'a> Shelf<'a> {
                 });
             }
             if !sections.certificates.is_empty() {
-                let parsed = Contents::parse(sections.certificates.as_bytes());
-                shelf.pieces.push(Piece {
-                    path,
-                    certificates: parsed.map_or_else(|_| Vec::new(), |all| all.certificates),
-                    sections,
-                });
+                shelf.pieces.push(Piece::of(path, sections));
             }
         }
         shelf
     }
 
     /// None if the certificate is of nobody's server. With it, how many certificates its chain has.
-    fn draft(
-        &self,
-        survey: &Survey<'_>,
-        piece: &Piece<'_>,
-        leaf: &CertificateDer<'static>,
-    ) -> Option<(usize, Draft)> {
-        let (_rest, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
+    fn draft(&self, survey: &Survey<'_>, piece: &Piece<'_>) -> Option<(usize, Draft)> {
+        let parsed = piece.parsed();
         let key = self.key_of(&parsed, piece.path);
-        let is_ours = key.is_some_and(|key| key.public.is_some());
-        if !is_ours && (parsed.is_ca() || Facts::of(&parsed).names.is_empty()) {
+        if let Some(leaf) = parsed.first()
+            && Facts::of(leaf).names.is_empty()
+            && (leaf.is_ca() || !key.as_ref().is_some_and(Fit::is_certain))
+            && !matches!(key, Some(Fit::Later(_)))
+        {
+            return None;
+        }
+        if key.is_none() && parsed.first().is_some_and(|leaf| leaf.is_ca()) {
             return None;
         }
         let mut chain = piece.sections.certificates.clone();
         let mut length = piece.certificates.len();
-        if let ([_alone], Some(rest)) = (
-            piece.certificates.as_slice(),
-            self.issuer_of(&parsed, piece),
-        ) {
+        if let [leaf] = &parsed[..]
+            && let Some(rest) = self.issuer_of(leaf, piece)
+        {
             chain.push_str(&rest.sections.certificates);
             length += rest.certificates.len();
         }
-        let key = key.map_or(Part::Absent, |key| Part::Text(key.key.clone().into_bytes()));
+        let key = key.map(|key| key.opener().key.clone().into_bytes());
         let draft = Draft {
             tool: Tool::Plain,
             place: survey.tree.place(piece.path),
             chain: Part::Text(chain.into_bytes()),
-            key,
+            key: key.map_or(Part::Absent, Part::Text),
             said: Vec::new(),
             directory: None,
             account: None,
@@ -197,38 +194,232 @@ impl<'a> Shelf<'a> {
     }
 
     /// The key that fits, wherever it lies; else the one that is named as if it did.
-    fn key_of(&self, leaf: &X509Certificate<'_>, path: &str) -> Option<&Opener<'a>> {
-        let public = leaf.public_key().raw;
+    fn key_of(&self, chain: &[X509Certificate<'_>], path: &str) -> Option<Fit<'_>> {
         let (folder, name) = split(path);
-        let fits = |key: &&Opener<'_>| key.public.as_deref() == Some(public);
         let is_beside = |key: &&Opener<'_>| split(key.path).0 == folder;
-        let mut fitting = self.keys.iter().filter(fits);
-        fitting
-            .clone()
-            .find(is_beside)
-            .or_else(|| fitting.next())
-            .or_else(|| {
-                let mut beside = self.keys.iter().filter(is_beside);
-                beside.find(|key| stem(split(key.path).1) == stem(name) || key.path == path)
-            })
+        let of = |certificate: &X509Certificate<'_>| {
+            let public = certificate.public_key().raw;
+            let fitting = || {
+                let keys = self.keys.iter();
+                keys.filter(|key| key.public.as_deref() == Some(public))
+            };
+            fitting().find(is_beside).or_else(|| fitting().next())
+        };
+        if let Some(key) = chain.first().and_then(of) {
+            return Some(Fit::Leaf(key));
+        }
+        if let Some(key) = chain.iter().find_map(of) {
+            return Some(Fit::Later(key));
+        }
+        let is_namesake =
+            |key: &&Opener<'_>| key.path == path || stem(split(key.path).1) == stem(name);
+        let mut beside = self.keys.iter().filter(is_beside);
+        beside.find(is_namesake).map(Fit::Name)
     }
 
-    /// What leads from a leaf towards a root, in the same folder. A root itself is of no use to clients.
+    /// What leads from a leaf towards a root, in the same folder.
     fn issuer_of(&self, leaf: &X509Certificate<'_>, piece: &Piece<'_>) -> Option<&Piece<'a>> {
+        let issuer = leaf.issuer().as_raw();
         let folder = split(piece.path).0;
-        let issued = |other: &&Piece<'_>| {
-            let first = other.certificates.first().map(AsRef::as_ref);
-            let parsed = first.and_then(|first| x509_parser::parse_x509_certificate(first).ok());
-            parsed.is_some_and(|(_rest, issuer)| {
-                issuer.is_ca()
-                    && !is_self_signed(&issuer)
-                    && issuer.subject().as_raw() == leaf.issuer().as_raw()
-            })
+        self.pieces.iter().find(|other| {
+            other.signs_for.as_deref() == Some(issuer) && split(other.path).0 == folder
+        })
+    }
+}
+
+/// How a key is known to be that of a chain.
+enum Fit<'a> {
+    Leaf(&'a Opener<'a>),
+    /// It is of a certificate that is not the first.
+    Later(&'a Opener<'a>),
+    /// By its name alone.
+    Name(&'a Opener<'a>),
+}
+
+impl<'a> Fit<'a> {
+    fn is_certain(&self) -> bool {
+        match self {
+            Self::Leaf(_) | Self::Later(_) => true,
+            Self::Name(_) => false,
+        }
+    }
+
+    fn opener(&self) -> &'a Opener<'a> {
+        match self {
+            Self::Leaf(key) | Self::Later(key) | Self::Name(key) => key,
+        }
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn of(path: &'a str, sections: Sections) -> Self {
+        let parsed = Contents::parse(sections.certificates.as_bytes());
+        let mut piece = Self {
+            path,
+            certificates: parsed.map_or_else(|_damaged| Vec::new(), |all| all.certificates),
+            sections,
+            signs_for: None,
         };
-        let mut beside = self
-            .pieces
+        let signs_for = piece.parsed().first().and_then(|first| {
+            let is_intermediate = first.is_ca() && !is_self_signed(first);
+            is_intermediate.then(|| first.subject().as_raw().to_vec())
+        });
+        piece.signs_for = signs_for;
+        piece
+    }
+
+    /// Those that can be parsed, up to the first that cannot.
+    fn parsed(&self) -> Vec<X509Certificate<'_>> {
+        let parsed = self
+            .certificates
             .iter()
-            .filter(|other| split(other.path).0 == folder);
-        beside.find(issued)
+            .map_while(|der| x509_parser::parse_x509_certificate(der).ok());
+        parsed.map(|(_rest, certificate)| certificate).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::fault::{Fault, Warning};
+    use crate::certs::import::fixture::{Ca, found, pem, sound, survives_damage};
+
+    #[test]
+    fn pairs_are_found_by_their_keys_whatever_they_are_called() {
+        let ca = Ca::new();
+        let (one, two) = (ca.pair(&["a.test"]), ca.pair(&["b.test", "*.b.test"]));
+        let findings = found(&[
+            ("certs/one.crt", &one.chain),
+            ("private/shop.key", &one.key),
+            ("both.pem", &format!("{}{}", two.key, two.chain)),
+            ("root.pem", &ca.root),
+        ]);
+        assert_eq!(findings.tools, [Tool::Plain]);
+        let [both, crt] = &findings.certificates[..] else {
+            panic!("{findings:#?}");
+        };
+        assert_eq!((&both.fault, &crt.fault), (&None, &None));
+        assert_eq!(both.names, ["b.test", "*.b.test"]);
+        assert_eq!((&both.chain, &both.key.0), (&two.chain, &two.key));
+        assert_eq!(crt.place, "/base/certs/one.crt");
+        assert_eq!((&crt.chain, &crt.key.0), (&one.chain, &one.key));
+    }
+
+    #[test]
+    fn a_leaf_is_joined_with_its_issuer_and_told_once() {
+        let ca = Ca::new();
+        let pair = ca.pair(&["a.test"]);
+        let findings = found(&[
+            ("cert.pem", &pair.leaf),
+            ("chain.pem", &ca.intermediate),
+            ("privkey.pem", &pair.key),
+        ]);
+        assert_eq!(sound(&findings).chain, pair.chain);
+        let findings = found(&[
+            ("cert.pem", &pair.leaf),
+            ("fullchain.pem", &pair.chain),
+            ("privkey.pem", &pair.key),
+        ]);
+        assert_eq!(sound(&findings).place, "/base/fullchain.pem");
+    }
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], fault: Option<Fault>, warnings: &[Warning]) {
+        let findings = found(files);
+        let [certificate] = &findings.certificates[..] else {
+            panic!("{findings:#?}");
+        };
+        assert_eq!(
+            (&certificate.fault, &certificate.warnings[..]),
+            (&fault, warnings)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pair_is_said_of_it() {
+        let ca = Ca::new();
+        let (pair, other) = (ca.pair(&["a.test"]), ca.pair(&["a.test"]));
+        check(&[("a.crt", &pair.chain)], Some(Fault::NoKey), &[]);
+        check(
+            &[("a.crt", &pair.chain), ("a.key", &other.key)],
+            Some(Fault::KeyMismatch),
+            &[],
+        );
+        check(
+            &[("a.crt", &pair.leaf), ("a.key", &pair.key)],
+            None,
+            &[Warning::NoChain],
+        );
+        let encrypted = pem("ENCRYPTED PRIVATE KEY", b"secret");
+        check(
+            &[("a.crt", &pair.chain), ("a.key", &encrypted)],
+            Some(Fault::EncryptedKey),
+            &[],
+        );
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        check(
+            &[("a.crt", &pair.chain), ("a.key", old)],
+            Some(Fault::EncryptedKey),
+            &[],
+        );
+        let turned = format!("{}{}", ca.intermediate, pair.leaf);
+        check(
+            &[("a.crt", &turned), ("a.key", &pair.key)],
+            Some(Fault::LeafNotFirst(2)),
+            &[Warning::ChainBroken(1)],
+        );
+        let broken = format!("{}{}", pair.leaf, pem("CERTIFICATE", b"nonsense"));
+        check(
+            &[("a.crt", &broken), ("a.key", &pair.key)],
+            Some(Fault::BrokenCertificate(2)),
+            &[],
+        );
+        check(
+            &[
+                ("a.crt", "-----BEGIN CERTIFICATE-----\n!"),
+                ("a.key", &pair.key),
+            ],
+            Some(Fault::BrokenPem),
+            &[],
+        );
+        check(
+            &[
+                ("a.crt", &pair.chain),
+                ("a.key", &pem("PRIVATE KEY", b"no")),
+            ],
+            Some(Fault::UnusableKey),
+            &[],
+        );
+        let nameless = ca.pair(&[]);
+        check(
+            &[("a.crt", &nameless.chain), ("a.key", &nameless.key)],
+            Some(Fault::NamesNoHost),
+            &[],
+        );
+    }
+
+    #[test]
+    fn authorities_are_nobodys_servers() {
+        let ca = Ca::new();
+        let findings = found(&[("ca.crt", &ca.root), ("chain.pem", &ca.intermediate)]);
+        assert!(findings.certificates.is_empty(), "{findings:#?}");
+        assert!(findings.tools.is_empty());
+    }
+
+    #[test]
+    fn damaged_pairs_are_answered() {
+        let pair = Ca::new().pair(&["a.test"]);
+        survives_damage(&[("a.crt", &pair.chain), ("a.key", &pair.key)]);
+    }
+
+    #[test]
+    fn a_file_named_alone_has_partners() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let partners = |name: &str, text: &str| partners(name, text.as_bytes());
+        assert!(partners("a.test.crt", &pair.chain).contains(&"a.test.key".to_owned()));
+        assert!(partners("fullchain.pem", &pair.chain).contains(&"privkey.pem".to_owned()));
+        assert!(partners("a-key.pem", &pair.key).contains(&"a.pem".to_owned()));
+        assert!(partners("both.pem", &format!("{}{}", pair.chain, pair.key)).is_empty());
+        assert!(partners("acme.json", "{}").is_empty());
     }
 }

@@ -9,6 +9,7 @@ use super::judge;
 use super::leaf::Leaf;
 use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{Planned, plan};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::keeper;
@@ -18,20 +19,18 @@ use crate::certs::pem::Contents;
 use crate::certs::plan::Described;
 use crate::certs::resolver::{Resolver, Source as Wish};
 use crate::certs::vault::{CertId, Vault, VaultError};
-use crate::cli::{place, say};
+use crate::cli::say;
 use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::files::Storage;
-use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
 pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
     pub(in crate::cli) loaded: Option<Loaded>,
-    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) depot: Depot,
     pub(in crate::cli) vault: Vault,
     pub(in crate::cli) now: SystemTime,
 }
@@ -63,21 +62,23 @@ impl Scene {
         if let Some(loaded) = &loaded {
             say::problems(&loaded.isolated, &loaded.sources);
         }
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| {
-            say::error("storage", &no_place);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let opened = depot.and_then(|depot| Ok((depot.open(&Clock::system())?, depot)));
+        let (store, depot) = opened.map_err(|error| {
+            say::error("storage", &error);
             Told
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
-            vault: Vault::new(Store::files(folder.clone(), Clock::system())),
-            folder,
+            vault: Vault::new(store),
+            depot,
             now: wall_clock(),
         })
+    }
+
+    /// Where the local CA is.
+    pub(super) fn safe(&self) -> Safe {
+        self.depot.safe_of(self.vault.store().clone())
     }
 
     /// The names that the configuration orders certificates for, and what stands for those that are ordered at handshakes.
@@ -87,13 +88,6 @@ impl Scene {
             looking.at_sites(&loaded.config).await;
         }
         (looking.kept, looking.at_handshakes)
-    }
-
-    /// Where the local CA is.
-    pub(super) fn safe(&self) -> Safe {
-        let folder = Storage::at(self.folder.clone());
-        let name = self.folder.display().to_string();
-        Safe::new(self.vault.store().clone(), name, folder)
     }
 
     /// Looks at everything.

@@ -126,12 +126,12 @@ fn announce(scene: &Scene, unwanted: &[&Entry]) {
     rows.extend(unwanted.iter().map(|entry| {
         let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
         let id = entry.kept.as_ref().map(|kept| kept.id.as_str());
-        let folder = scene.folder.join("certs").join(id.unwrap_or_default());
+        let place = scene.depot.of("certs", id.unwrap_or_default());
         [
             entry.name.clone(),
             entry.source.to_string(),
             until.map(minute).unwrap_or_default(),
-            folder.display().to_string(),
+            place,
         ]
     }));
     say::out("no site wants these any more:\n");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::upstreams::Upstreams;
 use super::{ECHO, HELLO, TICKS};
 use crate::app::source::Source;
+use crate::app::storing::Depot;
 use crate::app::{App, Beginning, Heed, Setup, StartError};
 use crate::cli::scratch::Scratch;
 use crate::cli::{Exit, say, serving, up};
@@ -101,7 +102,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         heed: Heed::Ours,
         doorway: None,
         loaded,
-        storage: scratch.storage(),
+        storage: Depot::at(scratch.storage().path("")),
         owner: serving::owner(),
         insistence: Insistence::Asks,
         origin: Beginning::Fresh {

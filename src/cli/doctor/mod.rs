@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use super::certs::digest;
 use super::place::ControlArguments;
 use super::trust::look::{self as look_at, Depth, Owning};
-use super::{Exit, hosts, place, say};
+use super::{Exit, hosts, say};
 use crate::app::banner::counted;
 use crate::app::connections_max;
+use crate::app::storing::{Depot, StoringError};
 use crate::config::{self, Config, Loaded, Refused, Unknown};
 use crate::control::place::Place;
 use crate::hostname::HostPattern;
@@ -37,7 +38,7 @@ struct Patient {
     path: Option<PathBuf>,
     loaded: Option<Loaded>,
     refused: Option<Refused>,
-    folder: Option<PathBuf>,
+    depot: Result<Depot, StoringError>,
     control: Place,
     machine: Machine,
 }
@@ -81,17 +82,14 @@ impl Patient {
             Some(Err(refused)) => (None, Some(refused)),
         };
         let default = crate::storage::default_place().ok();
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config).ok(),
-            None => default.clone(),
-        };
-        let folder = folder.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
-        let state = default.or_else(|| folder.clone()).unwrap_or_default();
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let own = depot.as_ref().ok().map(|depot| depot.folder().to_owned());
+        let state = default.or(own).unwrap_or_default();
         Self {
             path,
             loaded,
             refused,
-            folder,
+            depot,
             control: arguments.control.place(&state),
             machine: Machine::survey(),
         }
@@ -195,16 +193,23 @@ impl Patient {
     }
 
     async fn look_at_storage(&self, findings: &mut Vec<Finding>) {
-        let Some(folder) = &self.folder else {
-            let what = "there is no folder for the storage: this user has no home";
-            findings.push(
-                Finding::new("storage", Status::Problem, what)
-                    .fix("export ONEDOOR_STORAGE=/var/lib/onedoor"),
-            );
-            return;
+        let depot = match &self.depot {
+            Ok(depot) => depot,
+            Err(error) => {
+                findings.push(
+                    Finding::new("storage", Status::Problem, error.to_string())
+                        .fix("export ONEDOOR_STORAGE=/var/lib/onedoor"),
+                );
+                return;
+            }
         };
-        findings.push(storage::judge(&look::storage::look(folder, self.config())));
-        self.look_at_trust(folder, findings).await;
+        findings.push(if depot.is_shared() {
+            let written = look::storage::shared(depot).await;
+            storage::judge_shared(&depot.to_string(), &written)
+        } else {
+            storage::judge(&look::storage::look(depot, self.config()))
+        });
+        self.look_at_trust(depot.folder(), findings).await;
     }
 
     async fn look_at_trust(&self, folder: &Path, findings: &mut Vec<Finding>) {

@@ -62,7 +62,7 @@ pub(super) fn read(wish: Wish) -> Result<(serving::Wish, Loaded, Novelty), Exit>
         greeting: Greeting::Silent,
         ..up::wish(source, &loaded, &control, passed)?
     };
-    let trust = if place::has_local_ca(&wish.storage) {
+    let trust = if place::has_local_ca(wish.storage.folder()) {
         Novelty::Known
     } else {
         Novelty::New

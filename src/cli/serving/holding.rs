@@ -13,7 +13,6 @@ use crate::config::doorway::Doorway;
 use crate::config::{Loaded, Refused};
 use crate::control::session::guest::Session;
 use crate::control::session::message::{Said, Told};
-use crate::storage::files::Storage;
 
 /// How long a former holder may take to say that the door is ours.
 const LAST_WORD_TIME: Duration = Duration::from_secs(10);
@@ -62,9 +61,10 @@ impl Begun {
     async fn start(&mut self, origin: Beginning) -> Result<App, StartError> {
         let (storage, doorway) = match &origin {
             Beginning::Fresh { .. } => (self.storage.clone(), self.doorway.clone()),
-            Beginning::Inherited(heritage) => {
-                (heritage.storage().to_owned(), heritage.doorway().cloned())
-            }
+            Beginning::Inherited(heritage) => (
+                self.storage.heir_of(heritage.storage()),
+                heritage.doorway().cloned(),
+            ),
         };
         let loaded = match &doorway {
             Some(doorway) => self.load_at(doorway).map_err(StartError::Config)?,
@@ -77,7 +77,7 @@ impl Begun {
             heed: self.heed,
             doorway,
             loaded,
-            storage: Storage::at(storage),
+            storage,
             owner: self.owner.clone(),
             insistence: self.insistence,
             signals,

@@ -7,6 +7,7 @@ use super::look::Owning;
 use super::root::Root;
 use super::step::Person;
 use crate::app::local_ca::wish;
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::local_ca::making::{RootKey, Wish};
@@ -17,7 +18,6 @@ use crate::clock::Clock;
 use crate::config;
 use crate::storage::files::Storage;
 use crate::storage::place::{Facts, choose};
-use crate::storage::store::Store;
 use crate::system::System;
 
 /// What the verbs begin with.
@@ -25,6 +25,7 @@ use crate::system::System;
 pub(super) struct Scene {
     /// The folder of the storage on this machine.
     pub(super) storage: Storage,
+    name: String,
     safe: Safe,
     wish: Wish,
     pub(super) owner: Owning,
@@ -42,20 +43,18 @@ impl Scene {
             }
             None => None,
         };
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|error| {
-            say::error("storage", &error);
-            Exit::Configuration
-        })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
-        let storage = Storage::at(folder.clone());
-        let name = folder.display().to_string();
+        let config = loaded.as_ref().map(|loaded| &loaded.config);
+        let found = Depot::find(config)
+            .and_then(|depot| Ok((depot.safe(&Clock::system())?, depot)))
+            .map_err(|error| {
+                say::error("storage", &error);
+                Exit::Configuration
+            });
+        let (safe, depot) = found?;
         Ok(Self {
-            safe: Safe::new(Store::files(folder, Clock::system()), name, storage.clone()),
-            storage,
+            safe,
+            storage: Storage::at(depot.folder().to_owned()),
+            name: depot.to_string(),
             wish: match &loaded {
                 Some(loaded) => wish(&loaded.config),
                 None => Wish {
@@ -68,8 +67,8 @@ impl Scene {
     }
 
     /// Where people find it.
-    pub(super) fn name(&self) -> String {
-        self.storage.folder().display().to_string()
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where its root lies.

@@ -163,6 +163,12 @@ impl Store {
         self.0.or_copy().unwrap_or_else(|| self.clone())
     }
 
+    /// Whether this host keeps a copy of what it reads.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.0.at_hand().is_some()
+    }
+
     /// What this host has without asking anybody: the copy of a shared store, else the store itself.
     #[must_use]
     pub fn at_hand(&self) -> Self {

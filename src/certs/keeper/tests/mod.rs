@@ -7,6 +7,7 @@ mod guard;
 mod headline;
 mod refusals;
 mod reload;
+mod restored;
 mod schedules;
 mod simulation;
 mod time;

@@ -1,5 +1,6 @@
 //! Objects and leases in Redis, for a fleet. What must happen as one is a script; a lease is a key that ends by itself.
 
+mod connection;
 mod error;
 mod held;
 mod place;
@@ -11,27 +12,20 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Script, ScriptInvocation};
+use redis::aio::ConnectionManager;
+use redis::{Script, ScriptInvocation};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use error::RedisError;
-pub use place::{BadPlace, Place};
+pub use place::{Place, Reached};
 
+use self::connection::Connection;
 use self::held::Held;
 use self::scripts::{CONFLICT, DONE, FENCED, IS_BELOW, IS_FOLDER, UNREADABLE};
 use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
 use crate::storage::files::Error;
 
-/// To an open connection, its password told.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// For one answer.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// Between two tries to connect again, at most.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Tries to connect again before an operation fails; the next one tries anew.
-const TRIES: usize = 1;
 /// Leases whose fences are remembered; more only weaken the protection against a store that was wiped.
 const FENCES_MAX: usize = 1 << 16;
 /// Keys that are listed.
@@ -42,7 +36,7 @@ const LISTED_MAX: isize = 1 << 20;
 pub struct Redis(Arc<Shared>);
 
 struct Shared {
-    connection: ConnectionManager,
+    connection: Connection,
     place: Place,
     /// The greatest fence of each lease that this process was given.
     fences: Mutex<HashMap<Key, u64>>,
@@ -51,21 +45,15 @@ struct Shared {
 }
 
 impl Redis {
-    /// A store at `place`. Nothing is asked yet. To be called within a runtime that lasts as long as the store.
+    /// A store at `place`. Nothing is asked yet.
     ///
     /// # Errors
     /// When the place cannot be one of Redis.
     pub fn at(place: Place) -> Result<Self, RedisError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIME))
-            .set_response_timeout(Some(ANSWER_TIME))
-            .set_number_of_retries(TRIES)
-            .set_max_delay(PAUSE_MAX);
-        let of = |error| RedisError::new(&place, error);
-        let client = Client::open(place.address.clone()).map_err(of)?;
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(of)?;
+        let client = place.client();
+        let client = client.map_err(|error| RedisError::new(&place, error))?;
         Ok(Self(Arc::new(Shared {
-            connection,
+            connection: Connection::of(client),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
@@ -76,9 +64,14 @@ impl Redis {
         &self,
         asked: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.0.connection.clone();
+        let mut connection = self.connection()?;
         let answer = asked.invoke_async(&mut connection).await;
         answer.map_err(|error| RedisError::new(&self.0.place, error).into())
+    }
+
+    fn connection(&self) -> Result<ConnectionManager, RedisError> {
+        let manager = self.0.connection.manager();
+        manager.map_err(|error| RedisError::new(&self.0.place, error))
     }
 
     fn name_of(&self, kind: &str, name: &str) -> String {
@@ -237,7 +230,7 @@ impl Backend for Redis {
                 .arg("LIMIT")
                 .arg(0)
                 .arg(LISTED_MAX);
-            let mut connection = self.0.connection.clone();
+            let mut connection = self.connection()?;
             let names: Vec<String> = asked
                 .query_async(&mut connection)
                 .await

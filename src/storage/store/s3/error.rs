@@ -133,8 +133,9 @@ impl Fault {
     fn of_code(code: &str) -> Self {
         match code {
             "NoSuchBucket" => Self::NoBucket,
-            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "NotSignedUp" => Self::Denied,
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => Self::Denied,
             "InvalidAccessKeyId"
+            | "NotSignedUp"
             | "SignatureDoesNotMatch"
             | "InvalidToken"
             | "ExpiredToken"

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::super::memory::Memory;
-use super::super::redis::{Place, Redis};
+use super::super::redis::{Place, Reached, Redis};
 use super::super::{Lease, Store, StoreError, When};
 use super::agreement::{User, operation, runtime};
 use super::{content, key, names};
@@ -32,13 +32,20 @@ impl Server {
         Self { child, folder }
     }
 
-    fn url(&self, prefix: &str) -> String {
-        format!("unix://{}?prefix={prefix}", socket(self.folder.path()))
+    fn place(&self, prefix: &str) -> Place {
+        Place {
+            reached: Reached::Socket(socket(self.folder.path()).into()),
+            database: 0,
+            prefix: prefix.into(),
+            user: None,
+            password: None,
+            name: "redis+unix".into(),
+        }
     }
 
     /// A process of its own, as far as Redis can see.
     fn store(&self, prefix: &str) -> Store {
-        Store::on(Redis::at(Place::parse(&self.url(prefix)).unwrap()).unwrap())
+        Store::on(Redis::at(self.place(prefix)).unwrap())
     }
 
     fn kill(&mut self) {
@@ -197,8 +204,19 @@ async fn prefixes_are_stores_of_their_own() {
 
 #[tokio::test]
 async fn a_redis_that_is_gone_is_named_with_the_way_out() {
-    let store =
-        Store::on(Redis::at(Place::parse("redis://me:secret@127.0.0.1:1").unwrap()).unwrap());
+    let place = Place {
+        reached: Reached::Plain {
+            host: "127.0.0.1".into(),
+            port: 1,
+        },
+        database: 0,
+        prefix: "gone".into(),
+        user: Some("me".into()),
+        password: Some("secret".into()),
+        name: "redis://127.0.0.1:1/0".into(),
+    };
+    assert!(!format!("{place:?}").contains("secret"));
+    let store = Store::on(Redis::at(place).unwrap());
     let error = store.get(&key("a")).await.unwrap_err().to_string();
     assert!(error.contains("redis://127.0.0.1:1/0"), "{error}");
     assert!(error.contains("see that Redis runs there"), "{error}");

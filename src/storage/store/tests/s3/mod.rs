@@ -3,6 +3,8 @@
 mod between;
 mod server;
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -16,12 +18,20 @@ use super::super::s3::Place;
 use super::super::{Lease, Store, StoreError, When};
 use super::agreement::{Operation, User, operation, runtime};
 use super::{content, key, names};
-use crate::causes::one_line;
 
 const LASTS: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(50);
+
+/// With its causes.
+fn one_line(error: &dyn Error) -> String {
+    let causes = iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
 
 async fn take(store: &Store) -> Option<Lease> {
     store.lease(&key("certs/a"), LASTS).await.unwrap()
@@ -307,7 +317,11 @@ async fn what_is_wrong_is_named_with_the_way_out() {
             store.lease(&key("a"), LASTS).await.unwrap_err(),
         ] {
             let text = error.to_string();
-            assert!(text.contains(hint) && text.contains(&shown), "{text}");
+            assert!(
+                text.contains(hint) && text.contains(&shown),
+                "{}",
+                one_line(&error)
+            );
             assert!(!one_line(&error).contains(SECRET));
         }
     }

@@ -14,6 +14,8 @@ use crate::storage::store::Store;
 use crate::storage::store::s3::{Place, S3};
 
 pub(super) const ACCESS: &str = "AKIATEST";
+/// Signed by nobody.
+const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 pub(super) const SECRET: &str = "not-to-be-shown";
 
 /// One for all tests of a process, and gone with it.
@@ -103,7 +105,7 @@ impl Server {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (host, length) = (&self.address, body.len());
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {ANYBODY}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
