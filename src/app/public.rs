@@ -52,7 +52,7 @@ impl Keeping {
         let safe = depot.safe_of(store.clone());
         let post = Post::open(store.clone(), clock.clone(), shutdown);
         let works = Arc::new(Works::new(
-            store,
+            store.clone(),
             clock.clone(),
             resolver.shelf().clone(),
             resolver.challenges().clone(),
@@ -62,6 +62,9 @@ impl Keeping {
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
         keeper.watch(shutdown);
+        resolver
+            .challenges()
+            .look_into(store.clone(), clock.clone(), shutdown);
         let demanded = keeper.clone();
         resolver.obtain_by(Demand::new(move |name| {
             let keeper = demanded.clone();

@@ -319,6 +319,10 @@ pub(super) fn assemble(
         answers: Answers::new({
             let challenges = resolver.challenges().clone();
             move |path| challenges.http(path)
+        })
+        .seeking({
+            let challenges = resolver.challenges().clone();
+            move |path| challenges.seek_http(path)
         }),
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),
