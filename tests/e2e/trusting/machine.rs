@@ -157,7 +157,7 @@ pub(super) struct Store(BTreeMap<PathBuf, Vec<u8>>);
 
 impl Store {
     /// Everything that is in one and not, or otherwise, in the other.
-    pub(super) fn differences(&self, other: &Self) -> Vec<&Path> {
+    pub(super) fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a Path> {
         let paths: BTreeSet<&PathBuf> = self.0.keys().chain(other.0.keys()).collect();
         let differs = |path: &&PathBuf| self.0.get(*path) != other.0.get(*path);
         paths
