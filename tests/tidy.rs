@@ -150,6 +150,14 @@ const PURE: &[&str] = &[
     "cli/service/plan",
     "cli/service/systemd",
     "cli/service/wanted",
+    "cli/trust/listing",
+    "cli/trust/place",
+    "cli/trust/plan",
+    "cli/trust/root",
+    "cli/trust/step",
+    "cli/trust/store",
+    "cli/trust/undo",
+    "cli/trust/words",
 ];
 const NOT_PURE: &[&str] = &[
     "config/load",

@@ -17,7 +17,9 @@ mod issuing;
 mod joining;
 pub mod kept;
 mod listeners;
+pub mod local_ca;
 mod luggage;
+mod narrow;
 pub mod prepare;
 mod probing;
 mod public;
@@ -66,6 +68,7 @@ use guests::Guests;
 use handover::{Failed, Successor, successor_fails};
 pub use issuing::{cas, held};
 use listeners::Listeners;
+use local_ca::Local;
 use public::Keeping;
 use selfprobe::SelfProbe;
 use source::Source;
@@ -93,6 +96,7 @@ pub struct App {
     /// The part of it where lies what guests brought.
     luggage: Storage,
     resolver: Resolver,
+    local: Local,
     keeping: Keeping,
     current: Arc<Current>,
     listeners: Listeners,
@@ -344,8 +348,9 @@ impl App {
 
     /// The local CA's root certificate as a file, if a site needs it.
     #[must_use]
-    pub fn local_ca_path(&self) -> Option<&std::path::Path> {
-        self.resolver.local_ca_path()
+    pub fn local_ca_path(&self) -> Option<std::path::PathBuf> {
+        let ca = self.resolver.local_ca()?;
+        Some(ca.root().path.clone())
     }
 
     /// Says that the access log lost lines since it was last looked at.

@@ -12,6 +12,7 @@ use super::storing::{Depot, StoringError};
 use crate::certs::alerts::event::Event;
 use crate::certs::dns::error::DnsError;
 use crate::certs::keeper::{Keeper, Outcome, Works, over_the_network};
+use crate::certs::local_ca::safe::Safe;
 use crate::certs::plan::{Meanwhile, Plan};
 use crate::certs::resolver::{Demand, Resolver};
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ pub(super) struct Keeping {
     clock: Clock,
     /// Of this machine alone.
     own: Store,
+    safe: Safe,
     works: Arc<Works>,
     keeper: Keeper,
     post: Post,
@@ -47,6 +49,7 @@ impl Keeping {
     ) -> Result<Self, StoringError> {
         let clock = Clock::system();
         let store = depot.open(&clock)?;
+        let safe = depot.safe_of(store.clone());
         let post = Post::open(store.clone(), clock.clone(), shutdown);
         let works = Arc::new(Works::new(
             store.clone(),
@@ -69,6 +72,7 @@ impl Keeping {
         }));
         Ok(Self {
             own: depot.own(&clock),
+            safe,
             depot,
             clock,
             keeper,
@@ -90,6 +94,11 @@ impl Keeping {
     /// What of this machine alone outlives the process.
     pub(super) fn own(&self) -> &Store {
         &self.own
+    }
+
+    /// Where the local CA is kept.
+    pub(super) fn safe(&self) -> &Safe {
+        &self.safe
     }
 
     /// Where everything else is kept.

@@ -115,6 +115,7 @@ impl App {
         let Ground {
             storage,
             resolver,
+            local,
             shutdown,
             keeping,
             own,
@@ -150,6 +151,7 @@ impl App {
             luggage: luggage::of_door(&storage, claim.place()),
             storage,
             resolver,
+            local,
             keeping,
             current,
             listeners,
@@ -299,9 +301,13 @@ pub(super) fn assemble(
     let Prepared {
         loaded,
         plan,
+        local_ca,
         clients,
         remarks: _,
     } = prepared;
+    if let Some(ca) = local_ca {
+        resolver.serve_local_ca(ca);
+    }
     let config = &loaded.config;
     common.names.ask_of(config.resolver);
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();

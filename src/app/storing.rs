@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::certs::keeper::merging::MERGING;
+use crate::certs::local_ca::safe::Safe;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::secret::Secret;
 use crate::config::storage::{BadUrl, Place, Reached, Redis as RedisPlace, S3, S3Keys};
 use crate::storage;
+use crate::storage::files::Storage;
 use crate::storage::place::NoPlace;
 use crate::storage::store::redis::{self, Redis};
 use crate::storage::store::{self, Store, StoreError};
@@ -119,6 +121,20 @@ impl Depot {
                 Ok(self.copied(Store::on(opened), clock))
             }
         }
+    }
+
+    /// Where its local CA is. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// As for [`Depot::open`].
+    pub fn safe(&self, clock: &Clock) -> Result<Safe, StoringError> {
+        Ok(self.safe_of(self.open(clock)?))
+    }
+
+    /// The same in the store that was opened here.
+    #[must_use]
+    pub fn safe_of(&self, store: Store) -> Safe {
+        Safe::new(store, self.to_string(), Storage::at(self.folder.clone()))
     }
 
     fn copied(&self, shared: Store, clock: &Clock) -> Store {

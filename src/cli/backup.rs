@@ -48,7 +48,7 @@ fn back_up(arguments: &BackupArguments) -> Result<Exit, Exit> {
     for fault in &faults {
         say::err(&format!("error[damaged]: {fault}\n"));
     }
-    let folder = scene.folder.display();
+    let folder = &scene.depot;
     if contents.objects.is_empty() {
         say::err(&format!(
             "error[empty]: {folder} holds nothing that a backup could hold: name the configuration of the storage that is meant with -c\n"

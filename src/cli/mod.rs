@@ -19,6 +19,7 @@ mod scratch;
 mod service;
 mod serving;
 mod table;
+mod trust;
 mod up;
 
 use std::path::PathBuf;
@@ -98,6 +99,10 @@ enum Verb {
     /// Lead local names to this machine, in the system's hosts file
     #[command(subcommand)]
     Hosts(hosts::Verb),
+    /// Have this machine trust the local CA
+    Trust(trust::TrustArguments),
+    /// Take away what `trust` laid down, and nothing else
+    Untrust(trust::UntrustArguments),
     /// Keep onedoor as a service of systemd or launchd
     #[command(subcommand)]
     Service(service::Verb),
@@ -191,6 +196,8 @@ pub fn run() -> ExitCode {
         Some(Verb::Doctor(doctor)) => doctor::run(&doctor),
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Hosts(verb)) => hosts::run(&verb),
+        Some(Verb::Trust(arguments)) => trust::run(&arguments),
+        Some(Verb::Untrust(arguments)) => trust::run_untrust(&arguments),
         Some(Verb::Service(verb)) => service::run(&verb),
         Some(Verb::Door(verb)) => door::run(&verb),
         Some(Verb::Version) => {

@@ -79,10 +79,10 @@ fn restore(arguments: &RestoreArguments) -> Result<Exit, Exit> {
         Exit::Failed
     })?;
     let scene = Scene::open(arguments.config.as_deref()).map_err(|_told| Exit::Configuration)?;
-    own(&scene.folder)?;
+    own(scene.depot.folder())?;
     if !arguments.json {
         let (what, at) = (listed(&contents), minute(contents.made_at.into()));
-        let folder = scene.folder.display();
+        let folder = &scene.depot;
         say::out(&format!("of {at}: {what}; into {folder}\n"));
     }
     let store = scene.vault.store();

@@ -105,6 +105,8 @@ pub struct Config {
     pub cert_dir: Option<Located<PathBuf>>,
     /// Suffixes the local CA signs besides the built-in ones.
     pub local_suffixes: Vec<HostName>,
+    /// Whether the local CA's root keeps its key once it has signed.
+    pub keep_root_key: bool,
     pub limits: Limits,
     pub trust: Trust,
     pub resolver: Resolver,

@@ -56,7 +56,7 @@ fn a_site_without_a_certificate_is_shown_how_to_get_one() {
         "acme = \"you@example.com\"",
         "cert = ",
         "cert_dir = ",
-        "tls = \"internal\"",
+        "local_suffixes = ",
     ];
     let places: Vec<usize> = fixes.iter().map(|fix| text.find(fix).unwrap()).collect();
     assert!(places.is_sorted(), "{text}");

@@ -55,6 +55,7 @@ mod service;
 mod sharing;
 mod support;
 mod trust;
+mod trusting;
 mod tunnel;
 mod unread;
 mod upstream_tls;

@@ -1,6 +1,5 @@
 //! `onedoor certs prune`: removes from the storage the certificates that no site wants any more.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -53,7 +52,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
         }
         return Exit::Fine;
     }
-    if !arguments.yes && !is_confirmed() {
+    if !arguments.yes && !say::is_agreed("remove them with their keys?") {
         say::err("nothing was removed: `--yes` removes without asking\n");
         return Exit::Failed;
     }
@@ -137,17 +136,6 @@ fn announce(scene: &Scene, unwanted: &[&Entry]) {
     }));
     say::out("no site wants these any more:\n");
     say::out(&table(&rows));
-}
-
-/// Asks the person at the terminal, if there is one.
-fn is_confirmed() -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    say::err("remove them with their keys? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
 }
 
 /// Removes each under its lease, so that nobody is just ordering it.

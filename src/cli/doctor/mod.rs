@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::certs::digest;
 use super::place::ControlArguments;
+use super::trust::look::{self as look_at, Depth, Owning};
 use super::{Exit, hosts, say};
 use crate::app::banner::counted;
 use crate::app::connections_max;
@@ -212,26 +213,26 @@ impl Patient {
     }
 
     async fn look_at_trust(&self, folder: &Path, findings: &mut Vec<Finding>) {
-        let root = folder.join("local-ca/root.pem");
-        let quoted = quoted(&root);
+        let file = folder.join("local-ca/root.pem");
+        let quoted = quoted(&file);
+        let Some(mark) = look_at::mark(&file) else {
+            findings.push(without_root(&file, &quoted));
+            return;
+        };
+        let stores = look_at::stores(&Owning::here(), &mark, &file, Depth::Quick).await;
+        let verb = self.trust();
         let system = self.machine.system;
-        match look::trust::stores(&root).await {
-            Some(stores) => {
-                findings.extend(stores.iter().map(|one| trust::judge(one, &quoted, system)));
+        let there = stores.iter().filter(|store| store.is_there());
+        findings.extend(there.map(|one| trust::judge(one, &quoted, &verb, system)));
+    }
+
+    /// The verb for what is looked at here.
+    fn trust(&self) -> String {
+        match &self.path {
+            Some(path) if Some(path) != config::find().as_ref() => {
+                format!("onedoor trust -c {}", quoted(path))
             }
-            None if root.exists() => findings.push(
-                Finding::new(
-                    "trust",
-                    Status::Problem,
-                    "the local CA's root is no certificate",
-                )
-                .fix(format!("openssl x509 -noout -subject -in {quoted}")),
-            ),
-            None => findings.push(Finding::new(
-                "trust",
-                Status::Ok,
-                "there is no local CA yet; the first site that needs it makes it",
-            )),
+            Some(_) | None => "onedoor trust".to_owned(),
         }
     }
 
@@ -265,4 +266,17 @@ impl Patient {
             ),
         }
     }
+}
+
+fn without_root(file: &Path, quoted: &str) -> Finding {
+    if !file.exists() {
+        return Finding::new(
+            "trust",
+            Status::Ok,
+            "there is no local CA yet; the first site that needs it makes it",
+        );
+    }
+    let what = "the local CA's root is no certificate";
+    let show = format!("openssl x509 -noout -subject -in {quoted}");
+    Finding::new("trust", Status::Problem, what).fix(show)
 }

@@ -1,6 +1,5 @@
 //! Having the door: as the first one, or as the heir of another, who may have given it to somebody else meanwhile.
 
-use std::path::Path;
 use std::process;
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ impl Begun {
             holder: process::id(),
             urls: app.own_urls(),
             storage: app.storage(),
-            local_ca: app.local_ca_path().map(Path::to_owned),
+            local_ca: app.local_ca_path(),
         });
         if self.greeting == Greeting::Table {
             greet_as_holder(&app, is_heir && self.greeted);
@@ -143,6 +142,6 @@ fn greet_as_holder(app: &App, was_guest: bool) {
     }
     say::out(&app.banner());
     if let Some(root) = app.local_ca_path() {
-        say::out(&trust(root));
+        say::out(&trust(&root));
     }
 }

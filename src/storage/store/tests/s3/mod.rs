@@ -26,7 +26,7 @@ const STEP: Duration = Duration::from_millis(50);
 
 /// With its causes.
 fn one_line(error: &dyn Error) -> String {
-    let causes = iter::successors(Some(error), |error| error.source());
+    let causes = iter::successors(Some(error), |error| (*error).source());
     causes
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -14,24 +14,54 @@ const BUNDLE: &str = "local-ca/bundle.pem";
 /// Characters of a line (RFC 7468 section 2).
 const LINE: usize = 64;
 
+/// Roots as PEM, one behind the other.
+#[derive(Debug)]
+pub(in crate::cli) struct Bundle {
+    pub(in crate::cli) text: String,
+    pub(in crate::cli) company: Company,
+}
+
+/// Whose roots stand beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Company {
+    System,
+    None,
+}
+
 /// Sees to it that the bundle beside `root`, the local CA's root in this storage, is what it would be now; says where it lies. A
 /// system without roots has none: programs that bring their own would lose them.
 ///
 /// # Errors
 /// When the storage cannot be used; the bundle is then as it was.
-pub(super) fn refresh(storage: &Storage, root: &Path) -> Result<Option<PathBuf>, Error> {
-    let system = rustls_native_certs::load_native_certs().certs;
+pub(in crate::cli) fn refresh(storage: &Storage, root: &Path) -> Result<Option<PathBuf>, Error> {
     let Ok(own) = CertificateDer::from_pem_file(root) else {
         return Ok(None);
     };
-    if system.iter().all(|root| *root == own) {
+    let bundle = Bundle::with(&own);
+    if bundle.company == Company::None {
         return Ok(None);
     }
-    let text = bundle(&system, &own);
-    if storage.read(BUNDLE)?.as_deref() != Some(text.as_bytes()) {
-        storage.write(BUNDLE, text.as_bytes())?;
+    let text = bundle.text.as_bytes();
+    if storage.read(BUNDLE)?.as_deref() != Some(text) {
+        storage.write(BUNDLE, text)?;
     }
     Ok(Some(storage.path(BUNDLE)))
+}
+
+impl Bundle {
+    /// Our root and the system's of this moment.
+    pub(in crate::cli) fn with(own: &CertificateDer<'_>) -> Self {
+        let system = rustls_native_certs::load_native_certs().certs;
+        let company = if system.iter().all(|root| root == own) {
+            Company::None
+        } else {
+            Company::System
+        };
+        Self {
+            text: bundle(&system, own),
+            company,
+        }
+    }
 }
 
 /// Each certificate once, our own first; the same for the same certificates in any order.
@@ -65,11 +95,15 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::app::wall_clock;
-    use crate::certs::local_ca::LocalCa;
 
     fn der(octets: &[u8]) -> CertificateDer<'_> {
         CertificateDer::from(octets)
+    }
+
+    fn own_root() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::default();
+        params.self_signed(&key).unwrap().pem()
     }
 
     #[test]
@@ -90,17 +124,18 @@ mod tests {
     fn a_bundle_is_written_again_when_it_is_stale_and_only_then() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::at(folder.path().join("onedoor"));
-        let ca = LocalCa::open(&storage, wall_clock()).unwrap();
-        let place = refresh(&storage, &ca.root().path).unwrap().unwrap();
+        let root = storage.path("root.pem");
+        storage.write("root.pem", own_root().as_bytes()).unwrap();
+        let place = refresh(&storage, &root).unwrap().unwrap();
         let first = storage.read(BUNDLE).unwrap().unwrap();
         assert!(CertificateDer::pem_slice_iter(&first).count() > 1);
         let written =
             |place: &Path| -> SystemTime { std::fs::metadata(place).unwrap().modified().unwrap() };
         let before = written(&place);
-        refresh(&storage, &ca.root().path).unwrap();
+        refresh(&storage, &root).unwrap();
         assert_eq!(written(&place), before);
         storage.write(BUNDLE, b"stale").unwrap();
-        refresh(&storage, &ca.root().path).unwrap();
+        refresh(&storage, &root).unwrap();
         assert_eq!(storage.read(BUNDLE).unwrap().unwrap(), first);
     }
 }
