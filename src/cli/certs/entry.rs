@@ -108,6 +108,12 @@ impl Entry {
         }
     }
 
+    /// The host of a fleet that ordered its certificate.
+    pub(super) fn ordered_by(&self) -> Option<&str> {
+        let ready = self.kept.as_ref()?.ready.as_ref()?;
+        ready.bundle.ordered_by.as_deref()
+    }
+
     /// Where its certificate is from, for people.
     pub(super) fn origin(&self) -> String {
         match self.source {

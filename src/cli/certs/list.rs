@@ -32,7 +32,8 @@ fn tell(scene: &Scene, known: &Known) {
         ));
         return;
     }
-    let mut rows = vec![["NAME", "SOURCE", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned)];
+    let head = ["NAME", "SOURCE", "ORDERED BY", "NOT AFTER", "LEFT", "STATE"];
+    let mut rows = vec![head.map(str::to_owned)];
     rows.extend(known.entries.iter().map(|entry| row(scene, entry)));
     say::out(&table(&rows));
     for entry in &known.entries {
@@ -64,11 +65,12 @@ fn is_pruned(entry: &Entry) -> bool {
     !entry.is_wanted() && entry.kept.is_some()
 }
 
-fn row(scene: &Scene, entry: &Entry) -> [String; 5] {
+fn row(scene: &Scene, entry: &Entry) -> [String; 6] {
     let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
     [
         entry.name.clone(),
         entry.origin(),
+        entry.ordered_by().unwrap_or_default().to_owned(),
         until.map(minute).unwrap_or_default(),
         until
             .map(|until| left(until, scene.now))
