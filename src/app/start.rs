@@ -133,7 +133,8 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let crew = Crew::muster(&loaded.config, &current)?;
+        let tickets = keeping.tickets(&shutdown).await?;
+        let crew = Crew::muster(&loaded.config, &current, tickets)?;
         let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
         let checks = Checks::new(&current.table.common, keeping.post());
@@ -319,6 +320,10 @@ pub(super) fn assemble(
         answers: Answers::new({
             let challenges = resolver.challenges().clone();
             move |path| challenges.http(path)
+        })
+        .seeking({
+            let challenges = resolver.challenges().clone();
+            move |path| challenges.seek_http(path)
         }),
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),

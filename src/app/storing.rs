@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::certs::keeper::merging::MERGING;
 use crate::certs::local_ca::safe::Safe;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,7 +16,7 @@ use crate::storage;
 use crate::storage::files::Storage;
 use crate::storage::place::NoPlace;
 use crate::storage::store::redis::{self, Redis};
-use crate::storage::store::{self, Merging, Store, StoreError};
+use crate::storage::store::{self, Store, StoreError};
 
 /// Overrules the usual places where no configuration names one.
 const VARIABLE: &str = "ONEDOOR_STORAGE";
@@ -138,7 +139,7 @@ impl Depot {
 
     fn copied(&self, shared: Store, clock: &Clock) -> Store {
         let folder = self.folder.join(COPIES).join(digest_of(&self.to_string()));
-        Store::copied(shared, folder, clock.clone(), Merging::NOTHING)
+        Store::copied(shared, folder, clock.clone(), MERGING)
     }
 
     /// What `name` of that kind is called there, for people.

@@ -25,6 +25,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod tickets;
 pub mod utc;
 pub mod vault;
 

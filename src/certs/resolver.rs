@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certs::cert_dir;
 use crate::certs::challenges::Challenges;
+pub use crate::certs::challenges::Sought;
 use crate::certs::draft::Draft;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::local_ca::error::Error as LocalCaError;

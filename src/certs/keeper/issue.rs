@@ -180,10 +180,13 @@ impl Attempt<'_> {
         kinds
     }
 
-    fn answers(&self) -> Answers {
+    fn answers(&self) -> Answers<'_> {
         Answers {
-            challenges: self.works.challenges.clone(),
+            challenges: &self.works.challenges,
             dns: self.works.options().dns.clone(),
+            store: self.works.vault.store(),
+            lease: &self.lease,
+            clock: &self.works.clock,
         }
     }
 

@@ -15,7 +15,7 @@ pub mod memory;
 pub mod redis;
 pub mod s3;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,6 +77,12 @@ impl Store {
             Self::files(folder, clock),
             merging,
         ))
+    }
+
+    /// The same with a copy in any store.
+    #[cfg(test)]
+    pub(crate) fn copied_to(shared: Self, copy: Self, merging: Merging) -> Self {
+        Self::on(copied::Copied::new(shared, copy, merging))
     }
 
     /// A store kept by `backend`.

@@ -3,6 +3,7 @@
 mod crashes;
 mod crowd;
 mod damage;
+mod fleet;
 mod guard;
 mod headline;
 mod refusals;

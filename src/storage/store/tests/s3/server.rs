@@ -19,9 +19,9 @@ const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_
 pub(super) const SECRET: &str = "not-to-be-shown";
 
 /// One for all tests of a process, and gone with it.
-pub(super) static MOTO: LazyLock<Server> = LazyLock::new(Server::moto);
+pub(crate) static MOTO: LazyLock<Server> = LazyLock::new(Server::moto);
 
-pub(super) struct Server {
+pub(crate) struct Server {
     pub(super) address: String,
     child: Child,
     /// What it keeps its buckets in.
@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// A bucket of moto that no other test has.
-    pub(super) fn bucket(&self) -> String {
+    pub(crate) fn bucket(&self) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let bucket = format!("bucket-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         assert!(
@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// A process of its own, as far as the store can see.
-    pub(super) fn store(&self, bucket: &str) -> Store {
+    pub(crate) fn store(&self, bucket: &str) -> Store {
         store(self.place(bucket))
     }
 

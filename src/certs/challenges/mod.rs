@@ -1,15 +1,25 @@
 //! Answers to the questions of a CA, ready for the threads that are asked: HTTP-01 (RFC 8555 section 8.3) and TLS-ALPN-01 (RFC 8737).
 
+mod lookout;
+mod stored;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, SanType};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::PrivatePkcs8KeyDer;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+pub use lookout::Sought;
+pub(super) use stored::Shared;
+
+use lookout::Question;
 
 use crate::hostname::HostName;
 
@@ -27,6 +37,10 @@ pub struct Challenges(Arc<Inner>);
 struct Inner {
     count: AtomicUsize,
     answers: RwLock<Answers>,
+    /// To the lookout of a fleet's store.
+    questions: OnceLock<mpsc::Sender<Question>>,
+    /// When the store was last looked through for what was left there.
+    swept: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +49,9 @@ struct Answers {
     http: HashMap<Box<str>, Arc<str>>,
     /// Certificates by the name in the hello.
     alpn: HashMap<HostName, Arc<CertifiedKey>>,
+    /// The same of other hosts, for a while.
+    afar_http: HashMap<Box<str>, Arc<str>>,
+    afar_alpn: HashMap<HostName, Arc<CertifiedKey>>,
 }
 
 /// Why an answer is not ready.
@@ -92,13 +109,19 @@ impl Challenges {
     #[must_use]
     pub fn http(&self, path: &str) -> Option<Arc<str>> {
         let token = path.strip_prefix(HTTP_PATH)?;
-        self.look(|answers| answers.http.get(token).cloned())
+        self.look(|answers| {
+            let afar = || answers.afar_http.get(token);
+            answers.http.get(token).or_else(afar).cloned()
+        })
     }
 
     /// What is shown to whoever asks for this name with nothing but `acme-tls/1`.
     #[must_use]
     pub fn alpn(&self, name: &HostName) -> Option<Arc<CertifiedKey>> {
-        self.look(|answers| answers.alpn.get(name).cloned())
+        self.look(|answers| {
+            let afar = || answers.afar_alpn.get(name);
+            answers.alpn.get(name).or_else(afar).cloned()
+        })
     }
 
     fn look<T>(&self, find: impl FnOnce(&Answers) -> Option<T>) -> Option<T> {
@@ -120,7 +143,8 @@ impl Challenges {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut answers);
-        let count = answers.http.len() + answers.alpn.len();
+        let own = answers.http.len() + answers.alpn.len();
+        let count = own + answers.afar_http.len() + answers.afar_alpn.len();
         self.0.count.store(count, Ordering::Release);
         outcome
     }
