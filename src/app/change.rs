@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::App;
 use super::guests::Guests;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, Sketch};
 use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
 use crate::config::problem::{Color, render};
 use crate::config::{Config, Loaded, Refused};
@@ -72,18 +72,27 @@ impl App {
             if let Some((_lease, clash)) = composed.clashes.into_iter().next() {
                 return Err(NotReloaded::Clash(clash));
             }
-            let prepared =
-                prepare(composed.loaded, &resolver, wall_clock()).map_err(NotReloaded::Config)?;
-            Ok(Change {
+            let sketch = Sketch::draw(composed.loaded, &resolver, wall_clock());
+            Ok((
                 own,
                 guests,
-                prepared,
-                origin: composed.origin,
-                overrides: composed.overrides,
-                notes: composed.notes,
-            })
+                sketch,
+                composed.origin,
+                composed.overrides,
+                composed.notes,
+            ))
         });
-        considering.await.map_err(NotReloaded::stopped)?
+        let considered = considering.await.map_err(NotReloaded::stopped)??;
+        let (own, guests, sketch, origin, overrides, notes) = considered;
+        let settling = sketch.settle(&self.resolver, &self.local, wall_clock());
+        Ok(Change {
+            own,
+            guests,
+            prepared: settling.await.map_err(NotReloaded::Config)?,
+            origin,
+            overrides,
+            notes,
+        })
     }
 
     /// Puts a new whole into service.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::guests::Guests;
 use super::heritage::Heritage;
 use super::listeners::Listeners;
+use super::local_ca::{Local, Missing};
 use super::prepare::{Prepared, prepare, sorted};
 use super::public::Keeping;
 use super::start::{Beginning, LOOPBACK, Setup, StartError, tell_remarks, wall_clock};
@@ -22,6 +23,7 @@ use crate::storage::files::Storage;
 pub(super) struct Ground {
     pub(super) storage: Storage,
     pub(super) resolver: Resolver,
+    pub(super) local: Local,
     pub(super) shutdown: Shutdown,
     pub(super) keeping: Keeping,
     pub(super) own: Arc<Loaded>,
@@ -44,23 +46,25 @@ impl Ground {
     pub(super) async fn lay(setup: Setup) -> Result<Self, StartError> {
         let Setup {
             loaded,
-            storage,
+            storage: depot,
             owner,
             insistence,
             origin,
             ..
         } = setup;
-        let resolver = Resolver::new(storage.clone());
+        let storage = Storage::at(depot.folder().to_owned());
+        let resolver = Resolver::new();
         let shutdown = Shutdown::new();
-        let keeping = Keeping::start(storage.path(""), &resolver, &shutdown);
+        let keeping = Keeping::start(depot, &resolver, &shutdown).map_err(StartError::Storage)?;
         let own = sorted(loaded);
         let mut guests = Guests::new(owner, insistence);
         let luggage = luggage::of_door(&storage, origin.place());
         let begun = Begun::of(origin, &mut guests, &luggage, &own);
-        saved::restore(keeping.store(), &luggage, &own, &mut guests).await;
+        saved::restore(keeping.own(), &luggage, &own, &mut guests).await;
         let composed = guests.compose(&own);
-        let prepared =
-            prepare(composed.loaded, &resolver, wall_clock()).map_err(StartError::Config)?;
+        let local = Local::new(keeping.safe().clone(), Missing::Make);
+        let preparing = prepare(composed.loaded, &resolver, &local, wall_clock());
+        let prepared = preparing.await.map_err(StartError::Config)?;
         tell_remarks(&prepared.remarks);
         let Begun {
             claim,
@@ -79,6 +83,7 @@ impl Ground {
         Ok(Self {
             storage,
             resolver,
+            local,
             shutdown,
             keeping,
             own,

@@ -1,12 +1,12 @@
 //! From what the configuration says of public certificates to what the keeper goes by.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::storing::Depot;
 use crate::certs::acme::options::{CaOptions, Eab, KeyKind};
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::dns::Publisher;
@@ -18,18 +18,18 @@ use crate::certs::dns::resolver::Resolver;
 use crate::certs::dns::rfc2136::{Algorithm, Rfc2136, Rfc2136Options};
 use crate::certs::dns::secret::Secret;
 use crate::certs::keeper::demand::Ask;
-use crate::certs::keeper::{Dns, Held, Options, Records};
+use crate::certs::keeper::{Dns, Held, Options, Records, Role};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::acme::{self, Acme, Ca, Challenge, dns};
 use crate::config::storage::Ephemeral;
 use crate::storage::ephemeral;
 
-/// What the keeper goes by; `folder` is the storage's.
+/// What the keeper goes by.
 ///
 /// # Errors
 /// A publisher of DNS records that cannot be used.
-pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<Options, DnsError> {
+pub(super) fn options(config: &Config, depot: &Depot, clock: &Clock) -> Result<Options, DnsError> {
     let Some(acme) = &config.acme else {
         return Ok(Options::default());
     };
@@ -45,7 +45,11 @@ pub(super) fn options(config: &Config, folder: &Path, clock: &Clock) -> Result<O
             .on_demand
             .as_ref()
             .map(|on_demand| Ask::at(&on_demand.ask)),
-        held: held(config, folder),
+        role: match acme.role {
+            acme::Role::Issue => Role::Issue,
+            acme::Role::ServeOnly => Role::ServeOnly,
+        },
+        held: held(config, depot),
     })
 }
 
@@ -59,10 +63,11 @@ pub fn cas(config: &Config) -> Vec<CaOptions> {
 
 /// Why nothing is ordered, if nothing is: the storage is known to be lost one day, and a public CA would bear it.
 #[must_use]
-pub fn held(config: &Config, folder: &Path) -> Option<Held> {
+pub fn held(config: &Config, depot: &Depot) -> Option<Held> {
     let acme = config.acme.as_ref()?;
     let is_refused = config.storage.ephemeral == Ephemeral::Refuse && acme.asks_public_ca();
-    is_refused
+    let folder = depot.folder();
+    (is_refused && !depot.is_shared())
         .then(|| Held::where_lost(folder, ephemeral::kind(folder)))
         .flatten()
 }

@@ -323,7 +323,7 @@ impl App {
             accepted: self.accepted(id, notes),
             storage: self.storage.folder().to_owned(),
             doorway: Some(Doorway::of(&self.own.config)),
-            local_ca: self.local_ca_path().map(std::path::Path::to_owned),
+            local_ca: self.local_ca_path(),
         })
     }
 

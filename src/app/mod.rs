@@ -17,7 +17,9 @@ mod issuing;
 mod joining;
 pub mod kept;
 mod listeners;
+pub mod local_ca;
 mod luggage;
+mod narrow;
 pub mod prepare;
 mod probing;
 mod public;
@@ -28,6 +30,7 @@ pub mod source;
 mod start;
 mod status;
 mod stop;
+pub mod storing;
 mod strangers;
 mod trails;
 mod watch;
@@ -65,6 +68,7 @@ use guests::Guests;
 use handover::{Failed, Successor, successor_fails};
 pub use issuing::{cas, held};
 use listeners::Listeners;
+use local_ca::Local;
 use public::Keeping;
 use selfprobe::SelfProbe;
 use source::Source;
@@ -92,6 +96,7 @@ pub struct App {
     /// The part of it where lies what guests brought.
     luggage: Storage,
     resolver: Resolver,
+    local: Local,
     keeping: Keeping,
     current: Arc<Current>,
     listeners: Listeners,
@@ -335,7 +340,7 @@ impl App {
         self.listeners.addresses()
     }
 
-    /// Where everything lies that outlives this process.
+    /// The folder of this machine where lies what outlives this process.
     #[must_use]
     pub fn storage(&self) -> std::path::PathBuf {
         self.storage.path("")
@@ -343,8 +348,9 @@ impl App {
 
     /// The local CA's root certificate as a file, if a site needs it.
     #[must_use]
-    pub fn local_ca_path(&self) -> Option<&std::path::Path> {
-        self.resolver.local_ca_path()
+    pub fn local_ca_path(&self) -> Option<std::path::PathBuf> {
+        let ca = self.resolver.local_ca()?;
+        Some(ca.root().path.clone())
     }
 
     /// Says that the access log lost lines since it was last looked at.

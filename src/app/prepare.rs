@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::local_ca::{Local, Settled};
+use super::narrow::{Narrow, too_narrow};
 use crate::causes::one_line;
+use crate::certs::local_ca::LocalCa;
 use crate::certs::plan::Plan;
 use crate::certs::resolver::{self, Options, Refusal, Resolver, Wanted, Warning};
 use crate::config::problem::{At, Problem};
@@ -19,48 +22,89 @@ use crate::upstream::tls::TlsClients;
 pub struct Prepared {
     pub loaded: Arc<Loaded>,
     pub plan: Plan,
+    /// For handshakes, if any needs it.
+    pub local_ca: Option<Arc<LocalCa>>,
     pub clients: TlsClients,
     /// What is odd about the certificates and hinders nobody.
     pub remarks: Vec<String>,
 }
 
-/// Reads the certificates and keys that a configuration names, whose paths are [`sorted`].
+/// Reads the certificates and keys that a configuration names, whose paths are [`sorted`], and finds the local CA if it needs one.
 ///
 /// # Errors
 /// All problems at once, at the places of the sites they concern.
-pub fn prepare(
+pub async fn prepare(
     loaded: Arc<Loaded>,
     resolver: &Resolver,
+    local: &Local,
     now: SystemTime,
 ) -> Result<Prepared, Refused> {
-    let Planned {
-        wanted,
-        plan,
-        refusals,
-        warnings,
-    } = plan(&loaded.config, resolver, now);
-    let mut problems = Vec::new();
-    for refusal in refusals {
-        if let Some(wanted) = wanted.get(refusal.index)
-            && let Some(site) = site_of(&loaded.config.sites, refusal.index)
-        {
-            push_once(&mut problems, refused(&refusal.error, wanted, site));
+    let sketch = Sketch::draw(loaded, resolver, now);
+    sketch.settle(resolver, local, now).await
+}
+
+/// What can be said of a configuration by files alone.
+#[derive(Debug)]
+pub(super) struct Sketch {
+    loaded: Arc<Loaded>,
+    planned: Planned,
+    clients: TlsClients,
+    problems: Vec<Problem>,
+}
+
+impl Sketch {
+    /// Waits for the disk on this thread.
+    pub(super) fn draw(loaded: Arc<Loaded>, resolver: &Resolver, now: SystemTime) -> Self {
+        let planned = plan(&loaded.config, resolver, now);
+        let mut problems = Vec::new();
+        let clients = clients(&loaded.config.sites, &mut problems);
+        Self {
+            loaded,
+            planned,
+            clients,
+            problems,
         }
     }
-    let clients = clients(&loaded.config.sites, &mut problems);
-    if !problems.is_empty() {
-        return Err(Refused {
-            problems,
-            sources: loaded.sources.clone(),
-        });
+
+    /// # Errors
+    /// As for [`prepare`].
+    pub(super) async fn settle(
+        self,
+        resolver: &Resolver,
+        local: &Local,
+        now: SystemTime,
+    ) -> Result<Prepared, Refused> {
+        let Self {
+            loaded,
+            mut planned,
+            clients,
+            problems: others,
+        } = self;
+        let current = resolver.local_ca();
+        let settled = local.settle(&mut planned, &loaded.config, current, now);
+        let Settled {
+            ca,
+            refusals,
+            remarks,
+        } = settled.await;
+        planned.refusals.extend(refusals);
+        let mut problems = refused(&planned, &loaded.config.sites);
+        problems.extend(others);
+        if !problems.is_empty() {
+            return Err(Refused {
+                problems,
+                sources: loaded.sources.clone(),
+            });
+        }
+        let warnings = planned.warnings.iter().map(ToString::to_string);
+        Ok(Prepared {
+            remarks: warnings.chain(remarks).collect(),
+            loaded,
+            plan: planned.plan,
+            local_ca: ca,
+            clients,
+        })
     }
-    let remarks = warnings.iter().map(ToString::to_string).collect();
-    Ok(Prepared {
-        loaded,
-        plan,
-        clients,
-        remarks,
-    })
 }
 
 /// Puts the paths of every site into the order in which they are tried.
@@ -142,19 +186,37 @@ fn site_of(sites: &[Site], slot: usize) -> Option<&Site> {
     slots.nth(slot)
 }
 
-fn refused(error: &resolver::Refused, wanted: &Wanted, site: &Site) -> Problem {
-    let name = &wanted.name;
-    match error {
-        resolver::Refused::Pair(fault) => Problem::error("bad-certificate", one_line(&**fault))
-            .at(place_of_pair(site), format!("for `{name}`"))
-            .help("`onedoor check` reads the files again once they are mended"),
-        resolver::Refused::LocalCa(fault) => Problem::error("local-ca", one_line(&**fault)),
-        resolver::Refused::NoSource => {
-            Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
-                .at(site.at, "no pair in `tls.cert_dir` names it")
-                .help("order one with `acme = \"you@example.com\"`, put its pair there, give the site `cert` and `key`, or let the local CA sign it with `tls = \"internal\"`")
-        }
+/// A fault of the local CA is one problem, however many sites it concerns.
+fn refused(planned: &Planned, sites: &[Site]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut narrow = Vec::new();
+    for refusal in &planned.refusals {
+        let Some(wanted) = planned.wanted.get(refusal.index) else {
+            continue;
+        };
+        let Some(site) = site_of(sites, refusal.index) else {
+            continue;
+        };
+        let name = &wanted.name;
+        let problem = match &refusal.error {
+            resolver::Refused::Pair(fault) => Problem::error("bad-certificate", one_line(&**fault))
+                .at(place_of_pair(site), format!("for `{name}`"))
+                .help("`onedoor check` reads the files again once they are mended"),
+            resolver::Refused::LocalCa(fault) => Problem::error("local-ca", one_line(&**fault)),
+            resolver::Refused::Outside { scope, remedy } => {
+                narrow.push(Narrow { name, at: site.at, scope, remedy: *remedy });
+                continue;
+            }
+            resolver::Refused::NoSource => {
+                Problem::error("no-certificate", format!("there is no certificate for `{name}`"))
+                    .at(site.at, "no pair in `tls.cert_dir` names it")
+                    .help("order one with `acme = \"you@example.com\"`, put its pair there, give the site `cert` and `key`, or let the local CA sign it by naming its suffix in `tls.local_suffixes`")
+            }
+        };
+        push_once(&mut problems, problem);
     }
+    problems.extend(too_narrow(&narrow));
+    problems
 }
 
 fn place_of_pair(site: &Site) -> At {
@@ -167,7 +229,6 @@ fn place_of_pair(site: &Site) -> At {
     }
 }
 
-/// A local CA that cannot be used is one problem, however many sites need it.
 fn push_once(problems: &mut Vec<Problem>, problem: Problem) {
     if !problems.contains(&problem) {
         problems.push(problem);

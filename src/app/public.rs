@@ -1,6 +1,5 @@
 //! The keeper of public certificates, and what it is told anew at every reload.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,11 +8,15 @@ use jiff::Timestamp;
 use super::App;
 use super::alerts::Post;
 use super::issuing::options;
+use super::start::StartError;
+use super::storing::{Depot, StoringError};
 use crate::certs::alerts::event::Event;
 use crate::certs::dns::error::DnsError;
 use crate::certs::keeper::{Keeper, Outcome, Works, over_the_network};
+use crate::certs::local_ca::safe::Safe;
 use crate::certs::plan::{Meanwhile, Plan};
 use crate::certs::resolver::{Demand, Resolver};
+use crate::certs::tickets::Tickets;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::acme;
@@ -26,19 +29,30 @@ use crate::storage::store::Store;
 /// The keeper, and what it is told anew at every reload.
 #[derive(Debug)]
 pub(super) struct Keeping {
-    folder: PathBuf,
+    depot: Depot,
     clock: Clock,
     store: Store,
+    /// Of this machine alone.
+    own: Store,
+    safe: Safe,
     works: Arc<Works>,
     keeper: Keeper,
     post: Post,
 }
 
 impl Keeping {
-    /// Starts a keeper that keeps nothing yet; `folder` is the storage's.
-    pub(super) fn start(folder: PathBuf, resolver: &Resolver, shutdown: &Shutdown) -> Self {
+    /// Starts a keeper that keeps nothing yet.
+    ///
+    /// # Errors
+    /// When the storage cannot even be tried.
+    pub(super) fn start(
+        depot: Depot,
+        resolver: &Resolver,
+        shutdown: &Shutdown,
+    ) -> Result<Self, StoringError> {
         let clock = Clock::system();
-        let store = Store::files(folder.clone(), clock.clone());
+        let store = depot.open(&clock)?;
+        let safe = depot.safe_of(store.clone());
         let post = Post::open(store.clone(), clock.clone(), shutdown);
         let works = Arc::new(Works::new(
             store.clone(),
@@ -46,23 +60,29 @@ impl Keeping {
             resolver.shelf().clone(),
             resolver.challenges().clone(),
             post.listener(),
-            folder.display().to_string(),
+            depot.to_string(),
             over_the_network(),
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
+        keeper.watch(shutdown);
+        resolver
+            .challenges()
+            .look_into(store.clone(), clock.clone(), shutdown);
         let demanded = keeper.clone();
         resolver.obtain_by(Demand::new(move |name| {
             let keeper = demanded.clone();
             async move { keeper.demand(name).await }
         }));
-        Self {
-            folder,
-            clock,
+        Ok(Self {
+            own: depot.own(&clock),
             store,
+            safe,
+            depot,
+            clock,
             keeper,
             works,
             post,
-        }
+        })
     }
 
     /// Puts what is kept of the plan's names where handshakes find it.
@@ -75,9 +95,28 @@ impl Keeping {
         self.post.clone()
     }
 
-    /// What outlives the process.
-    pub(super) fn store(&self) -> &Store {
-        &self.store
+    /// What of this machine alone outlives the process.
+    pub(super) fn own(&self) -> &Store {
+        &self.own
+    }
+
+    /// Where the local CA is kept.
+    pub(super) fn safe(&self) -> &Safe {
+        &self.safe
+    }
+
+    /// Where everything else is kept.
+    pub(super) fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
+    /// The keys of session tickets: the fleet's, if there is one.
+    ///
+    /// # Errors
+    /// When the crypto library has no randomness.
+    pub(super) async fn tickets(&self, shutdown: &Shutdown) -> Result<Tickets, StartError> {
+        let tickets = Tickets::of(&self.store, &self.clock, shutdown).await;
+        tickets.map_err(|_error| StartError::Tls(rustls::Error::FailedToGetRandomBytes))
     }
 
     /// Renews for whoever asks at the control socket.
@@ -109,7 +148,7 @@ impl App {
     /// A publisher of DNS records that cannot be used; then all stays as it was.
     pub(super) async fn keep(&self) -> Result<(), DnsError> {
         let Keeping {
-            folder,
+            depot,
             clock,
             keeper,
             works,
@@ -119,7 +158,7 @@ impl App {
         if let Err(error) = post.adopt(&self.loaded.config.alerts) {
             tracing::error!(%error, "`alerts.webhook` cannot be used: nobody else is told");
         }
-        let options = options(&self.loaded.config, folder, clock)?;
+        let options = options(&self.loaded.config, depot, clock)?;
         let names = names(&self.current.plan, &self.loaded.config);
         works.load(&names).await;
         keeper.keep(names, Arc::new(options)).await;
@@ -144,6 +183,7 @@ fn told(outcome: Outcome) -> Renewal {
         },
         Outcome::Busy => Renewal::Busy,
         Outcome::Unknown => Renewal::Unknown,
+        Outcome::ServesOnly => Renewal::ServesOnly,
     }
 }
 

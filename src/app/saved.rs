@@ -49,7 +49,7 @@ impl App {
         let lease = lease_of(&saved, id, Vec::new());
         let party = party(&saved, self.own.as_ref().clone());
         self.put_in_force(guests, lease, party).await?;
-        if let Err(error) = kept::keep(self.keeping.store(), &saved).await {
+        if let Err(error) = kept::keep(self.keeping.own(), &saved).await {
             self.put_back(id, earlier).await;
             return Err(unkept(&error));
         }
@@ -85,7 +85,7 @@ impl App {
     ) -> Result<u64, Refusal> {
         self.check(based_on)?;
         // What could not be put into service lies in the storage all the same.
-        let forgotten = kept::forget(self.keeping.store(), host).await;
+        let forgotten = kept::forget(self.keeping.own(), host).await;
         let forgotten = forgotten.map_err(|error| unkept(&error))?;
         match (saved_lease(&self.guests, host), forgotten) {
             (Some(id), Forgotten::Removed | Forgotten::Unknown) => {

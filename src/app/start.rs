@@ -18,6 +18,7 @@ use super::prepare::Prepared;
 use super::public::Keeping;
 use super::selfprobe::SelfProbe;
 use super::source::Source;
+use super::storing::{Depot, StoringError};
 use super::watch::FileWatch;
 use super::{App, Heed, Signals, luggage, probing};
 use crate::certs::dns::error::DnsError;
@@ -41,7 +42,6 @@ use crate::ports::problem::PortProblem;
 use crate::proxy::context::{Answers, Common, Table};
 use crate::routing::{Kind, Loopback, Routes};
 use crate::shutdown::Shutdown;
-use crate::storage::files::Storage;
 use crate::system::System;
 
 /// Descriptors that are not for connections: files, logs, the control socket, runtimes.
@@ -62,7 +62,7 @@ pub struct Setup {
     pub doorway: Option<Doorway>,
     /// Read from the source, at that doorway.
     pub loaded: Loaded,
-    pub storage: Storage,
+    pub storage: Depot,
     /// Who we are, for those who are told.
     pub owner: Owner,
     /// What the own sites do where a guest of an earlier holder has a name.
@@ -91,6 +91,8 @@ pub enum StartError {
     Log(LogProblem),
     /// The publisher of DNS records cannot be used.
     Dns(DnsError),
+    /// The storage cannot even be tried.
+    Storage(StoringError),
     /// The crypto library has no randomness.
     Tls(rustls::Error),
     /// The system gives no thread, socket or signal.
@@ -113,6 +115,7 @@ impl App {
         let Ground {
             storage,
             resolver,
+            local,
             shutdown,
             keeping,
             own,
@@ -130,7 +133,8 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let crew = Crew::muster(&loaded.config, &current)?;
+        let tickets = keeping.tickets(&shutdown).await?;
+        let crew = Crew::muster(&loaded.config, &current, tickets)?;
         let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
         let checks = Checks::new(&current.table.common, keeping.post());
@@ -148,6 +152,7 @@ impl App {
             luggage: luggage::of_door(&storage, claim.place()),
             storage,
             resolver,
+            local,
             keeping,
             current,
             listeners,
@@ -297,9 +302,13 @@ pub(super) fn assemble(
     let Prepared {
         loaded,
         plan,
+        local_ca,
         clients,
         remarks: _,
     } = prepared;
+    if let Some(ca) = local_ca {
+        resolver.serve_local_ca(ca);
+    }
     let config = &loaded.config;
     common.names.ask_of(config.resolver);
     let slots: usize = config.sites.iter().map(|site| site.names.len()).sum();
@@ -311,6 +320,10 @@ pub(super) fn assemble(
         answers: Answers::new({
             let challenges = resolver.challenges().clone();
             move |path| challenges.http(path)
+        })
+        .seeking({
+            let challenges = resolver.challenges().clone();
+            move |path| challenges.seek_http(path)
         }),
         drain: config.drain,
         identities: (0..slots).map(|slot| plan.identity(slot)).collect(),

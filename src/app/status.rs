@@ -19,7 +19,7 @@ impl App {
             health: self.health.borrow().clone(),
             holder: self.guests.holder.clone(),
             file: self.source.name().display().to_string(),
-            storage: self.storage.folder().display().to_string(),
+            storage: self.keeping.depot().to_string(),
             connections: self.capacity.open(),
             leases: table
                 .leases()

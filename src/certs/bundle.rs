@@ -33,6 +33,9 @@ pub struct Bundle {
     /// The tool that it was ordered by, and where it lay, for people; none: by us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported_from: Option<String>,
+    /// The host that ordered it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_by: Option<String>,
 }
 
 /// A text that is shown to nobody.
@@ -86,6 +89,7 @@ impl Bundle {
             profile: origin.profile.map(str::to_owned),
             stored_at: at(now),
             imported_from: None,
+            ordered_by: None,
         };
         Ok(Ready {
             bundle: Arc::new(bundle),
@@ -144,6 +148,26 @@ impl Ready {
         let bundle = Arc::make_mut(&mut self.bundle);
         bundle.imported_from = Some(place.to_owned());
         self
+    }
+
+    /// The same, ordered by this host.
+    #[must_use]
+    pub fn ordered_by(self, host: String) -> Self {
+        let bundle = Bundle {
+            ordered_by: Some(host),
+            ..(*self.bundle).clone()
+        };
+        Self {
+            bundle: Arc::new(bundle),
+            ..self
+        }
+    }
+
+    /// Whether it came after `other`, which may be from before a storage went back to an older state.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let age = |ready: &Self| (ready.bundle.generation, ready.facts.not_before);
+        age(self) > age(other)
     }
 
     #[must_use]

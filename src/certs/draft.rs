@@ -8,15 +8,13 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 
 use crate::certs::cert_dir::CertDir;
+use crate::certs::local_ca::scope::LOCAL_SUFFIXES;
+use crate::certs::pair::Pair;
 use crate::certs::pair::fault::Error;
-use crate::certs::pair::{self, Pair};
 use crate::certs::plan::{Installed, Kept, Meanwhile, Origin, Plan, Slot};
 use crate::certs::resolver::{Options, Refused, Resolver, Source, Wanted, Warning};
 use crate::certs::stamp::{Files, Stamp};
 use crate::hostname::{HostName, HostPattern};
-
-/// Suffixes that no public CA signs for (RFC 6761, RFC 8375, and `internal` as reserved by ICANN).
-const LOCAL_SUFFIXES: [&str; 4] = ["localhost", "test", "internal", "home.arpa"];
 
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
@@ -28,7 +26,6 @@ pub(super) struct Draft<'a> {
     pairs: Vec<Drafted>,
     /// Indices into the pairs, or why there is none.
     read: HashMap<Files, Result<u32, Arc<Error>>>,
-    local_ca: Option<Result<(), Refused>>,
     public: Option<Meanwhile>,
     kept: Vec<Kept>,
     warnings: Vec<Warning>,
@@ -52,7 +49,6 @@ impl<'a> Draft<'a> {
             now,
             pairs: Vec::new(),
             read: HashMap::new(),
-            local_ca: None,
             public: options.public,
             kept: Vec::new(),
             warnings: Vec::new(),
@@ -70,7 +66,7 @@ impl<'a> Draft<'a> {
                 self.pair(files, Origin::Named, &wanted.name)
                     .map_err(Refused::Pair)
             }
-            Source::LocalCa => self.local_ca(),
+            Source::LocalCa => Ok(Slot::LocalCa),
             Source::Nothing => Ok(Slot::Refused),
             Source::Auto { folder } => self.auto(&wanted.name, folder.as_ref()),
         }
@@ -104,12 +100,11 @@ impl<'a> Draft<'a> {
             }
         }
         if self.is_local(name) {
-            return self.local_ca();
+            return Ok(Slot::LocalCa);
         }
         match self.public {
             None => Err(Refused::NoSource),
-            Some(Meanwhile::Refuse) => Ok(self.keep(name)),
-            Some(Meanwhile::LocalCa) => self.local_ca().map(|_opened| self.keep(name)),
+            Some(Meanwhile::Refuse | Meanwhile::LocalCa) => Ok(self.keep(name)),
         }
     }
 
@@ -144,24 +139,6 @@ impl<'a> Draft<'a> {
                     .iter()
                     .any(|suffix| base.is_under(suffix.as_str()))
         })
-    }
-
-    fn local_ca(&mut self) -> Result<Slot, Refused> {
-        let opened = match &self.local_ca {
-            Some(opened) => opened,
-            None => {
-                let opened = self.resolver.open_local_ca(self.now);
-                if let Ok(ca) = &opened {
-                    let warning = pair::key_warning(&ca.root().key_path);
-                    self.warnings.extend(warning.map(Warning::Pair));
-                }
-                let opened = opened
-                    .map(|_ca| ())
-                    .map_err(|error| Refused::LocalCa(Arc::new(error)));
-                self.local_ca.insert(opened)
-            }
-        };
-        opened.clone().map(|()| Slot::LocalCa)
     }
 
     fn pair(

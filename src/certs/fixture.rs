@@ -15,6 +15,15 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use crate::certs::local_ca::LocalCa;
+use crate::certs::local_ca::making::{RootKey, Wish};
+use crate::certs::local_ca::safe::Safe;
+use crate::certs::local_ca::scope::Scope;
+use crate::clock::Clock;
+use crate::hostname::HostName;
+use crate::storage::files::Storage;
+use crate::storage::store::Store;
+
 /// The moment at which tests take place.
 pub(crate) fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
@@ -54,6 +63,10 @@ impl Authority {
         }
     }
 
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     pub(crate) fn leaf(&self, names: &[&str], valid: Range<SystemTime>) -> Leaf {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -81,6 +94,19 @@ impl Authority {
         replace(cert, &leaf.pem);
         leaf
     }
+}
+
+/// The local CA of the storage in this folder, made if there is none.
+pub(crate) fn local_ca(folder: &Path) -> LocalCa {
+    let store = Store::files(folder.to_owned(), Clock::system());
+    let name = folder.display().to_string();
+    let safe = Safe::new(store, name, Storage::at(folder.to_owned()));
+    let wish = Wish {
+        scope: Scope::of(&[HostName::parse("lan.example.com").unwrap()]),
+        root_key: RootKey::Discard,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(safe.open(&wish, noon())).unwrap()
 }
 
 /// Puts `text` there as a careful operator does: readable by the owner alone, by a rename.

@@ -3,12 +3,14 @@
 pub mod acme;
 pub mod adopt;
 pub mod alerts;
+pub mod backup;
 pub mod bundle;
 pub mod cert_dir;
 mod cert_id;
 pub mod challenges;
 pub mod dns;
 mod draft;
+pub mod export;
 pub mod facts;
 pub mod http;
 pub mod import;
@@ -23,6 +25,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod tickets;
 pub mod utc;
 pub mod vault;
 

@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certs::pair::fault::{Error, Warning};
 use crate::certs::pair::{self, Pair};
+use crate::certs::resolver::{Refusal, Refused, Wanted};
 use crate::certs::shelf::{Place, Shelf};
 use crate::certs::stamp::{Files, Stamp};
 use crate::hostname::{HostName, HostPattern};
@@ -137,6 +138,39 @@ impl Plan {
             Some(Slot::Pair(index)) => index.saturating_add(1),
             Some(Slot::LocalCa | Slot::Kept(_) | Slot::Refused) | None => 0,
         }
+    }
+
+    /// Whether a handshake may need the local CA.
+    #[must_use]
+    pub fn needs_local_ca(&self) -> bool {
+        let stands_in = self.meanwhile == Meanwhile::LocalCa && !self.kept.is_empty();
+        stands_in || self.has_local_names()
+    }
+
+    /// Whether there is a name that gets no other certificate.
+    #[must_use]
+    pub fn has_local_names(&self) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| matches!(slot, Slot::LocalCa))
+    }
+
+    /// Refuses the names that the local CA shall sign and `judge` finds a fault with. Their slots are refused from then on.
+    #[must_use]
+    pub fn settle(
+        &mut self,
+        wanted: &[Wanted],
+        judge: impl Fn(&HostPattern) -> Option<Refused>,
+    ) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for (index, (slot, wanted)) in self.slots.iter_mut().zip(wanted).enumerate() {
+            if matches!(slot, Slot::LocalCa)
+                && let Some(error) = judge(&wanted.name)
+            {
+                *slot = Slot::Refused;
+                refusals.push(Refusal { index, error });
+            }
+        }
+        refusals
     }
 
     /// The names whose certificates a public CA shall sign.

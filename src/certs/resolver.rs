@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
@@ -12,14 +12,15 @@ use rustls::sign::CertifiedKey;
 
 use crate::certs::cert_dir;
 use crate::certs::challenges::Challenges;
+pub use crate::certs::challenges::Sought;
 use crate::certs::draft::Draft;
-use crate::certs::local_ca::{LocalCa, root};
+use crate::certs::local_ca::LocalCa;
+use crate::certs::local_ca::error::Error as LocalCaError;
 use crate::certs::pair::{Pair, fault};
 use crate::certs::plan::{Event, Meanwhile, Plan, Slot};
 use crate::certs::shelf::Shelf;
 use crate::certs::stamp::Files;
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::files::Storage;
 
 /// One name of one site, and where its certificate shall come from.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ pub struct Wanted {
 pub enum Source {
     /// The operator's own pair.
     Pair { cert: PathBuf, key: PathBuf },
-    /// The local CA, whatever the name.
+    /// The local CA, also where another source would come first.
     LocalCa,
     /// The name needs none: its TLS, if any, does not end here.
     Nothing,
@@ -66,15 +67,32 @@ pub enum Refused {
     /// Its pair cannot be served.
     Pair(Arc<fault::Error>),
     /// The local CA cannot be used.
-    LocalCa(Arc<root::Error>),
+    LocalCa(Arc<LocalCaError>),
+    /// The local CA was made for other names, and clients would refuse what it signs for this one.
+    Outside {
+        /// What it was made for.
+        scope: Arc<str>,
+        remedy: Remedy,
+    },
     /// It is neither in the folder of pairs nor local.
     NoSource,
+}
+
+/// What a name needs that the local CA cannot sign for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// A new CA: the settings have its suffix.
+    NewCa,
+    /// A suffix in the settings; there is no CA yet.
+    Suffix,
+    /// Both.
+    SuffixAndNewCa,
 }
 
 /// What is odd and hinders nobody.
 #[derive(Debug)]
 pub enum Warning {
-    /// About a pair that is served, or the key of the local CA.
+    /// About a pair that is served.
     Pair(fault::Warning),
     /// About a file in the folder of pairs.
     CertDir(cert_dir::Problem),
@@ -87,6 +105,12 @@ pub enum Warning {
 /// A cheap handle on everything that outlives a plan: what was read, and the local CA.
 #[derive(Debug, Clone)]
 pub struct Resolver(Arc<Inner>);
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Obtains a certificate that a handshake waits for.
 pub struct Demand(Box<Obtain>);
@@ -112,31 +136,29 @@ impl fmt::Debug for Demand {
 
 #[derive(Debug)]
 struct Inner {
-    storage: Storage,
     shelf: Shelf,
     challenges: Challenges,
     demand: ArcSwapOption<Demand>,
-    /// Opened when a plan first needs it.
-    local_ca: OnceLock<LocalCa>,
+    /// Whoever makes a plan that needs it sees to it that it is there.
+    local_ca: ArcSwapOption<LocalCa>,
     /// The pairs that living plans serve.
     known: Mutex<HashMap<Files, Weak<Pair>>>,
 }
 
 impl Resolver {
-    /// Touches nothing yet.
     #[must_use]
-    pub fn new(storage: Storage) -> Self {
+    pub fn new() -> Self {
         Self(Arc::new(Inner {
-            storage,
             shelf: Shelf::default(),
             challenges: Challenges::default(),
             demand: ArcSwapOption::empty(),
-            local_ca: OnceLock::new(),
+            local_ca: ArcSwapOption::empty(),
             known: Mutex::default(),
         }))
     }
 
-    /// Compiles what is wanted. A refusal concerns its name alone: all others are served by the plan.
+    /// Compiles what is wanted. A refusal concerns its name alone: all others are served by the plan. One that
+    /// [needs the local CA](Plan::needs_local_ca) is to be [settled](Plan::settle) with it.
     ///
     /// Reads files, so it belongs on no data thread. A pair that an earlier, still living plan serves is not read again while its files are the same.
     #[must_use]
@@ -228,7 +250,7 @@ impl Resolver {
     }
 
     fn locally(&self, name: &HostName, now: SystemTime) -> Option<Arc<CertifiedKey>> {
-        let ca = self.0.local_ca.get()?;
+        let ca = self.0.local_ca.load_full()?;
         ca.certified(name, now)
             .inspect_err(|error| tracing::error!(%name, %error, "no certificate"))
             .ok()
@@ -262,24 +284,15 @@ impl Resolver {
         events
     }
 
-    /// The local CA's root as PEM, once a plan needed it.
+    /// The local CA, once it is served.
     #[must_use]
-    pub fn local_ca_pem(&self) -> Option<&str> {
-        Some(&self.0.local_ca.get()?.root().pem)
+    pub fn local_ca(&self) -> Option<Arc<LocalCa>> {
+        self.0.local_ca.load_full()
     }
 
-    /// Where the local CA's root is kept, once a plan needed it.
-    #[must_use]
-    pub fn local_ca_path(&self) -> Option<&Path> {
-        Some(&self.0.local_ca.get()?.root().path)
-    }
-
-    pub(super) fn open_local_ca(&self, now: SystemTime) -> Result<&LocalCa, root::Error> {
-        if let Some(ca) = self.0.local_ca.get() {
-            return Ok(ca);
-        }
-        let ca = LocalCa::open(&self.0.storage, now)?;
-        Ok(self.0.local_ca.get_or_init(|| ca))
+    /// Handshakes get leaves of this CA from now on.
+    pub fn serve_local_ca(&self, ca: Arc<LocalCa>) {
+        self.0.local_ca.store(Some(ca));
     }
 
     pub(super) fn known(&self, files: &Files) -> Option<Arc<Pair>> {
@@ -305,8 +318,18 @@ impl fmt::Display for Refused {
         match self {
             Self::Pair(error) => error.fmt(f),
             Self::LocalCa(error) => error.fmt(f),
+            Self::Outside { scope, remedy } => {
+                write!(f, "the local CA is for {scope} alone: ")?;
+                f.write_str(match remedy {
+                    Remedy::NewCa => "make a new one with `onedoor certs new-ca`",
+                    Remedy::Suffix => "name its suffix in `tls.local_suffixes`",
+                    Remedy::SuffixAndNewCa => {
+                        "name its suffix in `tls.local_suffixes`, then make a new one with `onedoor certs new-ca`"
+                    }
+                })
+            }
             Self::NoSource => f.write_str(
-                "no certificate: set `acme` or `cert` and `key`, put a pair that names it into `cert_dir`, or let the local CA sign it with `tls = \"internal\"`",
+                "no certificate: set `acme` or `cert` and `key`, put a pair that names it into `cert_dir`, or let the local CA sign it by naming its suffix in `tls.local_suffixes`",
             ),
         }
     }
@@ -317,7 +340,7 @@ impl std::error::Error for Refused {
         match self {
             Self::Pair(error) => error.source(),
             Self::LocalCa(error) => error.source(),
-            Self::NoSource => None,
+            Self::Outside { .. } | Self::NoSource => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use rustls_pki_types::pem::PemObject;
 use tempfile::TempDir;
 
 use super::*;
-use crate::certs::fixture::{Authority, Leaf, days, noon, replace, shake_hands};
+use crate::certs::fixture::{Authority, Leaf, days, local_ca, noon, replace, shake_hands};
 
 struct Place {
     folder: TempDir,
@@ -18,11 +18,10 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let storage = Storage::at(folder.path().join("storage"));
         Self {
             folder,
             authority: Authority::new(),
-            resolver: Resolver::new(storage),
+            resolver: Resolver::new(),
         }
     }
 
@@ -63,8 +62,13 @@ impl Place {
     }
 
     fn root(&self) -> CertificateDer<'static> {
-        let pem = self.resolver.local_ca_pem().unwrap();
-        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+        let ca = self.resolver.local_ca().unwrap();
+        CertificateDer::from_pem_slice(ca.root().pem.as_bytes()).unwrap()
+    }
+
+    fn serve_local_ca(&self) {
+        let ca = local_ca(&self.path("storage"));
+        self.resolver.serve_local_ca(Arc::new(ca));
     }
 }
 
@@ -182,8 +186,6 @@ fn a_pair_that_does_not_name_the_site_refuses_that_site_alone() {
 #[test]
 fn local_names_are_signed_by_the_local_ca() {
     let place = Place::new();
-    assert!(place.resolver.local_ca_pem().is_none());
-    assert!(!place.path("storage").exists());
     let options = Options {
         local_suffixes: vec![HostName::parse("lan.example.com").unwrap()],
         ..Options::default()
@@ -200,20 +202,24 @@ fn local_names_are_signed_by_the_local_ca() {
     let (plan, refusals, _) = place.resolver.plan(&wanted, &options, noon());
     assert!(refusals.is_empty(), "{refusals:?}");
     assert_eq!(plan.describe(0).to_string(), "local CA");
+    assert!(plan.needs_local_ca() && plan.has_local_names());
+    assert!(place.shown(&plan, 0, "shop.localhost").is_none());
+    place.serve_local_ca();
     for (slot, name) in ["shop.localhost", "a.test"].iter().enumerate() {
         let certified = place.shown(&plan, slot, name).unwrap();
         shake_hands(certified, &place.root(), name, noon()).unwrap();
     }
     let wild = place.shown(&plan, 5, "x.dev.test").unwrap();
     shake_hands(wild, &place.root(), "x.dev.test", noon()).unwrap();
-    assert!(place.resolver.local_ca_path().unwrap().exists());
 }
 
 #[test]
 fn a_catch_all_of_the_local_ca_signs_each_name() {
     let place = Place::new();
     let (plan, ..) = place.plan(&[wanted("*", Source::LocalCa)]);
-    for name in ["a.example", "127.0.0.1"] {
+    place.serve_local_ca();
+    assert!(place.shown(&plan, 0, "a.example").is_some());
+    for name in ["a.test", "127.0.0.1"] {
         let certified = place.shown(&plan, 0, name).unwrap();
         shake_hands(certified, &place.root(), name, noon()).unwrap();
     }
@@ -226,8 +232,7 @@ fn a_public_name_without_a_pair_is_refused_with_the_ways_out() {
     let (_, refusals, _) = place.plan(&wanted);
     assert_eq!(refusals.len(), 4);
     let message = refusals[0].error.to_string();
-    assert!(message.contains("cert_dir") && message.contains("internal"));
-    assert!(!place.path("storage").exists());
+    assert!(message.contains("cert_dir") && message.contains("local_suffixes"));
 }
 
 #[test]
@@ -285,18 +290,44 @@ fn a_damaged_pair_of_the_folder_is_stepped_over() {
 }
 
 #[test]
-fn a_broken_local_ca_refuses_its_names_until_it_is_mended() {
+fn a_plan_needs_the_local_ca_only_if_a_handshake_may() {
     let place = Place::new();
-    let names = [wanted("a.test", AUTO), wanted("b.test", AUTO)];
-    fs::create_dir_all(place.path("storage/local-ca")).unwrap();
-    let (_, refusals, _) = place.plan(&names);
-    assert_eq!(refusals.len(), 2);
-    assert!(matches!(&refusals[0].error, Refused::LocalCa(error)
-        if matches!(**error, root::Error::Missing(_))));
-    fs::remove_dir(place.path("storage/local-ca")).unwrap();
-    let (plan, refusals, _) = place.plan(&names);
-    assert!(refusals.is_empty());
-    assert!(place.shown(&plan, 1, "b.test").is_some());
+    place.pair(&["a.test"]);
+    let within = wanted("a.test", place.folder_of_pairs());
+    let (plan, ..) = place.plan(&[within, place.own("a.test")]);
+    assert!(!plan.needs_local_ca());
+    for (meanwhile, expected) in [(Meanwhile::Refuse, false), (Meanwhile::LocalCa, true)] {
+        let options = Options {
+            public: Some(meanwhile),
+            ..Options::default()
+        };
+        let public = [wanted("example.com", AUTO)];
+        let (plan, ..) = place.resolver.plan(&public, &options, noon());
+        assert_eq!(plan.needs_local_ca(), expected);
+        assert!(!plan.has_local_names());
+    }
+}
+
+#[test]
+fn names_that_the_local_ca_cannot_sign_are_refused_and_no_others() {
+    let place = Place::new();
+    place.pair(&["own.test"]);
+    let names = [
+        wanted("a.test", AUTO),
+        wanted("shop.example.com", Source::LocalCa),
+        place.own("own.test"),
+    ];
+    let (mut plan, ..) = place.plan(&names);
+    place.serve_local_ca();
+    let refusals = plan.settle(&names, |name| {
+        let ca = place.resolver.local_ca()?;
+        (!ca.scope().permits_all(name)).then_some(Refused::NoSource)
+    });
+    assert!(matches!(refusals[..], [Refusal { index: 1, .. }]));
+    assert!(place.shown(&plan, 0, "a.test").is_some());
+    assert!(place.shown(&plan, 1, "shop.example.com").is_none());
+    assert!(place.shown(&plan, 2, "own.test").is_some());
+    assert_eq!(plan.describe(1).to_string(), "none");
 }
 
 #[test]
@@ -308,5 +339,6 @@ fn a_hundred_thousand_local_names_cost_a_slot_each() {
     let (plan, refusals, _) = place.plan(&names);
     assert!(refusals.is_empty() && plan.pairs.is_empty());
     assert!(size_of_val(&*plan.slots) <= 16 * names.len());
+    place.serve_local_ca();
     assert!(place.shown(&plan, 99_999, "n99999.test").is_some());
 }

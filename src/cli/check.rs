@@ -1,15 +1,14 @@
 //! `onedoor check`: the questions of `up` and of every reload, answered without changing anything.
 
-use super::scratch::Scratch;
-use super::{CheckArguments, CheckFormat, Exit, place, say};
+use super::{CheckArguments, CheckFormat, Exit, certs, place, say};
 use crate::app::banner::counted;
 use crate::app::held;
 use crate::app::prepare::{Prepared, prepare, sorted};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::resolver::Resolver;
 use crate::config::problem::{Problem, Severity, Sources, to_json};
 use crate::config::{self, Config, Loaded, Refused};
-use crate::storage::files::Storage;
 
 pub(super) fn run(arguments: &CheckArguments) -> Exit {
     let Some(path) = arguments.config.clone().or_else(config::find) else {
@@ -18,10 +17,15 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         );
         return Exit::Configuration;
     };
+    let runtime = match certs::runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
     let checked = config::load(&path, None).and_then(|loaded| {
-        let scratch = Scratch::choose("check");
-        let storage = storage(&loaded.config).unwrap_or_else(|| scratch.storage());
-        prepare(sorted(loaded), &Resolver::new(storage), wall_clock())
+        let local = place::local_ca(&loaded.config);
+        let resolver = Resolver::new();
+        let preparing = prepare(sorted(loaded), &resolver, &local, wall_clock());
+        runtime.block_on(preparing)
     });
     match checked {
         Ok(Prepared {
@@ -42,8 +46,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
 
 /// `up` starts all the same, so it is no error.
 fn held_back(config: &Config) -> Option<Problem> {
-    let folder = place::storage(config).ok()?;
-    let held = held(config, &folder)?;
+    let held = held(config, &Depot::find(Some(config)).ok()?)?;
     let message = "no certificate would be ordered";
     Some(Problem::warning("ephemeral-storage", message).help(held.why))
 }
@@ -76,9 +79,4 @@ fn tell(format: CheckFormat, problems: &[Problem], sources: &Sources) {
         CheckFormat::Text => say::problems(problems, sources),
         CheckFormat::Json => say::out(&format!("{:#}\n", to_json(problems, sources))),
     }
-}
-
-/// The real storage, if it holds a local CA: a check creates none there.
-fn storage(config: &Config) -> Option<Storage> {
-    place::with_local_ca(&place::storage(config).ok()?)
 }

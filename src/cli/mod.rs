@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod backup;
 mod certs;
 mod check;
 mod demo;
@@ -7,15 +8,18 @@ mod doctor;
 mod door;
 mod health;
 mod hosts;
+mod passphrase;
 mod place;
 mod placed;
 mod quota;
+mod restore;
 mod run;
 mod say;
 mod scratch;
 mod service;
 mod serving;
 mod table;
+mod trust;
 mod up;
 
 use std::path::PathBuf;
@@ -82,6 +86,10 @@ enum Verb {
     Certs(certs::Verb),
     /// Say what every CA was asked, and how much more it may be asked
     Quota(QuotaArguments),
+    /// Write everything of the storage that must not be lost into one file
+    Backup(backup::BackupArguments),
+    /// Put back into the storage what it misses of a backup; nothing that is newer is replaced
+    Restore(restore::RestoreArguments),
     /// Serve three small upstreams of its own, to be tried with curl
     Demo(DemoArguments),
     /// Look for whatever may keep onedoor from working here, and say how to mend it
@@ -91,6 +99,10 @@ enum Verb {
     /// Lead local names to this machine, in the system's hosts file
     #[command(subcommand)]
     Hosts(hosts::Verb),
+    /// Have this machine trust the local CA
+    Trust(trust::TrustArguments),
+    /// Take away what `trust` laid down, and nothing else
+    Untrust(trust::UntrustArguments),
     /// Keep onedoor as a service of systemd or launchd
     #[command(subcommand)]
     Service(service::Verb),
@@ -178,10 +190,14 @@ pub fn run() -> ExitCode {
         Some(Verb::Check(check)) => check::run(&check),
         Some(Verb::Certs(verb)) => return certs::run(&verb),
         Some(Verb::Quota(quota)) => quota::run(&quota),
+        Some(Verb::Backup(backup)) => backup::run(&backup),
+        Some(Verb::Restore(restore)) => restore::run(&restore),
         Some(Verb::Demo(demo)) => demo::run(&demo),
         Some(Verb::Doctor(doctor)) => doctor::run(&doctor),
         Some(Verb::Health(health)) => health::run(&health),
         Some(Verb::Hosts(verb)) => hosts::run(&verb),
+        Some(Verb::Trust(arguments)) => trust::run(&arguments),
+        Some(Verb::Untrust(arguments)) => trust::run_untrust(&arguments),
         Some(Verb::Service(verb)) => service::run(&verb),
         Some(Verb::Door(verb)) => door::run(&verb),
         Some(Verb::Version) => {

@@ -2,27 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::app::local_ca::{Local, Missing};
+use crate::app::storing::Depot;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::place::{Place, Wishes};
 use crate::storage;
-use crate::storage::files::Storage;
-use crate::storage::place::NoPlace;
 
 /// Octets of an instance's name: it is part of a socket's path, which is short.
 const INSTANCE_BYTES_MAX: usize = 32;
 
-/// The storage folder: the configuration's, else the environment's choice.
-pub(super) fn storage(config: &Config) -> Result<PathBuf, NoPlace> {
-    match &config.storage.folder {
-        Some(path) => Ok(path.clone()),
-        None => storage::default_place(),
+/// Where the local CA of this configuration is, for those who look and make none.
+pub(super) fn local_ca(config: &Config) -> Local {
+    let safe = Depot::find(Some(config)).and_then(|depot| depot.safe(&Clock::system()));
+    match safe {
+        Ok(safe) => Local::new(safe, Missing::Imagine),
+        Err(_nowhere) => Local::nowhere(),
     }
 }
 
-/// The storage in this folder, if it holds a local CA: whoever only looks creates none there.
-pub(super) fn with_local_ca(folder: &Path) -> Option<Storage> {
-    let there = folder.join("local-ca").exists();
-    there.then(|| Storage::at(folder.to_owned()))
+/// Whether anybody may trust the local CA of this storage yet.
+pub(super) fn has_local_ca(folder: &Path) -> bool {
+    folder.join("local-ca").exists()
 }
 
 /// Which door is meant.

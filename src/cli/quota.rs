@@ -37,9 +37,9 @@ pub(super) fn run(arguments: &QuotaArguments) -> Exit {
     if arguments.json {
         say::out(&json(&reports));
     } else if reports.is_empty() && exit == Exit::Fine {
-        let folder = scene.folder.display();
+        let storage = &scene.depot;
         say::out(&format!(
-            "no CA was asked for anything yet: {folder} has no ledger\n"
+            "no CA was asked for anything yet: {storage} has no ledger\n"
         ));
     } else {
         let tables: Vec<String> = reports

@@ -28,6 +28,17 @@ pub(super) fn error(code: &str, error: &dyn std::error::Error) {
     err(&text);
 }
 
+/// Asks the person at the terminal, if there is one.
+pub(super) fn is_agreed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    err(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+}
+
 /// Snippets of what is wrong.
 pub(super) fn problems(problems: &[Problem], sources: &Sources) {
     if !problems.is_empty() {

@@ -17,11 +17,6 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Chooses its name. It comes into being when something is stored in it.
-    pub(super) fn choose(verb: &str) -> Self {
-        Self { folder: name(verb) }
-    }
-
     /// Makes it at once; a folder that is there already is not used.
     pub(super) fn make(verb: &str) -> Result<Self> {
         let folder = name(verb);
@@ -71,10 +66,9 @@ mod tests {
 
     #[test]
     fn a_scratch_folder_is_private_alone_and_gone_in_the_end() {
-        let one = Scratch::choose("test");
+        let one = Scratch::make("test").unwrap();
         let other = Scratch::make("test").unwrap();
         assert_ne!(one.folder(), other.folder());
-        assert!(!one.folder().exists());
         one.storage().write("file", b"secret").unwrap();
         for scratch in [one, other] {
             let folder = scratch.folder().to_owned();

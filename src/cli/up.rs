@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::place::ControlArguments;
 use super::serving::{self, Greeting, Joining, Wish};
-use super::{Exit, UpArguments, place, say};
+use super::{Exit, UpArguments, say};
 use crate::app::source::Source;
+use crate::app::storing::Depot;
 use crate::app::{Heed, StartError};
 use crate::config::{self, Config, Level, Loaded, LogFormat};
 use crate::control::claim::{Claim, ClaimProblem};
@@ -96,14 +97,14 @@ pub(super) fn wish(
     control: &ControlArguments,
     passed: Passed,
 ) -> Result<Wish, Exit> {
-    let storage = place::storage(&loaded.config).map_err(|no_place| {
-        say::error("storage", &no_place);
+    let storage = Depot::find(Some(&loaded.config)).map_err(|error| {
+        say::error("storage", &error);
         Exit::Configuration
     })?;
     Ok(Wish {
         source,
         heed: Heed::Ours,
-        place: control.place(&storage),
+        place: control.place(storage.folder()),
         storage,
         joining: Joining::Allowed,
         insistence: Insistence::Asks,
@@ -149,6 +150,10 @@ pub(super) fn not_started(error: &StartError) -> Exit {
         }
         StartError::Dns(error) => {
             say::error("acme.dns", error);
+            Exit::Configuration
+        }
+        StartError::Storage(error) => {
+            say::error("storage", error);
             Exit::Configuration
         }
         StartError::Tls(error) => {

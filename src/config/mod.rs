@@ -41,6 +41,7 @@ mod read;
 mod reader;
 mod requests;
 mod rewrite;
+pub mod roots;
 mod rules;
 pub mod secret;
 mod secure;
@@ -104,6 +105,8 @@ pub struct Config {
     pub cert_dir: Option<Located<PathBuf>>,
     /// Suffixes the local CA signs besides the built-in ones.
     pub local_suffixes: Vec<HostName>,
+    /// Whether the local CA's root keeps its key once it has signed.
+    pub keep_root_key: bool,
     pub limits: Limits,
     pub trust: Trust,
     pub resolver: Resolver,

@@ -295,6 +295,7 @@ impl<'a> Reading<'a> {
                 drain: settings.drain,
                 cert_dir: settings.cert_dir,
                 local_suffixes: settings.local_suffixes,
+                keep_root_key: settings.keep_root_key,
                 limits: settings.limits,
                 trust: settings.trust,
                 resolver: settings.resolver,

@@ -1,14 +1,14 @@
 //! Typed access to spanned tables: what is missing is `None`, what has the wrong form is reported.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::Origin;
-use super::keys::{self, Keys};
+use super::keys::Keys;
 use super::problem::{At, Located, Problem};
 use super::problems::Problems;
 use super::{suggest, units};
@@ -244,6 +244,11 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// The folder of the file that names it, from which paths go.
+    pub(super) fn folder(&self) -> &'a Path {
+        &self.origin.folder
+    }
+
     /// A path, from the folder of the file that names it.
     pub(super) fn path(&self, problems: &mut Problems) -> Option<Located<PathBuf>> {
         let text = self.text("a path", problems)?;
@@ -286,11 +291,6 @@ impl<'a> Item<'a> {
             );
         }
         choice.map(|(_, value)| *value)
-    }
-
-    /// Reports that the key's value is documented and not built yet.
-    pub(super) fn not_built_yet(&self, what: &str, problems: &mut Problems) {
-        problems.push(keys::not_built_yet(what, self.at()));
     }
 
     fn zero(&self, problems: &mut Problems) {

@@ -181,7 +181,7 @@ const CERTIFICATE_HELP: &str = r#"one of these:
   acme = "you@example.com"                                 a public certificate, ordered and renewed by itself
   { …, cert = "certs/host.pem", key = "certs/host.key" }   your own certificate
   [tls] cert_dir = "certs"                                 a folder of certificates, chosen by name
-  { …, tls = "internal" }                                  signed by the local CA, for machines that trust it"#;
+  [tls] local_suffixes = ["lan.example.com"]               signed by the local CA, for machines that trust it"#;
 
 /// Whether the local CA signs a name without being asked.
 #[must_use]

@@ -62,6 +62,7 @@ pub(super) struct Settings {
     pub(super) cert_dir: Option<Located<PathBuf>>,
     pub(super) min_tls: TlsVersion,
     pub(super) local_suffixes: Vec<HostName>,
+    pub(super) keep_root_key: bool,
     pub(super) limits: Limits,
     pub(super) trust: Trust,
     pub(super) resolver: Resolver,
@@ -83,6 +84,7 @@ impl Default for Settings {
             cert_dir: None,
             min_tls: TlsVersion::V1_2,
             local_suffixes: Vec::new(),
+            keep_root_key: false,
             limits: Limits::default(),
             trust: Trust::default(),
             resolver: Resolver::default(),
@@ -120,7 +122,7 @@ impl Settings {
             settings.http = http;
         }
         if let Some(item) = top.get("storage") {
-            settings.storage = Storage::read(&item, problems);
+            settings.storage = Storage::read(&item, files, problems);
         }
         settings.acme = top
             .get("acme")
@@ -170,6 +172,12 @@ impl Settings {
         {
             self.min_tls = min;
         }
+        if let Some(keep) = tls
+            .get("keep_root_key")
+            .and_then(|item| item.flag(problems))
+        {
+            self.keep_root_key = keep;
+        }
         let Some(suffixes) = tls.get("local_suffixes") else {
             return;
         };
@@ -177,6 +185,13 @@ impl Settings {
             suffixes.wrong_type("a list of host names", problems);
             return;
         };
+        if list.len() > SUFFIXES_MAX {
+            let message = format!(
+                "at most {SUFFIXES_MAX} suffixes: all stand in the local CA's certificates"
+            );
+            problems.push(Problem::error("out-of-range", message).at(suffixes.at(), "too many"));
+            return;
+        }
         self.local_suffixes = list
             .iter()
             .filter_map(|item| suffix(item, problems))
@@ -208,12 +223,13 @@ fn workers(item: &Item<'_>, problems: &mut Problems) -> Option<NonZeroUsize> {
     NonZeroUsize::new(usize::try_from(workers).ok()?)
 }
 
+/// The most entries of `tls.local_suffixes`: they are sent with every handshake.
+const SUFFIXES_MAX: usize = 64;
+
 fn suffix(item: &Item<'_>, problems: &mut Problems) -> Option<HostName> {
     let text = item.text("a list of host names", problems)?;
     let bare = text.trim_start_matches("*.").trim_start_matches('.');
-    let parsed = HostName::parse(text)
-        .ok()
-        .filter(|name| name.ip().is_none());
+    let parsed = HostName::parse(text).ok();
     if parsed.is_none() {
         problems.push(
             Problem::error("bad-host", format!("`{text}` is no suffix of host names"))

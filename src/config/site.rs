@@ -112,7 +112,7 @@ pub enum Certificate {
         cert: Located<PathBuf>,
         key: Located<PathBuf>,
     },
-    /// `tls = "internal"`: the local CA signs whatever the site's names are.
+    /// `tls = "internal"`: the local CA signs, also where another source would come first.
     LocalCa,
     /// `tls = "auto"`: a pair that covers the name, else the local CA for local suffixes, else what `acme` orders, else an error at loading.
     /// [`super::Config::ordered`] says which names are ordered.

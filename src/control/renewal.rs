@@ -34,6 +34,9 @@ pub enum Renewal {
     Busy,
     /// The running onedoor does not keep this name.
     Unknown,
+    /// It never orders: `role = "serve-only"`.
+    #[serde(rename = "serve-only")]
+    ServesOnly,
 }
 
 /// The outcome of one renewal, when it is there.

@@ -17,6 +17,7 @@ use super::hello::{self, Hello, HelloReader, NotHello};
 use super::stream::Stream;
 use super::worker::Worker;
 use super::{FAREWELL_TIME, READ_BYTES, tunnel};
+use crate::certs::resolver::Sought;
 use crate::config::site::Service;
 use crate::deadline::Deadline;
 use crate::observe::counters::Refused;
@@ -100,12 +101,35 @@ async fn secure(
             }
             drop(permit);
         }
-        Treatment::Refuse => {
-            worker.context.counters.refused(Refused::UnknownName);
-            let name = hello.name.as_ref().map(tracing::field::display);
-            tracing::debug!(peer = %from.peer, name, "unknown name");
-            Box::pin(say(&worker, &mut stream, &hello::UNRECOGNIZED_NAME)).await;
+        Treatment::Seek(sought) => {
+            Box::pin(seek(worker, stream, hello, from, sought, deadline)).await;
+            drop(permit);
         }
+        Treatment::Refuse => Box::pin(turn_away(&worker, stream, &hello, from)).await,
+    }
+}
+
+async fn turn_away(worker: &Worker, mut stream: TcpStream, hello: &Hello, from: From) {
+    worker.context.counters.refused(Refused::UnknownName);
+    let name = hello.name.as_ref().map(tracing::field::display);
+    tracing::debug!(peer = %from.peer, name, "unknown name");
+    say(worker, &mut stream, &hello::UNRECOGNIZED_NAME).await;
+}
+
+/// Shows a CA what another host of the fleet has for it.
+async fn seek(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    hello: Hello,
+    from: From,
+    sought: Sought<Arc<CertifiedKey>>,
+    deadline: Deadline,
+) {
+    match deadline.within(sought).await {
+        Ok(Some(certificate)) => {
+            handshake::answer(worker, stream, hello, from, certificate, deadline).await;
+        }
+        Ok(None) | Err(_) => turn_away(&worker, stream, &hello, from).await,
     }
 }
 
@@ -115,6 +139,8 @@ enum Treatment {
     /// Nobody serves the name.
     Refuse,
     Answer(Arc<CertifiedKey>),
+    /// Another host may have the answer.
+    Seek(Sought<Arc<CertifiedKey>>),
 }
 
 fn decide(worker: &Worker, hello: &Hello, from: From) -> Treatment {
@@ -139,9 +165,12 @@ fn decide(worker: &Worker, hello: &Hello, from: From) -> Treatment {
             let slot = site.first_slot;
             Treatment::Carry(home(site, slot))
         }
-        Decision::Answer => worker
-            .answer(hello.name.as_ref())
-            .map_or(Treatment::Refuse, Treatment::Answer),
+        Decision::Answer => {
+            let name = hello.name.as_ref();
+            let known = worker.answer(name).map(Treatment::Answer);
+            let sought = || worker.seek_answer(name).map(Treatment::Seek);
+            known.or_else(sought).unwrap_or(Treatment::Refuse)
+        }
         Decision::Refuse(Refusal::UnknownName | Refusal::NoName) => Treatment::Refuse,
     }
 }

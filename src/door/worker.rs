@@ -19,7 +19,7 @@ use super::crowd::Crowd;
 use super::serve;
 use super::tls::Policies;
 use crate::certs::plan::Plan;
-use crate::certs::resolver::Resolver;
+use crate::certs::resolver::{Resolver, Sought};
 use crate::deadline::{Deadline, Wheel};
 use crate::hostname::{HostName, HostPattern};
 use crate::observe::access::AccessLog;
@@ -239,6 +239,12 @@ impl Worker {
     #[must_use]
     pub(super) fn answer(&self, name: Option<&HostName>) -> Option<Arc<CertifiedKey>> {
         self.current().resolver.challenges().alpn(name?)
+    }
+
+    /// What other hosts may have to show to it, if they are worth waiting for.
+    #[must_use]
+    pub(super) fn seek_answer(&self, name: Option<&HostName>) -> Option<Sought<Arc<CertifiedKey>>> {
+        self.current().resolver.challenges().seek_alpn(name?)
     }
 
     fn adopt(&self, current: Arc<Current>) {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -54,21 +55,46 @@ pub struct Common {
 
 /// Texts that are known under paths, asked on every plain request and mostly silent: a CA's questions.
 #[derive(Clone)]
-pub struct Answers(Arc<Find>);
+pub struct Answers {
+    find: Arc<Find>,
+    seek: Arc<Seek>,
+}
+
+/// Ends once it is known whether there is a text.
+pub type Sought = Pin<Box<dyn Future<Output = Option<Arc<str>>> + Send>>;
 
 type Find = dyn Fn(&str) -> Option<Arc<str>> + Send + Sync;
+type Seek = dyn Fn(&str) -> Option<Sought> + Send + Sync;
 
 impl Answers {
     /// Answers as `find` does, which is asked on data threads and must not wait.
     #[must_use]
     pub fn new(find: impl Fn(&str) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(find))
+        Self {
+            find: Arc::new(find),
+            seek: Arc::new(|_path| None),
+        }
+    }
+
+    /// Waits for what `seek` looks for elsewhere under a path that nothing is known of here; none: nobody needs to wait.
+    #[must_use]
+    pub fn seeking(self, seek: impl Fn(&str) -> Option<Sought> + Send + Sync + 'static) -> Self {
+        Self {
+            seek: Arc::new(seek),
+            ..self
+        }
     }
 
     /// What is said to whoever asks for `path`.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Arc<str>> {
-        (self.0)(path)
+        (self.find)(path)
+    }
+
+    /// What may be found elsewhere for whoever asks for `path`.
+    #[must_use]
+    pub fn seek(&self, path: &str) -> Option<Sought> {
+        (self.seek)(path)
     }
 }
 

@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use super::body::{Body, Patience};
 use super::client::{Client, facts_of};
 use super::compress::{self, Wish};
-use super::context::{Held, Table};
+use super::context::{Held, Sought, Table};
 use super::forward::forward;
 use super::guard::auth::forward::Granted;
 use super::headers::{self, Received, Refusal, inbound};
@@ -142,11 +142,32 @@ impl fmt::Debug for State {
     }
 }
 
-fn respond(asked: Box<Asked>, mut record: Box<Record>) -> State {
-    let answered = |response| State::Answered(Some(response));
-    if let Some(answer) = known_answer(&asked) {
-        return answered(own_answer(record, answer));
+fn respond(asked: Box<Asked>, record: Box<Record>) -> State {
+    if may_be_a_question(&asked) {
+        let (answers, path) = (&asked.table.answers, asked.head.uri.path());
+        if let Some(text) = answers.find(path) {
+            return State::Answered(Some(own_answer(record, text_answer(&text))));
+        }
+        if let Some(sought) = answers.seek(path) {
+            return State::Forwarding(Box::pin(once_sought(sought, asked, record)));
+        }
     }
+    route(asked, record)
+}
+
+/// Answers what was found elsewhere, or as if nothing had been sought.
+async fn once_sought(sought: Sought, asked: Box<Asked>, record: Box<Record>) -> Response<Body> {
+    if let Some(text) = sought.await {
+        return own_answer(record, text_answer(&text));
+    }
+    let state = route(asked, record);
+    let patience = None;
+    let Ok(answer) = Exchange { state, patience }.await;
+    answer
+}
+
+fn route(asked: Box<Asked>, mut record: Box<Record>) -> State {
+    let answered = |response| State::Answered(Some(response));
     let site = match site_of(&asked) {
         Ok(site) => site,
         Err(fault) => return answered(own_reply(record, fault)),
@@ -209,18 +230,18 @@ fn act(asked: Box<Asked>, rule: Arc<Rule>, record: Box<Record>) -> State {
     }
 }
 
-/// What a CA that asks on a plain socket is told (RFC 8555 section 8.3), whatever the host and the rules.
-fn known_answer(asked: &Asked) -> Option<Response<bytes::Bytes>> {
+/// A CA asks on a plain socket (RFC 8555 section 8.3), and is answered whatever the host and the rules.
+fn may_be_a_question(asked: &Asked) -> bool {
     let Asked { visit, head, .. } = asked;
-    if visit.tls.is_some() || !matches!(head.method, Method::GET | Method::HEAD) {
-        return None;
-    }
-    let text = asked.table.answers.find(head.uri.path())?;
-    Some(fixed(&Respond {
+    visit.tls.is_none() && matches!(head.method, Method::GET | Method::HEAD)
+}
+
+fn text_answer(text: &str) -> Response<bytes::Bytes> {
+    fixed(&Respond {
         status: StatusCode::OK,
         body: bytes::Bytes::copy_from_slice(text.as_bytes()),
         content_type: HeaderValue::from_static("text/plain"),
-    }))
+    })
 }
 
 fn fixed(respond: &Respond) -> Response<bytes::Bytes> {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::files::{Error, FILE_BYTES_MAX};
+use super::files::{Creation, Error, FILE_BYTES_MAX};
 
 pub(super) const FOLDER_MODE: u32 = 0o700;
 pub(super) const FILE_MODE: u32 = 0o600;
@@ -58,6 +58,18 @@ impl Staged {
     pub(super) fn put_in_place(self) -> Result<(), Error> {
         fs::rename(&self.temporary, &self.path)
             .map_err(|error| Error::new(self.path.clone(), error))
+    }
+
+    /// Takes the place if nothing is there. A file system without links cannot compare and put as one.
+    pub(super) fn put_in_empty_place(self) -> Result<Creation, Error> {
+        match fs::hard_link(&self.temporary, &self.path) {
+            Ok(()) => Ok(Creation::Created),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Creation::AlreadyThere),
+            Err(_no_links) if fs::symlink_metadata(&self.path).is_ok() => {
+                Ok(Creation::AlreadyThere)
+            }
+            Err(_no_links) => self.put_in_place().map(|()| Creation::Created),
+        }
     }
 }
 

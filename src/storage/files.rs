@@ -92,6 +92,19 @@ impl Storage {
         disk::sync_folder(folder).map_err(|error| Error::new(path, error))
     }
 
+    /// Puts `bytes` there if nothing is. Of several processes that try at once exactly one succeeds.
+    ///
+    /// # Errors
+    /// Then nothing was created.
+    pub fn write_once(&self, name: &str, bytes: &[u8]) -> Result<Creation, Error> {
+        let path = self.path(name);
+        let folder = path.parent().unwrap_or(&self.folder);
+        disk::create_folders(folder)?;
+        let creation = Staged::write(path.clone(), bytes)?.put_in_empty_place()?;
+        disk::sync_folder(folder).map_err(|error| Error::new(path, error))?;
+        Ok(creation)
+    }
+
     /// Creates a folder with these files, all or nothing. Of several processes that try at once exactly one creates it.
     ///
     /// # Errors
@@ -236,6 +249,18 @@ mod tests {
         assert_eq!(storage.read("ca/key").unwrap().unwrap(), b"first");
         assert_eq!(mode(&storage.path("ca/key")), FILE_MODE);
         assert_eq!(names(&storage.path("")), ["ca"]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_once_is_never_overwritten() {
+        let temporary = tempfile::tempdir().unwrap();
+        let storage = Storage::at(temporary.path().to_owned());
+        let write = |bytes: &[u8]| storage.write_once("a", bytes).unwrap();
+        assert_eq!(write(b"first"), Creation::Created);
+        assert_eq!(write(b"second"), Creation::AlreadyThere);
+        assert_eq!(storage.read("a").unwrap().unwrap(), b"first");
+        assert_eq!(mode(&storage.path("a")), FILE_MODE);
+        assert_eq!(names(&storage.path("")), ["a"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::system::System;
 /// [`NoPlace`] when the environment names no folder at all.
 pub fn default_place() -> Result<PathBuf, NoPlace> {
     place::choose(&Facts {
-        configured: folder_variable("ONEDOOR_STORAGE"),
+        configured: folder_variable("ONEDOOR_STORAGE").filter(|path| is_no_url(path)),
         data_is_mount: is_mount(Path::new("/data")),
         is_root: rustix::process::geteuid().is_root(),
         system: System::HERE,
@@ -33,6 +33,11 @@ pub fn default_place() -> Result<PathBuf, NoPlace> {
 
 fn folder_variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).map(PathBuf::from)
+}
+
+/// A store that machines share leaves what is of this machine alone in its usual place.
+fn is_no_url(path: &Path) -> bool {
+    !path.to_string_lossy().contains("://")
 }
 
 /// A bind mount from the same file system has the device of its parent: only the mount table knows it.

@@ -25,14 +25,14 @@ fn the_example_of_acme_loads_and_says_its_defaults() {
     let (defaults, others): (Vec<&str>, Vec<&str>) = lines
         .iter()
         .partition(|line| line.contains("# the default"));
-    assert_eq!(defaults.len(), 5);
+    assert_eq!(defaults.len(), 6);
     assert_eq!(acme(&defaults), acme(&[]));
     assert!(acme(&[]).is_some());
     for line in others {
         assert_ne!(acme(&[line]), acme(&[]), "{line}");
     }
     for line in EXAMPLE.lines().filter(|line| line.starts_with("# storage")) {
-        assert!(read(&line[2..]).config.storage.folder.is_some(), "{line}");
+        assert!(read(&line[2..]).config.storage.place.is_some(), "{line}");
     }
 }
 
@@ -56,7 +56,7 @@ fn a_site_without_a_certificate_is_shown_how_to_get_one() {
         "acme = \"you@example.com\"",
         "cert = ",
         "cert_dir = ",
-        "tls = \"internal\"",
+        "local_suffixes = ",
     ];
     let places: Vec<usize> = fixes.iter().map(|fix| text.find(fix).unwrap()).collect();
     assert!(places.is_sorted(), "{text}");
@@ -114,7 +114,10 @@ fn no_complaint_shows_a_secret() {
         "acme.dns = { token = \"sn00ped!\" }",
         "acme.dns = { type = \"cloudflare\", token = \"sn00ped! }",
         "acme.dns.token = sn00ped!",
-        "storage = \"redis://:sn00ped!@redis/0\"",
+        "storage = \"redis://:sn00ped!@redis/zero\"",
+        "storage = \"redis://:sn00ped!?x@redis\"",
+        "storage = { url = \"redis://:sn00ped!@redis\", pasword = \"sn00ped!\" }",
+        "storage = { url = \"redis://redis\", password = \"sn00ped!\", region = \"x\" }",
         "storage = { url = \"s3://b\", secret_key = \"sn00ped!\" }",
         "alerts.webhook = \"htps://sn00ped!/x\"",
         "alerts.webhook = \"https://me:sn00ped!@host/\"",

@@ -31,7 +31,7 @@ fn up_and_check_say_the_same_problems_all_at_once() {
         err.contains("what others call `upstream` is `to` here"),
         "{err}"
     );
-    assert!(err.contains("tls = \"internal\""), "{err}");
+    assert!(err.contains("local_suffixes"), "{err}");
     assert!(
         !err.contains('\x1b') && !err.ends_with("\n\n"),
         "neither colours nor empty lines in a file"

@@ -36,26 +36,26 @@ fn the_local_ca_is_made_once_and_kept() {
     };
     assert_eq!(mode("storage"), 0o700);
     assert_eq!(mode("storage/local-ca"), 0o700);
-    assert_eq!(mode("storage/local-ca/root.key"), 0o600);
+    assert_eq!(mode("storage/local-ca/authority.json"), 0o600);
     let door = Door::up_in(door.leave(), &["up"]);
     assert_eq!(fs::read_to_string(door.ca()).unwrap(), root);
     assert_eq!(get(&door, "a.test", "/"), "served");
 }
 
 #[test]
-fn a_lost_root_key_is_no_reason_for_a_new_ca() {
+fn a_lost_ca_is_no_reason_for_a_new_one() {
     let backend = Backend::saying("served");
     let door = Door::up(&config(&backend, ""));
     let root = fs::read_to_string(door.ca()).unwrap();
     let home = door.leave();
-    fs::remove_file(home.path().join("storage/local-ca/root.key")).unwrap();
+    fs::remove_file(home.path().join("storage/local-ca/authority.json")).unwrap();
     for verb in ["up", "check"] {
         let (code, out, err) = home.run(&[verb]);
         assert_eq!((code, out.as_str()), (2, ""), "{err}");
-        assert!(err.contains("root.key"), "{err}");
+        assert!(err.contains("authority.json"), "{err}");
     }
     assert_eq!(home.read("storage/local-ca/root.pem"), root);
-    assert!(!home.path().join("storage/local-ca/root.key").exists());
+    assert!(!home.path().join("storage/local-ca/authority.json").exists());
 }
 
 #[test]

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{prepare, sorted};
 use crate::app::start::{LOOPBACK, assemble, wall_clock};
+use crate::certs::local_ca::safe::Safe;
 use crate::certs::resolver::Resolver;
+use crate::clock::Clock;
 use crate::config::{Loaded, read};
 use crate::proxy::context::Common;
 use crate::routing::sockets_of;
 use crate::storage::files::Storage;
+use crate::storage::store::Store;
 
 /// A configuration in service, without sockets.
 struct Door {
@@ -26,10 +30,19 @@ impl Door {
 
     fn edited(text: &str, edit: impl FnOnce(&mut Loaded)) -> Self {
         let storage = tempfile::tempdir().unwrap();
-        let resolver = Resolver::new(Storage::at(storage.path().join("storage")));
+        let folder = storage.path().join("storage");
+        let store = Store::files(folder.clone(), Clock::system());
+        let safe = Safe::new(store, "storage", Storage::at(folder));
+        let local = Local::new(safe, Missing::Make);
+        let resolver = Resolver::new();
         let mut loaded = read(Path::new("proxy.toml"), text).unwrap();
         edit(&mut loaded);
-        let prepared = prepare(sorted(loaded), &resolver, wall_clock()).unwrap();
+        let preparing = prepare(sorted(loaded), &resolver, &local, wall_clock());
+        let prepared = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(preparing)
+            .unwrap();
         let (loaded, current) = assemble(prepared, &resolver, 1, &|port| port, &Common::default());
         Self {
             loaded,

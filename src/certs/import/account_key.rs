@@ -165,3 +165,75 @@ fn rsa_pkcs8(pair: &RsaKeyPair) -> Result<AccountKey, AccountFault> {
         .map(|document| AccountKey::Rsa(document.as_ref().to_vec()))
         .map_err(|_unspecified| AccountFault::BrokenKey)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::certs::import::fixture::{RSA_JWK, p256, pem, rsa};
+
+    #[test]
+    fn elliptic_keys_of_every_form_become_one() {
+        let (pkcs8, sec1) = p256();
+        assert_eq!(
+            from_pem(sec1.as_bytes()),
+            Ok(AccountKey::P256(pkcs8.clone()))
+        );
+        let again = pem("PRIVATE KEY", &pkcs8);
+        assert_eq!(from_pem(again.as_bytes()), Ok(AccountKey::P256(pkcs8)));
+    }
+
+    #[test]
+    fn rsa_keys_of_every_form_become_one() {
+        let (pkcs8, pkcs1) = rsa();
+        let key = AccountKey::Rsa(pkcs8.clone());
+        assert_eq!(from_der(&pkcs8), Ok(key.clone()));
+        assert_eq!(from_der(&pkcs1), Ok(key.clone()));
+        assert_eq!(from_pem(pem("RSA PRIVATE KEY", &pkcs1).as_bytes()), Ok(key));
+    }
+
+    /// The key of RFC 7517 appendix A.2.
+    #[test]
+    fn web_keys_on_a_curve_become_pkcs8() {
+        let json = br#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
+        let Ok(AccountKey::P256(pkcs8)) = from_jwk(json) else {
+            panic!("no P-256 key");
+        };
+        assert!(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).is_ok());
+        let curve = br#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#;
+        assert_eq!(from_jwk(curve), Ok(AccountKey::Other("Ed25519".to_owned())));
+    }
+
+    #[test]
+    fn a_web_key_whose_parts_do_not_fit_is_refused() {
+        let other = RSA_JWK.replace("\"p\": \"83i-7", "\"p\": \"93i-7");
+        assert_ne!(other, RSA_JWK);
+        assert_eq!(from_jwk(other.as_bytes()), Err(AccountFault::BrokenKey));
+        assert_eq!(from_jwk(b"{\"kty\":\"RSA\"}"), Err(AccountFault::BrokenKey));
+    }
+
+    #[test]
+    fn what_is_no_key_says_so() {
+        assert_eq!(from_pem(b"nothing"), Err(AccountFault::NoKey));
+        let encrypted = pem("ENCRYPTED PRIVATE KEY", b"AAAA");
+        assert_eq!(
+            from_pem(encrypted.as_bytes()),
+            Err(AccountFault::EncryptedKey)
+        );
+        let broken = pem("PRIVATE KEY", b"AAAA");
+        assert_eq!(from_pem(broken.as_bytes()), Err(AccountFault::BrokenKey));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..400_usize) {
+            let _ = (from_der(&bytes), from_pem(&bytes), from_jwk(&bytes));
+            let (_, mut der) = rsa();
+            let at = at % der.len();
+            der[at] ^= 0x55;
+            let _ = from_der(&der);
+        }
+    }
+}

@@ -83,7 +83,7 @@ fn certificate(survey: &mut Survey<'_>, record: &Record<'_>, accounts: &[Held]) 
     let leaf = with_issuer(survey.part(&own("cer")), survey.part(&file("ca.cer")));
     let chain = match survey.part(&file("fullchain.cer")) {
         Part::Absent => leaf,
-        chain => chain,
+        chain @ (Part::Text(_) | Part::Unreadable(_)) => chain,
     };
     let others = record.setting("Le_Alt").unwrap_or_default().split(',');
     let main = record.setting("Le_Domain").unwrap_or_default();
@@ -187,4 +187,112 @@ fn without_port(directory: &str) -> String {
     let (authority, path) = address.split_once('/').unwrap_or((address, ""));
     let host = authority.split(':').next().unwrap_or(authority);
     format!("{host}/{path}").trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{Ca, LETS_ENCRYPT, found, p256, sound, survives_damage};
+
+    const RECORD: &str = "Le_Domain='a.test'\nLe_Alt='b.test'\nLe_Webroot='dns_cf'\nLe_PreHook=''\n\
+        Le_API='https://acme-v02.api.letsencrypt.org/directory'\nLe_Keylength='ec-256'\nLe_NextRenewTime='1'\n";
+    const SETTINGS: &str = "CA_EMAIL='ada@a.test'\nACCOUNT_URL='https://acme-v02.api.letsencrypt.org/acme/acct/7'\n\
+        CA_KEY_HASH='x='\nCA_EAB_KEY_ID='kid'\nCA_EAB_HMAC_KEY='aGk'\n";
+    const CA: &str = "ca/acme-v02.api.letsencrypt.org/directory";
+
+    fn layout(record: &str) -> Vec<(String, String)> {
+        let ca = Ca::new();
+        let pair = ca.pair(&["a.test", "b.test"]);
+        let (_, sec1) = p256();
+        let file = |name: &str| format!("a.test_ecc/{name}");
+        vec![
+            (file("a.test.cer"), pair.leaf),
+            (file("a.test.key"), pair.key),
+            (file("a.test.conf"), record.to_owned()),
+            (file("ca.cer"), ca.intermediate),
+            (file("fullchain.cer"), pair.chain),
+            (format!("{CA}/account.key"), sec1),
+            (format!("{CA}/ca.conf"), SETTINGS.to_owned()),
+            (
+                format!("{CA}/account.json"),
+                r#"{"status":"valid","contact":["mailto:ada@a.test"]}"#.to_owned(),
+            ),
+        ]
+    }
+
+    fn borrowed(files: &[(String, String)]) -> Vec<(&str, &str)> {
+        let files = files.iter();
+        files
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_account() {
+        let files = layout(RECORD);
+        let findings = found(&borrowed(&files));
+        let certificate = sound(&findings);
+        assert_eq!(findings.tools, [Tool::AcmeSh]);
+        assert_eq!(certificate.names, ["a.test", "b.test"]);
+        assert_eq!(certificate.chain, files[4].1);
+        assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!(certificate.account, Some(0));
+        let account = &findings.accounts[0];
+        assert!(matches!(account.key, Some(AccountKey::P256(_))));
+        assert!(account.url.as_deref().unwrap().ends_with("/acct/7"));
+        assert_eq!(account.contacts, ["ada@a.test"]);
+        assert_eq!(account.eab.as_ref().unwrap().kid, "kid");
+    }
+
+    #[test]
+    fn a_test_environment_is_told() {
+        let record = RECORD.replace("acme-v02", "acme-staging-v02");
+        let files = layout(&record);
+        let findings = found(&borrowed(&files[..5]));
+        let warnings = &findings.certificates[0].warnings;
+        assert_eq!(warnings, &[crate::certs::import::fault::Warning::Staging]);
+    }
+
+    #[test]
+    fn the_port_that_folders_lack_is_in_the_record() {
+        let record = RECORD.replace("acme-v02.api.letsencrypt.org/", "ca.test:14000/");
+        let mut files = layout(&record);
+        for (path, text) in &mut files {
+            *path = path.replace("acme-v02.api.letsencrypt.org", "ca.test");
+            *text = text.replace("acme-v02.api.letsencrypt.org", "ca.test:14000");
+        }
+        let findings = found(&borrowed(&files));
+        let directory = "https://ca.test:14000/directory";
+        assert_eq!(sound(&findings).directory.as_deref(), Some(directory));
+        assert_eq!(findings.accounts[0].directory.as_deref(), Some(directory));
+        assert_eq!(sound(&findings).account, Some(0));
+    }
+
+    #[test]
+    fn homes_of_several_addresses_keep_their_accounts() {
+        let (one, two) = (layout(RECORD), layout(RECORD));
+        let mut files = Vec::new();
+        for (home, layout) in [("ada@a.test", one), ("default", two)] {
+            let layout = layout.into_iter();
+            files.extend(layout.map(|(path, text)| (format!("{home}/{path}"), text)));
+        }
+        for (path, text) in &mut files {
+            if path.starts_with("default/ca") {
+                *text = text.replace("/acct/7", "/acct/8");
+            }
+        }
+        let findings = found(&borrowed(&files));
+        let accounts: Vec<_> = findings
+            .certificates
+            .iter()
+            .map(|found| found.account)
+            .collect();
+        assert_eq!(accounts, [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_damaged_home_is_answered() {
+        survives_damage(&borrowed(&layout(RECORD)));
+    }
 }

@@ -85,11 +85,13 @@ fn certificate(survey: &mut Survey<'_>, root: &str, folder: &str, accounts: &[us
     let file = |name: &str| join(folder, name);
     let chain = match survey.part(&file("fullchain")) {
         Part::Absent => joined(survey.part(&file("cert")), survey.part(&file("chain"))),
-        chain => chain,
+        chain @ (Part::Text(_) | Part::Unreadable(_)) => chain,
     };
     let key = match survey.part(&file("privkey")) {
         Part::Text(text) => Part::Text(text),
-        other => key_that_fits(survey, root, &chain).unwrap_or(other),
+        other @ (Part::Absent | Part::Unreadable(_)) => {
+            key_that_fits(survey, root, &chain).unwrap_or(other)
+        }
     };
     let ordered_by = survey.bytes(&file("account/privkey"));
     let ordered_by = ordered_by.and_then(|pem| account_key::from_pem(pem).ok());
@@ -157,4 +159,69 @@ fn unescaped(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&plain).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::fixture::{
+        Ca, LETS_ENCRYPT, found, pem, rsa, sound, survives_damage,
+    };
+
+    const ACCOUNT: &str = "accounts/acme-v02.api.letsencrypt.org%2fdirectory/xyz/privkey";
+
+    #[test]
+    fn live_certificates_come_with_their_account() {
+        let ca = Ca::new();
+        let (old, pair) = (ca.pair(&["a.test"]), ca.pair(&["a.test"]));
+        let (_, pkcs1) = rsa();
+        let account = pem("RSA PRIVATE KEY", &pkcs1);
+        let files = [
+            (ACCOUNT, account.as_str()),
+            ("certs/old/fullchain", &old.chain),
+            ("certs/old/privkey", &old.key),
+            ("certs/old/url", "https://ca.test/1"),
+            ("certs/new/fullchain", &pair.chain),
+            ("certs/new/privkey", &pair.key),
+            ("certs/new/url", "https://ca.test/2"),
+            ("live/a.test/fullchain", &pair.chain),
+            ("live/a.test/privkey", &pair.key),
+            ("live/a.test/account/privkey", &account),
+        ];
+        let findings = found(&files);
+        assert_eq!(findings.tools, [Tool::Acmetool]);
+        let certificate = sound(&findings);
+        assert_eq!(certificate.place, "/base/live/a.test");
+        assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!(certificate.account, Some(0));
+        assert_eq!(findings.accounts.len(), 1);
+        assert_eq!(
+            (&findings.accounts[0].url, &findings.accounts[0].fault),
+            (&None, &None)
+        );
+        survives_damage(&files);
+    }
+
+    #[test]
+    fn without_links_keys_are_found_by_what_they_open() {
+        let ca = Ca::new();
+        let (pair, other) = (ca.pair(&["a.test"]), ca.pair(&["b.test"]));
+        let findings = found(&[
+            ("acme/certs/x/cert", &pair.leaf),
+            ("acme/certs/x/chain", &ca.intermediate),
+            ("acme/certs/x/url", "https://ca.test/2"),
+            ("acme/keys/1/privkey", &other.key),
+            ("acme/keys/2/privkey", &pair.key),
+        ]);
+        assert_eq!(sound(&findings).key.0, pair.key);
+        assert_eq!(sound(&findings).chain, pair.chain);
+    }
+
+    #[test]
+    fn names_of_folders_are_unescaped() {
+        assert_eq!(unescaped("ca.test%2fdir%2Fx"), "ca.test/dir/x");
+        assert_eq!(unescaped("%"), "%");
+        assert_eq!(unescaped("%zz%2"), "%zz%2");
+        assert_eq!(unescaped("%é"), "%é");
+    }
 }

@@ -184,3 +184,106 @@ pub(in crate::certs) fn safe(text: &str) -> String {
         |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '@' | '.' | '-');
     text.chars().filter(is_plain).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{Ca, LETS_ENCRYPT, found, p256, sound, survives_damage};
+
+    const URL: &str = "https://acme-v02.api.letsencrypt.org/acme/acct/7";
+    const RECORD: &str = r#"{"sans":["*.a.test"],"issuer_data":{"url":"https://acme-v02.api.letsencrypt.org/acme/cert/1",
+        "ca":"https://acme-v02.api.letsencrypt.org/directory","account":"https://acme-v02.api.letsencrypt.org/acme/acct/7"}}"#;
+    const ACCOUNT: &str = r#"{"status":"valid","contact":["mailto:ada@a.test"],"termsOfServiceAgreed":true,
+        "location":"https://acme-v02.api.letsencrypt.org/acme/acct/7"}"#;
+    const ISSUER: &str = "acme-v02.api.letsencrypt.org-directory";
+
+    fn layout<'a>(root: &str, pair: &'a (String, String), key: &'a str) -> Vec<(String, &'a str)> {
+        let certificate = format!("{root}certificates/{ISSUER}/wildcard_.a.test/wildcard_.a.test");
+        let account = format!("{root}acme/{ISSUER}/users/ada@a.test/ada");
+        vec![
+            (format!("{certificate}.crt"), pair.0.as_str()),
+            (format!("{certificate}.key"), pair.1.as_str()),
+            (format!("{certificate}.json"), RECORD),
+            (format!("{account}.key"), key),
+            (format!("{account}.json"), ACCOUNT),
+        ]
+    }
+
+    fn borrowed<'a>(files: &'a [(String, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        files
+            .iter()
+            .map(|(path, text)| (path.as_str(), *text))
+            .collect()
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_account() {
+        let pair = Ca::new().pair(&["*.a.test"]);
+        let (pkcs8, sec1) = p256();
+        let pair = (pair.chain, pair.key);
+        for root in ["", "caddy/", "data/caddy/"] {
+            let files = layout(root, &pair, &sec1);
+            let findings = found(&borrowed(&files));
+            let certificate = sound(&findings);
+            assert_eq!(findings.tools, [Tool::Caddy]);
+            assert_eq!(certificate.names, ["*.a.test"]);
+            assert_eq!(certificate.chain, pair.0);
+            assert_eq!(certificate.key.0, pair.1);
+            assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+            let [account] = &findings.accounts[..] else {
+                panic!("{findings:#?}");
+            };
+            assert_eq!(certificate.account, Some(0));
+            assert_eq!(account.key, Some(AccountKey::P256(pkcs8.clone())));
+            assert_eq!(account.url.as_deref(), Some(URL));
+            assert_eq!(account.directory.as_deref(), Some(LETS_ENCRYPT));
+            assert_eq!(account.contacts, ["ada@a.test"]);
+            assert_eq!(account.fault, None);
+        }
+    }
+
+    #[test]
+    fn a_damaged_storage_is_answered() {
+        let pair = Ca::new().pair(&["*.a.test"]);
+        let (_, sec1) = p256();
+        let pair = (pair.chain, pair.key);
+        survives_damage(&borrowed(&layout("", &pair, &sec1)));
+    }
+
+    #[test]
+    fn names_of_folders_are_certmagics() {
+        assert_eq!(issuer_key(LETS_ENCRYPT), ISSUER);
+        assert_eq!(
+            issuer_key("https://localhost:14000/dir"),
+            "localhost-14000-dir"
+        );
+        assert_eq!(safe("*.A.test"), "wildcard_.a.test");
+        assert_eq!(safe("a+b@c.test"), "a_plus_b@c.test");
+    }
+
+    #[test]
+    fn the_local_ca_is_left_out_with_a_word() {
+        let pair = Ca::new().pair(&["a.localhost"]);
+        let findings = found(&[
+            (
+                "certificates/local/a.localhost/a.localhost.crt",
+                &pair.chain,
+            ),
+            ("certificates/local/a.localhost/a.localhost.key", &pair.key),
+        ]);
+        assert!(findings.certificates.is_empty());
+        assert!(findings.remarks[0].contains("local CA"), "{findings:?}");
+    }
+
+    #[test]
+    fn the_folder_tells_the_ca_where_the_record_is_lost() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let folder = format!("certificates/{ISSUER}/a.test/a.test");
+        let findings = found(&[
+            (&format!("{folder}.crt"), &pair.chain),
+            (&format!("{folder}.key"), &pair.key),
+        ]);
+        assert_eq!(sound(&findings).directory.as_deref(), Some(LETS_ENCRYPT));
+    }
+}

@@ -51,3 +51,56 @@ fn certificate(survey: &mut Survey<'_>, folder: &str) {
         account,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::fixture::{Ca, found, p256, sound, survives_damage};
+
+    #[test]
+    fn a_certificate_is_told_once_and_tests_are_left_out() {
+        let ca = Ca::new();
+        let (pair, test) = (ca.pair(&["a.test"]), ca.pair(&["b.test"]));
+        let files = [
+            ("a.test/.companion", ""),
+            ("a.test/fullchain.pem", pair.chain.as_str()),
+            ("a.test/cert.pem", &pair.leaf),
+            ("a.test/key.pem", &pair.key),
+            ("a.test.crt", &pair.chain),
+            ("a.test.key", &pair.key),
+            ("default.crt", &test.leaf),
+            ("default.key", &test.key),
+            ("_test_b.test/.companion", ""),
+            ("_test_b.test/fullchain.pem", &test.chain),
+            ("_test_b.test/key.pem", &test.key),
+        ];
+        let findings = found(&files);
+        assert_eq!(findings.tools, [Tool::Companion]);
+        assert_eq!(sound(&findings).place, "/base/a.test");
+        assert!(findings.remarks[0].contains("_test_b.test"), "{findings:?}");
+        survives_damage(&files);
+    }
+
+    #[test]
+    fn the_homes_beside_it_bring_the_account() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let (_, sec1) = p256();
+        let record = "Le_Domain='a.test'\nLe_API='https://ca.test/dir'\n";
+        let findings = found(&[
+            ("nginx/certs/a.test/.companion", ""),
+            ("nginx/certs/a.test/fullchain.pem", &pair.chain),
+            ("nginx/certs/a.test/key.pem", &pair.key),
+            ("acme.sh/default/a.test/a.test.conf", record),
+            ("acme.sh/default/a.test/a.test.key", &pair.key),
+            ("acme.sh/default/a.test/fullchain.cer", &pair.chain),
+            ("acme.sh/default/ca/ca.test/dir/account.key", &sec1),
+        ]);
+        assert_eq!(findings.tools, [Tool::AcmeSh, Tool::Companion]);
+        let certificate = sound(&findings);
+        assert_eq!(
+            certificate.directory.as_deref(),
+            Some("https://ca.test/dir")
+        );
+        assert_eq!(certificate.account, Some(0));
+    }
+}

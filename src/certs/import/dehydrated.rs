@@ -120,3 +120,87 @@ fn directory(name: &str) -> Option<String> {
     let url = String::from_utf8(text).ok()?.trim().to_owned();
     url.starts_with("http").then_some(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{
+        Ca, LETS_ENCRYPT, found, now, pem, rsa, sound, survives_damage, tree,
+    };
+    use crate::certs::import::recognise;
+    use crate::certs::import::tree::Content;
+
+    /// As `echo https://acme-v02.api.letsencrypt.org/directory | base64` gives it.
+    const ACCOUNT: &str =
+        "accounts/aHR0cHM6Ly9hY21lLXYwMi5hcGkubGV0c2VuY3J5cHQub3JnL2RpcmVjdG9yeQo";
+
+    #[test]
+    fn a_certificate_comes_with_its_account() {
+        let ca = Ca::new();
+        let (old, pair) = (ca.pair(&["a.test"]), ca.pair(&["a.test"]));
+        let (pkcs8, pkcs1) = rsa();
+        let key = pem("RSA PRIVATE KEY", &pkcs1);
+        let at = |name: &str| format!("{ACCOUNT}/{name}");
+        let (key_path, id_path, info_path) = (
+            at("account_key.pem"),
+            at("account_id.json"),
+            at("registration_info.json"),
+        );
+        let files = [
+            ("certs/a.test/cert-1800000001.pem", pair.leaf.as_str()),
+            ("certs/a.test/fullchain-1700000001.pem", &old.chain),
+            ("certs/a.test/privkey-1700000001.pem", &old.key),
+            ("certs/a.test/fullchain-1800000001.pem", &pair.chain),
+            ("certs/a.test/privkey-1800000001.pem", &pair.key),
+            (&key_path, &key),
+            (
+                &id_path,
+                r#"{"url":"https://acme-v02.api.letsencrypt.org/acme/acct/7"}"#,
+            ),
+            (
+                &info_path,
+                r#"{"contact":["mailto:ada@a.test"],"status":"valid"}"#,
+            ),
+        ];
+        let mut tree = tree(&files);
+        for kind in ["fullchain", "privkey"] {
+            let dangling = Content::Unreadable("is a link to nothing".to_owned());
+            tree.insert(format!("certs/a.test/{kind}.pem"), dangling);
+        }
+        let findings = recognise(&tree, now());
+        assert_eq!(findings.tools, [Tool::Dehydrated]);
+        let certificate = sound(&findings);
+        assert_eq!(certificate.chain, pair.chain);
+        assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!(certificate.account, Some(0));
+        let account = &findings.accounts[0];
+        assert_eq!(account.key, Some(AccountKey::Rsa(pkcs8)));
+        assert_eq!(account.contacts, ["ada@a.test"]);
+        assert!(account.url.as_deref().unwrap().ends_with("/acct/7"));
+        survives_damage(&files);
+    }
+
+    #[test]
+    fn links_lead_to_what_is_served() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let findings = found(&[
+            ("certs/a.test/cert-1800000001.pem", &pair.leaf),
+            ("certs/a.test/fullchain.pem", &pair.chain),
+            ("certs/a.test/privkey.pem", &pair.key),
+        ]);
+        assert_eq!(sound(&findings).chain, pair.chain);
+    }
+
+    #[test]
+    fn an_ended_account_is_told() {
+        let (_, pkcs1) = rsa();
+        let key = pem("RSA PRIVATE KEY", &pkcs1);
+        let findings = found(&[
+            (&format!("{ACCOUNT}/account_key.pem"), &key),
+            (&format!("{ACCOUNT}/deactivated"), ""),
+        ]);
+        let ended = AccountFault::NotValid("deactivated".to_owned());
+        assert_eq!(findings.accounts[0].fault, Some(ended));
+    }
+}

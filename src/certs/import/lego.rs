@@ -141,3 +141,93 @@ pub(super) fn with_issuer(chain: Part, issuer: Part) -> Part {
     }
     Part::Text(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{Ca, LETS_ENCRYPT, found, p256, sound, survives_damage};
+
+    const RECORD: &str = r#"{"domain":"*.a.test","domains":["*.a.test"],"keyType":"EC256",
+        "certUrl":"https://acme-v02.api.letsencrypt.org/acme/cert/1","certStableUrl":"https://acme-v02.api.letsencrypt.org/acme/cert/1"}"#;
+    const FOURTH: &str = r#"{"email":"ada@a.test","registration":{"body":{"status":"valid","contact":["mailto:ada@a.test"]},
+        "uri":"https://acme-v02.api.letsencrypt.org/acme/acct/7"}}"#;
+    const FIFTH: &str = r#"{"id":"ada@a.test","email":"ada@a.test","server":"https://acme-v02.api.letsencrypt.org/directory",
+        "registration":{"body":{"status":"valid"},"accountURL":"https://acme-v02.api.letsencrypt.org/acme/acct/7"}}"#;
+    const HOST: &str = "accounts/acme-v02.api.letsencrypt.org/ada@a.test";
+
+    #[track_caller]
+    fn check(account: &str, key: &str) {
+        let pair = Ca::new().pair(&["*.a.test"]);
+        let (pkcs8, sec1) = p256();
+        let (record, key) = (format!("{HOST}/account.json"), format!("{HOST}/{key}"));
+        let files = [
+            ("certificates/_.a.test.crt", pair.chain.as_str()),
+            ("certificates/_.a.test.key", &pair.key),
+            ("certificates/_.a.test.json", RECORD),
+            (&record, account),
+            (&key, &sec1),
+        ];
+        let findings = found(&files);
+        let certificate = sound(&findings);
+        assert_eq!(findings.tools, [Tool::Lego]);
+        assert_eq!(certificate.names, ["*.a.test"]);
+        assert_eq!(certificate.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!(certificate.account, Some(0));
+        let account = &findings.accounts[0];
+        assert_eq!(account.key, Some(AccountKey::P256(pkcs8)));
+        assert_eq!(account.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert!(account.url.as_deref().unwrap().ends_with("/acct/7"));
+        assert_eq!(account.contacts, ["ada@a.test"]);
+        survives_damage(&files);
+    }
+
+    #[test]
+    fn folders_of_both_versions_are_read() {
+        check(FOURTH, "keys/ada@a.test.key");
+        check(FIFTH, "ada@a.test.key");
+    }
+
+    #[test]
+    fn a_leaf_that_was_not_bundled_gets_its_issuer() {
+        let ca = Ca::new();
+        let pair = ca.pair(&["*.a.test"]);
+        let findings = found(&[
+            (".lego/certificates/_.a.test.crt", &pair.leaf),
+            (".lego/certificates/_.a.test.issuer.crt", &ca.intermediate),
+            (".lego/certificates/_.a.test.key", &pair.key),
+            (".lego/certificates/_.a.test.json", RECORD),
+        ]);
+        assert_eq!(sound(&findings).chain, pair.chain);
+        assert_eq!(sound(&findings).directory.as_deref(), Some(LETS_ENCRYPT));
+    }
+
+    #[test]
+    fn accounts_of_several_cas_are_told_apart() {
+        let pair = Ca::new().pair(&["*.a.test"]);
+        let (_, one) = p256();
+        let (_, other) = p256();
+        let second = r#"{"registration":{"uri":"https://localhost:14000/my-account/1"}}"#;
+        let record = RECORD.replace("acme-v02.api.letsencrypt.org", "localhost:14000");
+        let findings = found(&[
+            ("certificates/_.a.test.crt", &pair.chain),
+            ("certificates/_.a.test.key", &pair.key),
+            ("certificates/_.a.test.json", &record),
+            (&format!("{HOST}/account.json"), FOURTH),
+            (&format!("{HOST}/keys/ada@a.test.key"), &one),
+            ("accounts/localhost_14000/ada@a.test/account.json", second),
+            (
+                "accounts/localhost_14000/ada@a.test/keys/ada@a.test.key",
+                &other,
+            ),
+        ]);
+        let certificate = sound(&findings);
+        assert_eq!(
+            (certificate.account, &certificate.directory),
+            (Some(1), &None)
+        );
+        let account = &findings.accounts[1];
+        assert!(account.may_be_at("https://localhost:14000/dir"));
+        assert_eq!(account.fault, None);
+    }
+}

@@ -6,13 +6,15 @@ pub mod account_key;
 mod acme_sh;
 mod acmetool;
 mod archive;
-mod caddy;
+pub(in crate::certs) mod caddy;
 mod certbot;
 mod certificate;
 mod companion;
 mod dehydrated;
 pub mod fault;
 pub mod findings;
+#[cfg(test)]
+pub(in crate::certs) mod fixture;
 pub mod known;
 mod kubernetes;
 mod lego;

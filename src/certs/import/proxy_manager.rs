@@ -26,3 +26,22 @@ pub(super) fn read(survey: &mut Survey<'_>) {
         survey.claim(Tool::ProxyManager, folder);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certs::import::fixture::{Ca, found, sound, survives_damage};
+
+    #[test]
+    fn certificates_of_the_users_own_are_read() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let files = [
+            ("data/custom_ssl/npm-3/fullchain.pem", pair.chain.as_str()),
+            ("data/custom_ssl/npm-3/privkey.pem", &pair.key),
+        ];
+        let findings = found(&files);
+        assert_eq!(findings.tools, [Tool::ProxyManager]);
+        assert_eq!(sound(&findings).place, "/base/data/custom_ssl/npm-3");
+        survives_damage(&files);
+    }
+}

@@ -1,10 +1,11 @@
 //! A tree being recognised: what is found so far, and whose folders are spoken for.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::certs::import::certificate::{Draft, Part};
 use crate::certs::import::findings::{Findings, FoundAccount, FoundCertificate, Tool};
-use crate::certs::import::tree::{Content, Tree, beneath};
+use crate::certs::import::tree::{Content, Tree};
 
 /// How many remarks about files that cannot be read are kept.
 const UNREADABLE_SHOWN_MAX: usize = 20;
@@ -14,7 +15,7 @@ pub(super) struct Survey<'a> {
     pub(super) tree: &'a Tree,
     now: SystemTime,
     findings: Findings,
-    claimed: Vec<String>,
+    claimed: BTreeSet<String>,
 }
 
 impl<'a> Survey<'a> {
@@ -23,7 +24,7 @@ impl<'a> Survey<'a> {
             tree,
             now,
             findings: Findings::default(),
-            claimed: Vec::new(),
+            claimed: BTreeSet::new(),
         }
     }
 
@@ -41,14 +42,19 @@ impl<'a> Survey<'a> {
     }
 
     pub(super) fn is_claimed(&self, path: &str) -> bool {
-        let holds = |folder: &String| folder == path || beneath(folder, path).is_some();
-        self.claimed.iter().any(holds)
+        let mut folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        self.claimed.contains(path) || folders.any(|folder| self.claimed.contains(folder))
     }
 
     /// What is in this folder, or this file, is not looked at by later readers.
     pub(super) fn claim(&mut self, tool: Tool, path: &str) {
-        self.claimed.push(path.to_owned());
+        self.set_aside(path);
         self.recognised(tool);
+    }
+
+    /// The same, on nobody's behalf.
+    pub(super) fn set_aside(&mut self, path: &str) {
+        self.claimed.insert(path.to_owned());
     }
 
     pub(super) fn recognised(&mut self, tool: Tool) {

@@ -177,3 +177,106 @@ fn part(text: &str) -> Part {
         (_, Err(_bad_base64)) => Part::Unreadable("its base 64 is damaged".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::certs::import::findings::AccountKey;
+    use crate::certs::import::fixture::{
+        Ca, LETS_ENCRYPT, Pair, found, now, rsa, sound, survives_damage,
+    };
+    use crate::certs::import::recognise;
+    use crate::certs::import::tree::Tree;
+
+    fn resolver(pair: &Pair, url: &str) -> String {
+        let (_, pkcs1) = rsa();
+        let encode = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+        format!(
+            r#"{{"Account":{{"Email":"ada@a.test","Registration":{{"body":{{"status":"valid"}},"uri":"{url}"}},
+            "PrivateKey":"{}","KeyType":"4096"}},"Certificates":[{{"domain":{{"main":"a.test","sans":["b.test"]}},
+            "certificate":"{}","key":"{}","Store":"default"}}]}}"#,
+            encode(&pkcs1),
+            encode(pair.chain.as_bytes()),
+            encode(pair.key.as_bytes())
+        )
+    }
+
+    #[test]
+    fn every_resolver_is_read() {
+        let ca = Ca::new();
+        let (one, two) = (
+            ca.pair(&["a.test", "b.test"]),
+            ca.pair(&["a.test", "b.test"]),
+        );
+        let text = format!(
+            r#"{{"le":{},"own":{},"empty":{{"Account":null,"Certificates":null}}}}"#,
+            resolver(&one, "https://acme-v02.api.letsencrypt.org/acme/acct/7"),
+            resolver(&two, "https://ca.test:14000/my-account/1")
+        );
+        let findings = found(&[("acme.json", &text)]);
+        assert_eq!(findings.tools, [Tool::Traefik]);
+        let [first, second] = &findings.certificates[..] else {
+            panic!("{findings:#?}");
+        };
+        assert_eq!((&first.fault, &second.fault), (&None, &None));
+        assert_eq!(first.place, "/base/acme.json (resolver `le`): a.test");
+        assert_eq!(first.directory.as_deref(), Some(LETS_ENCRYPT));
+        assert_eq!((first.account, second.account), (Some(0), Some(1)));
+        assert_eq!(second.directory, None);
+        assert!(findings.accounts[1].may_be_at("https://ca.test:14000/dir"));
+        assert!(!findings.accounts[1].may_be_at("https://ca.test/dir"));
+        assert_eq!(findings.accounts[0].key, Some(AccountKey::Rsa(rsa().0)));
+        assert_eq!(findings.accounts[0].contacts, ["ada@a.test"]);
+    }
+
+    #[test]
+    fn a_file_without_resolvers_is_of_traefik_1() {
+        let pair = Ca::new().pair(&["a.test", "b.test"]);
+        let text = resolver(&pair, "https://acme-v02.api.letsencrypt.org/acme/acct/7");
+        let text = text
+            .replace("\"domain\"", "\"Domain\"")
+            .replace("\"certificate\"", "\"Certificate\"");
+        let findings = found(&[("letsencrypt/acme.json", &text)]);
+        assert_eq!(
+            sound(&findings).place,
+            "/base/letsencrypt/acme.json: a.test"
+        );
+    }
+
+    #[test]
+    fn one_broken_certificate_does_not_hide_the_others() {
+        let pair = Ca::new().pair(&["a.test", "b.test"]);
+        let text = resolver(&pair, "https://ca.test/1").replace(
+            "\"Certificates\":[",
+            "\"Certificates\":[7,{\"domain\":{\"main\":\"c.test\"},\"certificate\":\"!\"},",
+        );
+        let findings = found(&[("acme.json", &text)]);
+        let faults: Vec<bool> = findings
+            .certificates
+            .iter()
+            .map(|found| found.fault.is_some())
+            .collect();
+        assert_eq!(faults, [true, false]);
+        assert_eq!(findings.certificates[0].names, ["c.test"]);
+        assert_eq!(findings.remarks.len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_answered() {
+        let pair = Ca::new().pair(&["a.test", "b.test"]);
+        survives_damage(&[("acme.json", &resolver(&pair, "https://ca.test/1"))]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_answered(text in r#"(\{|\}|\[|\]|,|:|"Account"|"Certificates"|"domain"|"key"|"a"|1|null){0,40}"#, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for bytes in [text.into_bytes(), bytes] {
+                let mut tree = Tree::new(String::new());
+                tree.insert("acme.json".to_owned(), Content::Bytes(bytes));
+                drop(recognise(&tree, now()));
+            }
+        }
+    }
+}

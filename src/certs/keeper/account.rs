@@ -2,20 +2,30 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
 use crate::certs::keeper::ledgers::ca_id;
+use crate::certs::keeper::works::fault;
 use crate::certs::retry::Class;
-use crate::storage::store::{Key, Object, Store, StoreError, When};
+use crate::storage::store::{Key, Lease, Object, Store, StoreError, When};
 
 /// How long making an account may take.
 pub(in crate::certs) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
+
+/// How long somebody else who makes it is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at whether that one is done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where it is kept, and the lease under which it is made.
 pub(in crate::certs) struct Account<'a> {
     store: &'a Store,
     key: Key,
     pub(in crate::certs) lease: Key,
+    /// While it is made.
+    held: Option<Lease>,
 }
 
 impl<'a> Account<'a> {
@@ -31,6 +41,7 @@ impl<'a> Account<'a> {
             store,
             key: key(format!("acme/{id}/account"))?,
             lease: key(format!("account-{id}"))?,
+            held: None,
         })
     }
 
@@ -48,8 +59,27 @@ impl<'a> Account<'a> {
         self.store.delete(&self.key, &When::Always, None).await
     }
 
-    pub(in crate::certs) async fn is_new(&self) -> Result<bool, StoreError> {
-        Ok(self.store.get(&self.key).await?.is_none())
+    /// Whether it is to be made, and by us: nobody else makes it then. Waits for somebody who does.
+    pub(super) async fn take_turn(&mut self) -> Result<bool, OrderError> {
+        let broken = |error: StoreError| fault(Side::Storage, error);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if self.store.get(&self.key).await.map_err(broken)?.is_some() {
+                return Ok(false);
+            }
+            let lease = self.store.lease(&self.lease, ACCOUNT_LEASE).await;
+            self.held = lease.map_err(broken)?;
+            if self.held.is_some() {
+                // Whoever had it before us may have been done.
+                let known = self.store.get(&self.key).await.map_err(broken)?;
+                return Ok(known.is_none());
+            }
+            if Instant::now() >= until {
+                let problem = "another process is making the account";
+                return Err(fault(Side::Storage, problem));
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 
@@ -68,7 +98,8 @@ impl AccountKeeper for Account<'_> {
 
     fn save<'b>(&'b self, bytes: &'b [u8]) -> BoxFuture<'b, Result<(), KeepError>> {
         Box::pin(async move {
-            let put = self.store.put(&self.key, bytes, &When::Always, None).await;
+            let held = self.held.as_ref();
+            let put = self.store.put(&self.key, bytes, &When::Always, held).await;
             put.map(drop).map_err(|error| KeepError(error.into()))
         })
     }

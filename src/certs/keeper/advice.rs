@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::certs::acme::ari::{Ari, AriError};
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::works::Works;
+use crate::certs::ledger::instant::CLOCKS_DIFFER;
 use crate::certs::schedule::{Poll, next_poll};
 use crate::certs::vault::{Advice, CertId, State, VaultError};
 
@@ -50,14 +51,20 @@ impl Works {
                 "the CA explains why a certificate shall be renewed"
             );
         }
-        state.advice = Some(advice);
-        self.vault.save_state(id, state).await
+        let saved = self.vault.change_state(id, |stored| {
+            stored.generation = state.generation;
+            stored.advice = Some(advice.clone());
+            true
+        });
+        let (saved, _was_changed) = saved.await?;
+        *state = saved;
+        Ok(())
     }
 }
 
 /// An instant further away than any pause was written by a clock that was ahead: it means now.
 fn is_due(ask_at: SystemTime, now: SystemTime) -> bool {
-    ask_at <= now || ask_at > now + PAUSE_MAX
+    ask_at <= now || ask_at > now + PAUSE_MAX + CLOCKS_DIFFER
 }
 
 fn differs(advice: &Advice, before: Option<&Advice>) -> bool {

@@ -31,13 +31,19 @@ impl Works {
         lease: &Lease,
     ) -> Result<Result<Ready, OrderError>, VaultError> {
         let directory = issued.ca;
+        // What this process shows may be from a later state of the store.
+        let shown = self.shelf.place(name).generation();
         let origin = Origin {
-            generation: old.map_or(1, |old| old.bundle.generation + 1),
+            generation: old
+                .map(|old| old.bundle.generation)
+                .max(shown)
+                .map_or(1, |last| last + 1),
             directory: &directory,
             profile: issued.profile.as_deref(),
         };
         let made = Bundle::of(issued.chain_pem, issued.key_pem, origin, self.clock.now());
         let made = made.and_then(|ready| ready.covers(name).map(|()| ready));
+        let made = made.map(|ready| ready.ordered_by(self.host.clone()));
         let ready = match made {
             Ok(ready) => ready,
             Err(unservable) => {
@@ -78,7 +84,7 @@ impl Works {
         lease: Lease,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         let mut state = anew(&self.vault.state(id).await?, ready);
-        self.vault.save_state(id, &state).await?;
+        self.vault.save_state(id, &state, &lease).await?;
         // Nobody needs to wait for what follows.
         drop(lease);
         self.figures.issued();
@@ -103,8 +109,8 @@ impl Works {
         name: &HostPattern,
         id: &CertId,
         old: Option<&Ready>,
-        error: &OrderError,
-        tried: &str,
+        (error, tried): (&OrderError, &str),
+        lease: &Lease,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         self.figures.failed(error.class);
         let mut state = self.vault.state(id).await?;
@@ -146,7 +152,7 @@ impl Works {
             // Refused before anything was spent.
             state.admitted = None;
         }
-        self.vault.save_state(id, &state).await?;
+        self.vault.save_state(id, &state, lease).await?;
         Ok((outcome, again))
     }
 }

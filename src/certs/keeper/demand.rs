@@ -11,6 +11,7 @@ use crate::causes::one_line;
 use crate::certs::http::{Client, bare};
 use crate::certs::keeper::turn::Why;
 use crate::certs::keeper::{Desk, Done, Outcome};
+use crate::certs::vault::CertId;
 use crate::hostname::{HostName, HostPattern};
 
 /// How long whoever is asked may take.
@@ -93,6 +94,12 @@ impl Demands {
 }
 
 impl Desk {
+    /// There is something in the store for these: what was refused is asked for again.
+    pub(super) fn reconsider(&mut self, ids: &[CertId]) {
+        let is_there = |name: &HostPattern| ids.contains(&CertId::of(name));
+        self.demands.refused.retain(|name, _until| !is_there(name));
+    }
+
     /// A handshake wants a certificate for a name that nobody has written down.
     pub(super) fn demand(&mut self, pattern: HostPattern, tell: oneshot::Sender<Outcome>) {
         let now = self.clock.now();
@@ -138,10 +145,13 @@ impl Desk {
             Outcome::Fine { .. }
             | Outcome::Renewed { .. }
             | Outcome::Failed { .. }
-            | Outcome::Busy => {
+            | Outcome::Busy
+            | Outcome::ServesOnly => {
                 if self.works.shelf.has(&done.name) {
                     self.demands.granted.insert(done.name.clone());
-                } else {
+                    self.works.watch_also(&done.name);
+                } else if done.outcome != Outcome::Busy {
+                    // Somebody else who is at it may be done when the client comes again.
                     self.demands.refuse(done.name.clone(), self.clock.now());
                 }
             }

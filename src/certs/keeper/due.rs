@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::certs::bundle::Ready;
+use crate::certs::ledger::instant::CLOCKS_DIFFER;
 use crate::certs::schedule::{self, Window};
 use crate::certs::vault::State;
 
@@ -15,8 +16,19 @@ pub fn due(ready: &Ready, state: &State, now: SystemTime) -> SystemTime {
         .and_then(|advice| advice.window.as_ref());
     let validity = ready.validity();
     let due = schedule::renewal_point(&validity, window, ready.leaf());
-    let rest = state.rest.filter(|rest| rest.contains(now));
+    let rest = state.rest.filter(|rest| rests(rest, now));
     rest.map_or(due, |rest| due.max(rest.end))
+}
+
+/// Whether a certificate rests now, by a clock that may be a little behind the one that let it rest.
+pub(super) fn rests(rest: &Window, now: SystemTime) -> bool {
+    rest.contains(now) || is_about_to(rest, now)
+}
+
+/// A rest that lies further ahead was written by a clock that was put right since.
+pub(super) fn is_about_to(rest: &Window, now: SystemTime) -> bool {
+    let wait = rest.start.duration_since(now);
+    wait.is_ok_and(|wait| wait <= CLOCKS_DIFFER)
 }
 
 /// When there is something to do or to ask next.

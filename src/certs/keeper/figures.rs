@@ -77,7 +77,7 @@ impl Figures {
                 standing.is_failing = false;
             }
             Outcome::Failed { .. } => standing.is_failing = true,
-            Outcome::Busy | Outcome::Unknown => {}
+            Outcome::Busy | Outcome::Unknown | Outcome::ServesOnly => {}
         }
     }
 

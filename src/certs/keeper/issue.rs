@@ -16,6 +16,7 @@ use crate::certs::acme::seams::{BoxFuture, JournalKeeper, KeepError};
 use crate::certs::acme::solver::Solver as _;
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::solver::Answers;
+use crate::certs::keeper::tenure::hold_on;
 use crate::certs::keeper::turn::Why;
 use crate::certs::keeper::works::Works;
 use crate::certs::retry::Class;
@@ -23,8 +24,6 @@ use crate::certs::vault::{CertId, State, Vault, VaultError};
 use crate::hostname::HostPattern;
 use crate::storage::store::Lease;
 
-/// How long a lease lasts without being renewed, where a store cannot tell that its holder lives.
-pub(super) const LEASE_TIME: Duration = Duration::from_secs(60);
 /// Between two looks while ordering is held.
 const HELD: Duration = Duration::from_secs(60 * 60);
 /// Failures in a row after which another CA is asked, although the first may still send what it was asked for.
@@ -42,19 +41,12 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Orders while the lease is kept alive.
-    pub(super) async fn issue_alive(&self) -> Result<Issued, OrderError> {
-        let alive = async {
-            loop {
-                tokio::time::sleep(LEASE_TIME / 3).await;
-                if let Err(error) = self.lease.lock().await.renew().await {
-                    return OrderError::new(Class::Transient, Side::Storage, error.to_string());
-                }
-            }
-        };
+    /// Orders while the lease is ours; none if it cannot be held any longer.
+    pub(super) async fn issue_alive(&self) -> Option<Result<Issued, OrderError>> {
         tokio::select! {
-            issued = self.issue() => issued,
-            lost = alive => Err(lost),
+            biased;
+            _lost = hold_on(&self.lease) => None,
+            issued = self.issue() => Some(issued),
         }
     }
 
@@ -188,10 +180,13 @@ impl Attempt<'_> {
         kinds
     }
 
-    fn answers(&self) -> Answers {
+    fn answers(&self) -> Answers<'_> {
         Answers {
-            challenges: self.works.challenges.clone(),
+            challenges: &self.works.challenges,
             dns: self.works.options().dns.clone(),
+            store: self.works.vault.store(),
+            lease: &self.lease,
+            clock: &self.works.clock,
         }
     }
 

@@ -13,14 +13,18 @@ mod held;
 mod issue;
 pub mod ledgers;
 pub mod listener;
+mod look;
+pub mod merging;
 mod options;
 mod queue;
 mod records;
 mod solver;
 mod spending;
+mod tenure;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod watch;
 mod works;
 
 use std::collections::{HashMap, HashSet};
@@ -31,14 +35,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::certs::bundle::Ready;
 use crate::certs::retry::Failures;
-use crate::certs::shelf::Shelf;
+use crate::certs::vault::CertId;
 use crate::clock::Clock;
 use crate::hostname::HostPattern;
 use crate::shutdown::Shutdown;
 use demand::Demands;
 pub use due::{due, next_look};
 pub use held::Held;
-pub use options::Options;
+pub use options::{Options, Role};
 use queue::Queue;
 pub use records::{Dns, Records};
 pub use works::{Connect, Works, over_the_network};
@@ -54,7 +58,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub struct Keeper {
     orders: mpsc::Sender<Order>,
-    shelf: Shelf,
+    works: Arc<Works>,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,8 @@ enum Order {
     Keep(Vec<HostPattern>, Arc<Options>),
     Renew(HostPattern, oneshot::Sender<Outcome>),
     Demand(HostPattern, oneshot::Sender<Outcome>),
+    /// Something new of these is in the store.
+    Stored(Vec<CertId>),
 }
 
 /// What came of looking after one name.
@@ -77,6 +83,8 @@ pub enum Outcome {
     Busy,
     /// Nobody wants it kept.
     Unknown,
+    /// This host never orders.
+    ServesOnly,
 }
 
 impl Outcome {
@@ -123,10 +131,9 @@ impl Keeper {
     pub fn start(works: Arc<Works>, shutdown: &Shutdown) -> Self {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (done, ended) = mpsc::channel(TENDED_MAX);
-        let shelf = works.shelf.clone();
         let desk = Desk {
             clock: works.clock().clone(),
-            works,
+            works: works.clone(),
             shutdown: shutdown.clone(),
             wanted: HashSet::new(),
             demands: Demands::default(),
@@ -136,7 +143,13 @@ impl Keeper {
             done,
         };
         shutdown.spawn_attendant(desk.run(inbox, ended));
-        Self { orders, shelf }
+        Self { orders, works }
+    }
+
+    /// From now on what others write into the store is served here within seconds, and a copy of it kept.
+    pub fn watch(&self, shutdown: &Shutdown) {
+        let watching = self.works.clone().watch(self.orders.downgrade());
+        shutdown.spawn_attendant(watching);
     }
 
     /// Keeps exactly these names from now on. What is under way for others goes on to its end.
@@ -157,7 +170,7 @@ impl Keeper {
             return false;
         }
         // A renewal that failed is no reason to do without what there is.
-        told.await.is_ok() && self.shelf.has(&name)
+        told.await.is_ok() && self.works.shelf.has(&name)
     }
 
     /// Renews one name now, whatever its time.
@@ -191,6 +204,8 @@ impl Desk {
             Order::Keep(names, options) => {
                 let before = self.works.tried();
                 self.works.adopt(options);
+                let kept = names.iter().chain(&self.demands.granted);
+                self.works.watch_for(kept);
                 let names: HashSet<HostPattern> = names.into_iter().collect();
                 let mut dropped: Vec<_> = self.wanted.difference(&names).cloned().collect();
                 if self.works.options().on_demand.is_none() {
@@ -207,6 +222,16 @@ impl Desk {
                 }
             }
             Order::Demand(name, tell) => self.demand(name, tell),
+            Order::Stored(ids) => {
+                self.reconsider(&ids);
+                let (now, demanded) = (self.clock.now(), self.demands.granted.iter());
+                for name in demanded.filter(|name| !self.tended.contains_key(*name)) {
+                    if ids.contains(&CertId::of(name)) {
+                        self.queue.put(name.clone(), now);
+                    }
+                }
+                self.look_soon(|name| ids.contains(&CertId::of(name)));
+            }
             Order::Renew(name, tell) => {
                 if let Some(waiting) = self.tended.get_mut(&name) {
                     waiting.push(tell);

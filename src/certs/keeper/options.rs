@@ -8,6 +8,16 @@ use crate::certs::keeper::demand::Ask;
 use crate::certs::keeper::held::Held;
 use crate::certs::keeper::records::Records;
 
+/// What a host of a fleet does for its certificates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Orders and renews, whoever of the fleet comes first.
+    #[default]
+    Issue,
+    /// Serves what others order.
+    ServeOnly,
+}
+
 /// How certificates are come by: what the configuration says. A reload brings another.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -19,6 +29,7 @@ pub struct Options {
     pub dns: Option<Arc<dyn Records>>,
     /// Who is asked before a name that nobody has written down gets a certificate; nobody: none does.
     pub on_demand: Option<Ask>,
+    pub role: Role,
     /// Why nothing is ordered from a public CA; none: it is.
     pub held: Option<Held>,
 }

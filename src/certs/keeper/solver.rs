@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::certs::acme::request::ChallengeKind;
 use crate::certs::acme::seams::BoxFuture;
 use crate::certs::acme::solver::{Challenge, SolveError, Solver};
-use crate::certs::challenges::Challenges;
+use crate::certs::challenges::{Challenges, Shared};
 use crate::certs::keeper::records::Records;
+use crate::clock::Clock;
 use crate::hostname::HostName;
+use crate::storage::store::{Lease, Store};
 
-/// Answers with what this process has.
-pub(super) struct Answers {
-    pub(super) challenges: Challenges,
+/// Answers with what this process has, and through the store with every host of a fleet.
+pub(super) struct Answers<'a> {
+    pub(super) challenges: &'a Challenges,
     pub(super) dns: Option<Arc<dyn Records>>,
+    pub(super) store: &'a Store,
+    pub(super) lease: &'a Mutex<Lease>,
+    pub(super) clock: &'a Clock,
 }
 
-impl Solver for Answers {
+impl Solver for Answers<'_> {
     fn can(&self, kind: ChallengeKind, _name: &str) -> bool {
         match kind {
             ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => true,
@@ -26,16 +33,20 @@ impl Solver for Answers {
     fn present<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, Result<(), SolveError>> {
         Box::pin(async move {
             match challenge.kind {
-                ChallengeKind::Http01 => self
-                    .challenges
-                    .put_http(&challenge.token, &challenge.key_authorization)
-                    .map_err(|error| SolveError(error.into())),
+                ChallengeKind::Http01 => {
+                    let token = &challenge.token;
+                    self.challenges
+                        .put_http(token, &challenge.key_authorization)
+                        .map_err(|error| SolveError(error.into()))?;
+                    self.share(Shared::Http { token }, challenge).await
+                }
                 ChallengeKind::TlsAlpn01 => {
                     let name = HostName::parse(&challenge.name)
                         .map_err(|error| SolveError(error.to_string().into()))?;
                     self.challenges
                         .put_alpn(&name, &challenge.digest())
-                        .map_err(|error| SolveError(error.into()))
+                        .map_err(|error| SolveError(error.into()))?;
+                    self.share(Shared::Alpn { name: &name }, challenge).await
                 }
                 ChallengeKind::Dns01 => self.publish(challenge).await,
             }
@@ -45,10 +56,15 @@ impl Solver for Answers {
     fn clean<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             match challenge.kind {
-                ChallengeKind::Http01 => self.challenges.remove_http(&challenge.token),
+                ChallengeKind::Http01 => {
+                    let token = &challenge.token;
+                    self.challenges.remove_http(token);
+                    self.unshare(Shared::Http { token }).await;
+                }
                 ChallengeKind::TlsAlpn01 => {
                     if let Ok(name) = HostName::parse(&challenge.name) {
                         self.challenges.remove_alpn(&name);
+                        self.unshare(Shared::Alpn { name: &name }).await;
                     }
                 }
                 ChallengeKind::Dns01 => self.withdraw(challenge).await,
@@ -57,7 +73,19 @@ impl Solver for Answers {
     }
 }
 
-impl Answers {
+impl Answers<'_> {
+    async fn share(&self, shared: Shared<'_>, challenge: &Challenge) -> Result<(), SolveError> {
+        let lease = self.lease.lock().await;
+        let (under, text) = ((self.store, &*lease), &challenge.key_authorization);
+        let shared = self.challenges.share(under, shared, text, self.clock).await;
+        shared.map_err(|error| SolveError(error.into()))
+    }
+
+    async fn unshare(&self, shared: Shared<'_>) {
+        let lease = self.lease.lock().await;
+        self.challenges.unshare((self.store, &lease), shared).await;
+    }
+
     async fn publish(&self, challenge: &Challenge) -> Result<(), SolveError> {
         let Some(dns) = &self.dns else {
             return Err(SolveError("`acme.dns` is not set".into()));

@@ -48,7 +48,8 @@ impl Attempt<'_> {
             admitted: admitted.and_then(|at| Timestamp::try_from(at).ok()),
             ..self.state.clone()
         };
-        let saved = self.works.vault.save_state(self.id, &state).await;
+        let lease = self.lease.lock().await;
+        let saved = self.works.vault.save_state(self.id, &state, &lease).await;
         saved.map_err(|error| storage(&error))
     }
 

@@ -1,6 +1,7 @@
 //! One look after one name: load, judge, and order if its time has come. Everything is read from the store again, so it does not
 //! matter who did what before.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
@@ -8,17 +9,22 @@ use tokio::sync::Mutex;
 use crate::certs::alerts::event::{Event, Left};
 use crate::certs::bundle::Ready;
 use crate::certs::keeper::Outcome;
-use crate::certs::keeper::due::{anew, due, next_look};
-use crate::certs::keeper::issue::{Attempt, LEASE_TIME};
+use crate::certs::keeper::due::{anew, due, next_look, rests};
+use crate::certs::keeper::issue::Attempt;
+use crate::certs::keeper::options::Role;
+use crate::certs::keeper::tenure::LEASE_TIME;
 use crate::certs::keeper::works::Works;
 use crate::certs::schedule::{self, Expiring};
 use crate::certs::shelf::Wish;
 use crate::certs::vault::{CertId, State, VaultError};
 use crate::hostname::HostPattern;
-use crate::storage::store::Key;
+use crate::storage::store::{Key, StoreError};
 
 /// Between two tries while the store cannot be used, or somebody else is at it.
 const LATER: Duration = Duration::from_secs(30);
+
+/// Between two looks at what others renew; news of it comes at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// Why a name is looked after now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,60 +41,45 @@ impl Works {
     pub(super) async fn tend(&self, name: &HostPattern, why: Why) -> (Outcome, SystemTime) {
         match Box::pin(self.try_tend(name, why)).await {
             Ok(done) => {
+                if self.is_down.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the storage can be used again");
+                }
                 let storage = self.storage.clone();
                 self.listener.hear(Event::StorageReachable { storage });
                 done
             }
-            Err(error) => {
-                self.figures.storage_failed();
-                let again = self.clock.now() + LATER;
-                tracing::error!(%name, error = &error as &dyn std::error::Error, "the storage cannot be used: nothing is ordered, what is loaded is served on");
-                let problem = error.to_string();
-                self.listener.hear(Event::StorageUnreachable {
-                    storage: self.storage.clone(),
-                    problem: problem.clone(),
-                });
-                (Outcome::Failed { problem, again }, again)
+            Err(VaultError::Store(StoreError::Fenced)) => {
+                tracing::warn!(%name, "somebody else took over what was done here");
+                (Outcome::Busy, self.clock.now() + LATER)
             }
+            Err(error) => self.without_store(name, why, &error).await,
         }
     }
 
-    /// Puts what is kept of these names on the shelf as far as there is room, so that they are served from the first handshake on. A
-    /// name that cannot be read is told of, and holds up none.
-    pub async fn load(&self, names: &[HostPattern]) {
-        for name in names {
-            if self.shelf.place(name).generation().is_some() {
-                continue;
-            }
-            if self.shelf.is_full() {
-                self.shelf.leave_away(name);
-            } else if let Err(error) = self.look(name, &CertId::of(name), Wish::Passing).await {
-                tracing::error!(%name, error = &error as &dyn std::error::Error, "a stored certificate cannot be read");
-            }
-        }
-    }
-
-    /// What is kept of a name, on the shelf from now on.
-    pub(super) async fn look(
+    async fn without_store(
         &self,
         name: &HostPattern,
-        id: &CertId,
-        wish: Wish,
-    ) -> Result<Option<Ready>, VaultError> {
-        let found = self.vault.bundle(id).await?;
-        for fault in &found.faults {
-            tracing::warn!(%name, "a stored certificate is not used: {fault}");
-        }
-        let ready = found.ready.filter(|ready| ready.covers(name).is_ok());
-        if let Some(ready) = &ready {
-            let known = self.shelf.place(name).generation();
-            if known != Some(ready.bundle.generation) {
-                self.shelf.put(name, ready, wish);
-            }
+        why: Why,
+        error: &VaultError,
+    ) -> (Outcome, SystemTime) {
+        self.figures.storage_failed();
+        let again = self.clock.now() + LATER;
+        // Once, however many names there are.
+        if self.is_down.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%name, error = error as &dyn std::error::Error, "the storage cannot be used");
         } else {
-            self.shelf.place(name).is_nowhere();
+            tracing::error!(%name, error = error as &dyn std::error::Error, "the storage cannot be used: nothing is ordered, what is loaded is served on");
         }
-        Ok(ready)
+        let problem = error.to_string();
+        self.listener.hear(Event::StorageUnreachable {
+            storage: self.storage.clone(),
+            problem: problem.clone(),
+        });
+        let waits = why == Why::Demanded && !self.shelf.has(name);
+        if waits && let Err(error) = self.show_last_good(name, Wish::Needed).await {
+            tracing::debug!(%name, error = &error as &dyn std::error::Error, "nothing was seen of it before");
+        }
+        (Outcome::Failed { problem, again }, again)
     }
 
     async fn try_tend(
@@ -102,17 +93,12 @@ impl Works {
             Why::Asked | Why::Demanded => Wish::Needed,
         };
         let ready = self.look(name, &id, wish).await?;
+        if self.options().role == Role::ServeOnly {
+            return Ok(self.serve_only(why, ready.as_ref()));
+        }
         let mut state = self.vault.state(&id).await?;
         if let Some(ready) = &ready {
-            if state.generation != ready.bundle.generation {
-                state = anew(&state, ready);
-                self.vault.save_state(&id, &state).await?;
-            }
-            let now = self.clock.now();
-            if state.rest.take_if(|rest| now < rest.start).is_some() {
-                // The clock was put right.
-                self.vault.save_state(&id, &state).await?;
-            }
+            state = self.keep_up(&id, ready, state).await?;
             self.seek_advice(&id, ready, &mut state).await?;
             self.tell_age(name, &id, ready, &mut state).await?;
         }
@@ -131,6 +117,44 @@ impl Works {
             }
         }
         self.order_alone(name, &id, ready, &state, why).await
+    }
+
+    /// Somebody else orders and renews; what they made is served.
+    fn serve_only(&self, why: Why, ready: Option<&Ready>) -> (Outcome, SystemTime) {
+        let now = self.clock.now();
+        let outcome = match (why, ready) {
+            (Why::Asked, _) => Outcome::ServesOnly,
+            (Why::Time | Why::Demanded, Some(ready)) => Outcome::fine(ready),
+            (Why::Time | Why::Demanded, None) => Outcome::Busy,
+        };
+        let pause = if ready.is_some() { LOOK_AGAIN } else { LATER };
+        (outcome, now + pause)
+    }
+
+    /// What is remembered, as far as it is about the bundle in service and the clock is right.
+    async fn keep_up(&self, id: &CertId, ready: &Ready, state: State) -> Result<State, VaultError> {
+        let now = self.clock.now();
+        let generation = ready.bundle.generation;
+        let is_over = |state: &State| {
+            (state.rest.as_ref()).is_some_and(|rest| now < rest.start && !rests(rest, now))
+        };
+        if state.generation == generation && !is_over(&state) {
+            return Ok(state);
+        }
+        let kept = self.vault.change_state(id, |state| {
+            let is_old = state.generation != generation;
+            if is_old {
+                *state = anew(state, ready);
+            }
+            // The clock was put right.
+            let was_wrong = is_over(state);
+            if was_wrong {
+                state.rest = None;
+            }
+            is_old || was_wrong
+        });
+        let (state, _was_changed) = kept.await?;
+        Ok(state)
     }
 
     /// Orders under the name's lease; not if somebody else does, or just did.
@@ -162,7 +186,10 @@ impl Works {
             lease: Mutex::new(lease),
         };
         let tried = self.tried();
-        let issued = Box::pin(attempt.issue_alive()).await;
+        let Some(issued) = Box::pin(attempt.issue_alive()).await else {
+            tracing::warn!(%name, "the lease could not be renewed: ordering goes on once it is ours again");
+            return Ok((Outcome::Busy, self.clock.now() + LATER));
+        };
         let lease = attempt.lease.into_inner();
         let kept = match issued {
             Ok(issued) => self.keep(name, id, ready.as_ref(), issued, &lease).await?,
@@ -170,7 +197,10 @@ impl Works {
         };
         match kept {
             Ok(fresh) => self.welcome(name, id, &fresh, lease).await,
-            Err(error) => self.regret(name, id, ready.as_ref(), &error, &tried).await,
+            Err(error) => {
+                let failure = (&error, tried.as_str());
+                self.regret(name, id, ready.as_ref(), failure, &lease).await
+            }
         }
     }
 
@@ -185,6 +215,20 @@ impl Works {
         let Some(left) = crossed else {
             return Ok(());
         };
+        let (stored, is_news) = self
+            .vault
+            .change_state(id, |stored| {
+                let is_news = stored.told < Some(left);
+                if is_news {
+                    stored.told = Some(left);
+                }
+                is_news
+            })
+            .await?;
+        *state = stored;
+        if !is_news {
+            return Ok(());
+        }
         self.listener.hear(Event::Expiring {
             certificate: name.to_string(),
             names: ready.bundle.names.clone(),
@@ -195,7 +239,6 @@ impl Works {
             },
             not_after: ready.facts.not_after,
         });
-        state.told = Some(left);
-        self.vault.save_state(id, state).await
+        Ok(())
     }
 }

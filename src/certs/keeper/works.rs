@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::causes::one_line;
 use crate::certs::acme::ca::Ca;
@@ -15,7 +17,7 @@ use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::transport::{self, Transport};
 use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
-use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
+use crate::certs::keeper::account::Account;
 use crate::certs::keeper::figures::Figures;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers};
 use crate::certs::keeper::listener::Listener;
@@ -24,8 +26,9 @@ use crate::certs::ledger::limits::{Limit, Limits};
 use crate::certs::ledger::refusal::Reason;
 use crate::certs::retry::Class;
 use crate::certs::shelf::Shelf;
-use crate::certs::vault::Vault;
+use crate::certs::vault::{CertId, Vault};
 use crate::clock::Clock;
+use crate::hostname::HostPattern;
 use crate::storage::store::Store;
 
 /// A CA that is open, or being opened.
@@ -43,11 +46,19 @@ pub struct Works {
     pub(super) challenges: Challenges,
     pub(super) listener: Listener,
     pub(super) figures: Figures,
+    /// This host as people know it.
+    pub(super) host: String,
     /// The storage as people know it.
     pub(super) storage: String,
     options: ArcSwap<Options>,
     /// Open CAs, and those being opened.
     cas: Mutex<Vec<(CaOptions, Opening)>>,
+    /// The names that are kept, by what stands for them in the store.
+    pub(super) watched: RwLock<HashMap<CertId, HostPattern>>,
+    /// When a store that went back was last seen to.
+    mended: Mutex<Option<Instant>>,
+    /// Whether it was told that the store cannot be used.
+    pub(super) is_down: AtomicBool,
     /// When the last of those who wait for new orders may try again, by directory.
     turns: Mutex<HashMap<String, SystemTime>>,
     connect: Connect,
@@ -76,10 +87,17 @@ impl Works {
             challenges,
             listener,
             figures: Figures::default(),
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
             storage,
             options: ArcSwap::default(),
             cas: Mutex::default(),
             turns: Mutex::default(),
+            watched: RwLock::default(),
+            mended: Mutex::default(),
+            is_down: AtomicBool::new(false),
             connect,
         }
     }
@@ -88,6 +106,10 @@ impl Works {
     #[must_use]
     pub fn figures(&self) -> &Figures {
         &self.figures
+    }
+
+    pub(super) fn lock_mended(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.mended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -106,11 +128,12 @@ impl Works {
             .iter()
             .map(|ca| (&ca.directory, &ca.email, &ca.profile));
         format!(
-            "{:?} {:?} {:?} {}",
+            "{:?} {:?} {:?} {} {:?}",
             cas.collect::<Vec<_>>(),
             options.challenges,
             options.dns.is_some(),
-            options.held.is_some()
+            options.held.is_some(),
+            options.role
         )
     }
 
@@ -152,20 +175,8 @@ impl Works {
 
     async fn open(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {
         let transport = (self.connect)(options).map_err(|error| fault(Side::Options, error))?;
-        let keeper = Account::of(&options.directory, self.vault.store())?;
-        let store = self.vault.store();
-        let lease = store.lease(&keeper.lease, ACCOUNT_LEASE).await;
-        let Some(_lease) = lease.map_err(|error| fault(Side::Storage, error))? else {
-            return Err(fault(
-                Side::Storage,
-                "another process is making the account",
-            ));
-        };
-        if keeper
-            .is_new()
-            .await
-            .map_err(|error| fault(Side::Storage, error))?
-        {
+        let mut keeper = Account::of(&options.directory, self.vault.store())?;
+        if keeper.take_turn().await? {
             self.admit_account(&options.directory).await?;
         }
         let ca = Ca::open(options, &keeper, self.clock.clone(), transport).await?;
@@ -220,7 +231,7 @@ fn refused(error: LedgerError, clock: &Clock) -> OrderError {
     }
 }
 
-fn fault(side: Side, error: impl fmt::Display) -> OrderError {
+pub(super) fn fault(side: Side, error: impl fmt::Display) -> OrderError {
     OrderError::new(Class::Transient, side, error.to_string())
 }
 

@@ -8,6 +8,8 @@ use jiff::tz::Offset;
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// By how much the clocks of hosts that share a storage may differ without anybody taking the other's times for nonsense.
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(15 * 60);
 
 /// What is before the epoch counts as the epoch.
 pub(crate) fn millis(at: SystemTime) -> u64 {

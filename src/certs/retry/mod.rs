@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::instant::{self, DAY, HOUR, MINUTE};
+use super::ledger::instant::{self, CLOCKS_DIFFER, DAY, HOUR, MINUTE};
 use super::schedule::{Validity, is_urgent};
 
 /// What kind of failure it was.
@@ -87,7 +87,7 @@ impl Failures {
     /// When to try again. An instant further away than any wait was written by a clock that was ahead: it means now.
     pub fn due(&self, now: SystemTime) -> SystemTime {
         match self.retry_at.duration_since(now) {
-            Ok(wait) if wait > WAIT_MAX => now,
+            Ok(wait) if wait > WAIT_MAX + CLOCKS_DIFFER => now,
             Ok(_) | Err(_) => self.retry_at,
         }
     }

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::certs::acme::journal::Journal;
 use crate::certs::bundle::{Bundle, Ready, Unservable};
 pub use crate::certs::cert_id::CertId;
-use crate::storage::store::{Key, Lease, Store, When};
+use crate::storage::store::{Key, Lease, Store, StoreError, When};
 pub use error::VaultError;
 pub use state::{Advice, State};
 
 /// Bundles of one name that are kept, the one in service among them.
 const GENERATIONS_KEPT: u64 = 3;
+/// How often a change is tried that others keep getting in the way of.
+const TRIES_MAX: u32 = 16;
 /// Digits of a generation in its key, so that keys sort as generations do.
 const GENERATION_DIGITS: usize = 8;
 
@@ -25,9 +27,15 @@ pub struct Vault {
 }
 
 /// Which bundle is in service.
-#[derive(Debug, Serialize, Deserialize)]
-struct Pointer {
-    generation: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pointer {
+    pub(super) generation: u64,
+}
+
+/// The generation that a stored pointer names; none if it is damaged.
+pub(super) fn pointed_at(bytes: &[u8]) -> Option<u64> {
+    let pointer = serde_json::from_slice::<Pointer>(bytes);
+    pointer.ok().map(|pointer| pointer.generation)
 }
 
 /// What was found of a name's bundles.
@@ -130,14 +138,52 @@ impl Vault {
         self.read_or_default(&key(id, "state")?).await
     }
 
+    /// By whoever works on the name under its lease.
+    ///
     /// # Errors
     /// Then the state is as before.
-    pub async fn save_state(&self, id: &CertId, state: &State) -> Result<(), VaultError> {
-        let bytes = serde_json::to_vec(state).map_err(VaultError::Unwritable)?;
-        self.store
-            .put(&key(id, "state")?, &bytes, &When::Always, None)
-            .await?;
-        Ok(())
+    pub async fn save_state(
+        &self,
+        id: &CertId,
+        state: &State,
+        lease: &Lease,
+    ) -> Result<(), VaultError> {
+        self.write(&key(id, "state")?, state, lease).await
+    }
+
+    /// Changes what is remembered, without a lease and without undoing what others changed meanwhile. `change` says whether it did
+    /// change it, and may be called several times. What was made of it, and whether it was changed by us.
+    ///
+    /// # Errors
+    /// When the store fails, or others keep changing it.
+    pub async fn change_state(
+        &self,
+        id: &CertId,
+        mut change: impl FnMut(&mut State) -> bool + Send,
+    ) -> Result<(State, bool), VaultError> {
+        let key = key(id, "state")?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (mut state, when) = match self.store.get(&key).await {
+                Ok(None) => (State::default(), When::Absent),
+                Ok(Some(object)) => {
+                    let read = serde_json::from_slice(&object.bytes);
+                    (read.unwrap_or_default(), When::Is(object.version))
+                }
+                Err(StoreError::Damaged { .. }) => (State::default(), When::Always),
+                Err(error) => return Err(error.into()),
+            };
+            if !change(&mut state) {
+                return Ok((state, false));
+            }
+            let bytes = serde_json::to_vec(&state).map_err(VaultError::Unwritable)?;
+            match self.store.put(&key, &bytes, &when, None).await {
+                Ok(_version) => return Ok((state, true)),
+                Err(StoreError::Conflict) if tries < TRIES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The ids of everything that is kept.
@@ -269,10 +315,10 @@ impl Vault {
     }
 }
 
-fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
+pub(super) fn key(id: &CertId, part: &str) -> Result<Key, VaultError> {
     Key::new(&format!("certs/{}/{part}", id.as_str())).map_err(VaultError::Key)
 }
 
-fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
+pub(super) fn generation_key(id: &CertId, generation: u64) -> Result<Key, VaultError> {
     key(id, &format!("v{generation:0GENERATION_DIGITS$}"))
 }

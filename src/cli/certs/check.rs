@@ -12,10 +12,11 @@ use super::entry::Source;
 use super::judge::{Level, Verdict, verdict};
 use super::known::{Known, Scene};
 use super::{CheckArguments, json};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::utc::minute;
+use crate::cli::say;
 use crate::cli::table::left;
-use crate::cli::{place, say};
 use crate::config;
 use crate::hostname::HostPattern;
 use crate::storage::files::Storage;
@@ -88,7 +89,7 @@ fn known(arguments: &CheckArguments) -> Result<Vec<Verdict>, Unknown> {
     if scene.loaded.is_none() && known.entries.is_empty() {
         return Err(Unknown(format!(
             "there is no configuration here, and no certificate in {}: name a configuration with -c",
-            scene.folder.display()
+            scene.depot
         )));
     }
     let wanted = known.entries.iter().filter(|entry| entry.is_wanted());
@@ -164,11 +165,8 @@ fn own_name(address: &str) -> Result<HostPattern, Unknown> {
 fn storage(config: Option<&Path>) -> Option<Storage> {
     let found = config.map(Path::to_owned).or_else(config::find);
     let loaded = found.and_then(|path| config::load(&path, None).ok());
-    let folder = match loaded {
-        Some(loaded) => place::storage(&loaded.config),
-        None => crate::storage::default_place(),
-    };
-    folder.ok().map(Storage::at)
+    let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config)).ok()?;
+    Some(Storage::at(depot.folder().to_owned()))
 }
 
 fn line(verdict: &Verdict, now: SystemTime) -> String {

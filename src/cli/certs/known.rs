@@ -7,29 +7,30 @@ use std::time::SystemTime;
 use super::entry::{Entry, Failing, Kept, Source, State};
 use super::judge;
 use super::leaf::Leaf;
+use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{Planned, plan};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::cert_dir::CertDir;
 use crate::certs::keeper;
+use crate::certs::local_ca::safe::Safe;
 use crate::certs::pair::Pair;
 use crate::certs::pem::Contents;
 use crate::certs::plan::Described;
 use crate::certs::resolver::{Resolver, Source as Wish};
 use crate::certs::vault::{CertId, Vault, VaultError};
-use crate::cli::scratch::Scratch;
-use crate::cli::{place, say};
+use crate::cli::say;
 use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-use crate::storage::store::Store;
 
 /// A place to look at.
 #[derive(Debug)]
 pub(in crate::cli) struct Scene {
     /// None: no file was found, and none was named.
     pub(in crate::cli) loaded: Option<Loaded>,
-    pub(in crate::cli) folder: PathBuf,
+    pub(in crate::cli) depot: Depot,
     pub(in crate::cli) vault: Vault,
     pub(in crate::cli) now: SystemTime,
 }
@@ -61,28 +62,30 @@ impl Scene {
         if let Some(loaded) = &loaded {
             say::problems(&loaded.isolated, &loaded.sources);
         }
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config),
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| {
-            say::error("storage", &no_place);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let opened = depot.and_then(|depot| Ok((depot.open(&Clock::system())?, depot)));
+        let (store, depot) = opened.map_err(|error| {
+            say::error("storage", &error);
             Told
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Ok(Self {
             loaded,
-            vault: Vault::new(Store::files(folder.clone(), Clock::system())),
-            folder,
+            vault: Vault::new(store),
+            depot,
             now: wall_clock(),
         })
     }
 
+    /// Where the local CA is.
+    pub(super) fn safe(&self) -> Safe {
+        self.depot.safe_of(self.vault.store().clone())
+    }
+
     /// The names that the configuration orders certificates for, and what stands for those that are ordered at handshakes.
-    pub(super) fn ordered(&self) -> (BTreeSet<HostPattern>, Vec<HostPattern>) {
+    pub(super) async fn ordered(&self) -> (BTreeSet<HostPattern>, Vec<HostPattern>) {
         let mut looking = Looking::at(self);
         if let Some(loaded) = &self.loaded {
-            looking.at_sites(&loaded.config);
+            looking.at_sites(&loaded.config).await;
         }
         (looking.kept, looking.at_handshakes)
     }
@@ -91,7 +94,7 @@ impl Scene {
     pub(super) async fn known(&self) -> Result<Known, VaultError> {
         let mut looking = Looking::at(self);
         if let Some(loaded) = &self.loaded {
-            looking.at_sites(&loaded.config);
+            looking.at_sites(&loaded.config).await;
             looking.at_spare_pairs(&loaded.config);
         }
         looking.at_storage().await?;
@@ -125,19 +128,19 @@ impl<'a> Looking<'a> {
         }
     }
 
-    fn at_sites(&mut self, config: &Config) {
-        let scratch = Scratch::choose("certs");
-        let (now, folder) = (self.scene.now, &self.scene.folder);
-        let own = place::with_local_ca(folder);
-        let has_local_ca = own.is_some();
-        let storage = own.unwrap_or_else(|| scratch.storage());
-        let resolver = Resolver::new(storage);
+    async fn at_sites(&mut self, config: &Config) {
+        let now = self.scene.now;
+        let resolver = Resolver::new();
+        let mut planned = plan(config, &resolver, now);
+        let local = Local::new(self.scene.safe(), Missing::Imagine);
+        let settled = local.settle(&mut planned, config, None, now).await;
         let Planned {
             wanted,
             plan,
-            refusals,
+            mut refusals,
             ..
-        } = plan(config, &resolver, now);
+        } = planned;
+        refusals.extend(settled.refusals);
         let mut reasons: BTreeMap<usize, String> = BTreeMap::new();
         for refusal in refusals {
             self.refusals.push(refusal.error.to_string());
@@ -159,8 +162,8 @@ impl<'a> Looking<'a> {
                     self.put(&wanted.name, Source::CertDir { path }, shown(&wanted.name));
                 }
                 Described::LocalCa => {
-                    let pem = resolver.local_ca_pem().filter(|_pem| has_local_ca);
-                    let root = pem.and_then(|pem| root(pem, now));
+                    let ca = settled.ca.as_ref();
+                    let root = ca.and_then(|ca| root(&ca.root().pem, now));
                     self.put(&wanted.name, Source::LocalCa, root);
                 }
                 Described::Public(_) => self.keep(config, &wanted.name),

@@ -28,7 +28,7 @@ fn tell(scene: &Scene, known: &Known) {
     if known.entries.is_empty() {
         say::out(&format!(
             "no certificates: the storage {} holds none, and no site of a configuration needs one\n",
-            scene.folder.display()
+            scene.depot
         ));
         return;
     }

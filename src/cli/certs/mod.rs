@@ -10,6 +10,7 @@ mod judge;
 pub(super) mod known;
 mod leaf;
 mod list;
+mod new_ca;
 mod prune;
 mod renew;
 mod show;
@@ -42,6 +43,8 @@ pub(super) enum Verb {
     Export(ExportArguments),
     /// Remove from the storage what no site of the configuration wants any more
     Prune(PruneArguments),
+    /// Make a new local CA in place of the one that is there, which is kept aside
+    NewCa(NewCaArguments),
 }
 
 const CHECK_HELP: &str = "\
@@ -172,6 +175,19 @@ pub(super) struct PruneArguments {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct NewCaArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(super) fn run(verb: &Verb) -> ExitCode {
     match verb {
         Verb::List(arguments) => list::run(arguments).into(),
@@ -181,6 +197,7 @@ pub(super) fn run(verb: &Verb) -> ExitCode {
         Verb::Import(arguments) => import::run(arguments).into(),
         Verb::Renew(arguments) => renew::run(arguments).into(),
         Verb::Prune(arguments) => prune::run(arguments).into(),
+        Verb::NewCa(arguments) => new_ca::run(arguments).into(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! `onedoor certs prune`: removes from the storage the certificates that no site wants any more.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -53,7 +52,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
         }
         return Exit::Fine;
     }
-    if !arguments.yes && !is_confirmed() {
+    if !arguments.yes && !say::is_agreed("remove them with their keys?") {
         say::err("nothing was removed: `--yes` removes without asking\n");
         return Exit::Failed;
     }
@@ -127,27 +126,16 @@ fn announce(scene: &Scene, unwanted: &[&Entry]) {
     rows.extend(unwanted.iter().map(|entry| {
         let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
         let id = entry.kept.as_ref().map(|kept| kept.id.as_str());
-        let folder = scene.folder.join("certs").join(id.unwrap_or_default());
+        let place = scene.depot.of("certs", id.unwrap_or_default());
         [
             entry.name.clone(),
             entry.source.to_string(),
             until.map(minute).unwrap_or_default(),
-            folder.display().to_string(),
+            place,
         ]
     }));
     say::out("no site wants these any more:\n");
     say::out(&table(&rows));
-}
-
-/// Asks the person at the terminal, if there is one.
-fn is_confirmed() -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    say::err("remove them with their keys? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
 }
 
 /// Removes each under its lease, so that nobody is just ordering it.

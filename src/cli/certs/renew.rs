@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use super::{RenewArguments, json};
+use crate::app::storing::Depot;
 use crate::app::wall_clock;
 use crate::certs::utc::minute;
 use crate::cli::table::left;
-use crate::cli::{Exit, place, say};
+use crate::cli::{Exit, say};
 use crate::config;
 use crate::control::client::{self, Unhealthy};
 use crate::control::place::Place;
@@ -40,7 +41,8 @@ pub(super) fn run(arguments: &RenewArguments) -> Exit {
                 Renewal::Fine { .. }
                 | Renewal::Failed { .. }
                 | Renewal::Busy
-                | Renewal::Unknown => Exit::Failed,
+                | Renewal::Unknown
+                | Renewal::ServesOnly => Exit::Failed,
             }
         }
         Err(unhealthy) => {
@@ -67,10 +69,11 @@ fn control(arguments: &RenewArguments) -> Option<Place> {
 
 fn configured(file: &Path) -> Option<std::path::PathBuf> {
     let loaded = config::load(file, None).inspect_err(say::refused).ok()?;
-    let folder = place::storage(&loaded.config);
-    folder
-        .inspect_err(|no_place| say::error("storage", no_place))
-        .ok()
+    let depot = Depot::find(Some(&loaded.config));
+    let depot = depot
+        .inspect_err(|error| say::error("storage", error))
+        .ok()?;
+    Some(depot.folder().to_owned())
 }
 
 /// Asks until it was renewed for us: what somebody else was about in the meantime may have been a look only.
@@ -81,7 +84,10 @@ async fn renew(place: &Place, host: &HostPattern) -> Result<Renewal, Unhealthy> 
         let renewal = client::renew(place, host, left).await?;
         let again = match renewal {
             Renewal::Fine { .. } | Renewal::Busy => true,
-            Renewal::Renewed { .. } | Renewal::Failed { .. } | Renewal::Unknown => false,
+            Renewal::Renewed { .. }
+            | Renewal::Failed { .. }
+            | Renewal::Unknown
+            | Renewal::ServesOnly => false,
         };
         if !again || Instant::now() + PAUSE >= end {
             return Ok(renewal);
@@ -113,6 +119,9 @@ fn tell(renewal: &Renewal, host: &HostPattern) {
         )),
         Renewal::Unknown => say::err(&format!(
             "error[renew]: the running onedoor does not keep a certificate of a public CA for `{host}`\n  try:  onedoor certs list   says where every certificate comes from\n"
+        )),
+        Renewal::ServesOnly => say::err(&format!(
+            "error[renew]: {host} was not renewed: this onedoor never orders, as `[acme] role = \"serve-only\"` says\n  try:  onedoor certs renew {host}   on a host of the same storage whose role is \"issue\"; the new certificate is served here within seconds\n"
         )),
     }
 }

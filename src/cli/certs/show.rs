@@ -111,12 +111,7 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
         .map(|ready| keeper::next_look(ready, &kept.state, scene.now));
     let journal = scene.vault.journal(&kept.id).await;
     Ok(Stored {
-        folder: scene
-            .folder
-            .join("certs")
-            .join(kept.id.as_str())
-            .display()
-            .to_string(),
+        folder: scene.depot.of("certs", kept.id.as_str()),
         directory: bundle.map(|bundle| bundle.directory.clone()),
         profile: bundle.and_then(|bundle| bundle.profile.clone()),
         imported_from: bundle.and_then(|bundle| bundle.imported_from.clone()),
@@ -161,7 +156,7 @@ fn text(shown: &Shown<'_>, scene: &Scene) -> String {
         lines.push(("renewed at", minute(due)));
     }
     if let (Source::LocalCa, Some(_root)) = (&entry.source, &entry.certificate) {
-        let root = scene.folder.join("local-ca/root.pem");
+        let root = scene.depot.folder().join("local-ca/root.pem");
         lines.push(("root", root.display().to_string()));
     }
     if let Some(stored) = &shown.stored {

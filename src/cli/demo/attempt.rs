@@ -1,11 +1,12 @@
 //! Opening the demo's door: on the port of HTTPS if it may, else on the usual other one, else on any that is free.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::upstreams::Upstreams;
 use super::{ECHO, HELLO, TICKS};
 use crate::app::source::Source;
+use crate::app::storing::Depot;
 use crate::app::{App, Beginning, Heed, Setup, StartError};
 use crate::cli::scratch::Scratch;
 use crate::cli::{Exit, say, serving, up};
@@ -101,7 +102,7 @@ async fn start(text: String, scratch: &Scratch, is_first: bool) -> Result<App, S
         heed: Heed::Ours,
         doorway: None,
         loaded,
-        storage: scratch.storage(),
+        storage: Depot::at(scratch.storage().path("")),
         owner: serving::owner(),
         insistence: Insistence::Asks,
         origin: Beginning::Fresh {
@@ -119,7 +120,7 @@ fn opened(app: App, refused: Vec<(SocketAddr, String)>) -> Result<Opened, Exit> 
         .into_iter()
         .find(|(address, kind)| *kind == Kind::Tls && address.is_ipv4())
         .map(|(address, _kind)| SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())));
-    let ca = app.local_ca_path().map(Path::to_owned);
+    let ca = app.local_ca_path();
     let (Some(door), Some(ca)) = (door, ca) else {
         say::err("error[demo]: there is no address of IPv4 or no local CA to show it with\n");
         return Err(Exit::Failed);

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use super::certs::digest;
 use super::place::ControlArguments;
-use super::{Exit, hosts, place, say};
+use super::trust::look::{self as look_at, Depth, Owning};
+use super::{Exit, hosts, say};
 use crate::app::banner::counted;
 use crate::app::connections_max;
+use crate::app::storing::{Depot, StoringError};
 use crate::config::{self, Config, Loaded, Refused, Unknown};
 use crate::control::place::Place;
 use crate::hostname::HostPattern;
@@ -36,7 +38,7 @@ struct Patient {
     path: Option<PathBuf>,
     loaded: Option<Loaded>,
     refused: Option<Refused>,
-    folder: Option<PathBuf>,
+    depot: Result<Depot, StoringError>,
     control: Place,
     machine: Machine,
 }
@@ -80,17 +82,14 @@ impl Patient {
             Some(Err(refused)) => (None, Some(refused)),
         };
         let default = crate::storage::default_place().ok();
-        let folder = match &loaded {
-            Some(loaded) => place::storage(&loaded.config).ok(),
-            None => default.clone(),
-        };
-        let folder = folder.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
-        let state = default.or_else(|| folder.clone()).unwrap_or_default();
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let own = depot.as_ref().ok().map(|depot| depot.folder().to_owned());
+        let state = default.or(own).unwrap_or_default();
         Self {
             path,
             loaded,
             refused,
-            folder,
+            depot,
             control: arguments.control.place(&state),
             machine: Machine::survey(),
         }
@@ -194,39 +193,46 @@ impl Patient {
     }
 
     async fn look_at_storage(&self, findings: &mut Vec<Finding>) {
-        let Some(folder) = &self.folder else {
-            let what = "there is no folder for the storage: this user has no home";
-            findings.push(
-                Finding::new("storage", Status::Problem, what)
-                    .fix("export ONEDOOR_STORAGE=/var/lib/onedoor"),
-            );
-            return;
+        let depot = match &self.depot {
+            Ok(depot) => depot,
+            Err(error) => {
+                findings.push(
+                    Finding::new("storage", Status::Problem, error.to_string())
+                        .fix("export ONEDOOR_STORAGE=/var/lib/onedoor"),
+                );
+                return;
+            }
         };
-        findings.push(storage::judge(&look::storage::look(folder, self.config())));
-        self.look_at_trust(folder, findings).await;
+        findings.push(if depot.is_shared() {
+            let written = look::storage::shared(depot).await;
+            storage::judge_shared(&depot.to_string(), &written)
+        } else {
+            storage::judge(&look::storage::look(depot, self.config()))
+        });
+        self.look_at_trust(depot.folder(), findings).await;
     }
 
     async fn look_at_trust(&self, folder: &Path, findings: &mut Vec<Finding>) {
-        let root = folder.join("local-ca/root.pem");
-        let quoted = quoted(&root);
+        let file = folder.join("local-ca/root.pem");
+        let quoted = quoted(&file);
+        let Some(mark) = look_at::mark(&file) else {
+            findings.push(without_root(&file, &quoted));
+            return;
+        };
+        let stores = look_at::stores(&Owning::here(), &mark, &file, Depth::Quick).await;
+        let verb = self.trust();
         let system = self.machine.system;
-        match look::trust::stores(&root).await {
-            Some(stores) => {
-                findings.extend(stores.iter().map(|one| trust::judge(one, &quoted, system)));
+        let there = stores.iter().filter(|store| store.is_there());
+        findings.extend(there.map(|one| trust::judge(one, &quoted, &verb, system)));
+    }
+
+    /// The verb for what is looked at here.
+    fn trust(&self) -> String {
+        match &self.path {
+            Some(path) if Some(path) != config::find().as_ref() => {
+                format!("onedoor trust -c {}", quoted(path))
             }
-            None if root.exists() => findings.push(
-                Finding::new(
-                    "trust",
-                    Status::Problem,
-                    "the local CA's root is no certificate",
-                )
-                .fix(format!("openssl x509 -noout -subject -in {quoted}")),
-            ),
-            None => findings.push(Finding::new(
-                "trust",
-                Status::Ok,
-                "there is no local CA yet; the first site that needs it makes it",
-            )),
+            Some(_) | None => "onedoor trust".to_owned(),
         }
     }
 
@@ -260,4 +266,17 @@ impl Patient {
             ),
         }
     }
+}
+
+fn without_root(file: &Path, quoted: &str) -> Finding {
+    if !file.exists() {
+        return Finding::new(
+            "trust",
+            Status::Ok,
+            "there is no local CA yet; the first site that needs it makes it",
+        );
+    }
+    let what = "the local CA's root is no certificate";
+    let show = format!("openssl x509 -noout -subject -in {quoted}");
+    Finding::new("trust", Status::Problem, what).fix(show)
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::app::kept::{self, Forgotten};
-use crate::cli::{Exit, place, say};
+use crate::app::storing::Depot;
+use crate::cli::{Exit, say};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::suggest::nearest;
@@ -25,24 +26,19 @@ impl Keeping {
     /// Finds it by the configuration that `up` would read, if there is one.
     pub(super) fn open(config: Option<&Path>, claim: Claim) -> Result<Self, Failure> {
         let found = config.map(Path::to_owned).or_else(config::find);
-        let folder = match found {
-            Some(path) => {
-                let loaded = config::load(&path, None).map_err(|refused| {
-                    say::refused(&refused);
-                    Failure::told(Exit::Configuration)
-                })?;
-                place::storage(&loaded.config)
-            }
-            None => crate::storage::default_place(),
-        };
-        let folder = folder.map_err(|no_place| Failure {
-            exit: Exit::Configuration,
-            ..Failure::of("storage", &no_place)
+        let loaded = found.map(|path| config::load(&path, None)).transpose();
+        let loaded = loaded.map_err(|refused| {
+            say::refused(&refused);
+            Failure::told(Exit::Configuration)
         })?;
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        let depot = Depot::find(loaded.as_ref().map(|loaded| &loaded.config));
+        let depot = depot.map_err(|error| Failure {
+            exit: Exit::Configuration,
+            ..Failure::of("storage", &error)
+        })?;
         Ok(Self {
-            store: Store::files(folder.clone(), Clock::system()),
-            folder,
+            store: depot.own(&Clock::system()),
+            folder: depot.folder().to_owned(),
             _claim: claim,
         })
     }

@@ -62,9 +62,10 @@ pub(super) fn read(wish: Wish) -> Result<(serving::Wish, Loaded, Novelty), Exit>
         greeting: Greeting::Silent,
         ..up::wish(source, &loaded, &control, passed)?
     };
-    let trust = match place::with_local_ca(&wish.storage) {
-        Some(_there) => Novelty::Known,
-        None => Novelty::New,
+    let trust = if place::has_local_ca(wish.storage.folder()) {
+        Novelty::Known
+    } else {
+        Novelty::New
     };
     Ok((wish, loaded, trust))
 }

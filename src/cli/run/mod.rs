@@ -1,7 +1,6 @@
 //! `onedoor run`: a command is started on a port of its own and served under a name for as long as it runs. Nothing is restarted.
 
 mod adapt;
-mod bundle;
 mod checkout;
 mod child;
 mod door;
@@ -11,7 +10,6 @@ mod name;
 mod package;
 mod port;
 mod variables;
-
 mod waiting;
 
 use std::ffi::OsString;
@@ -24,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::place::ControlArguments;
 use super::serving::{self, Joining, Served};
+use super::trust::bundle;
 use super::{Exit, say};
 use crate::ports::passed::Passed;
 use crate::storage::files::Storage;

@@ -8,6 +8,7 @@ use super::wanted::Needs;
 use crate::config::acme::dns::Publisher;
 use crate::config::backends::Backends;
 use crate::config::site::{Action, Certificate, Http, Service, Site, Tls};
+use crate::config::storage::Place;
 use crate::config::target::{Address, Scheme, Target};
 use crate::config::{AccessLog, Config, Loaded};
 
@@ -49,7 +50,11 @@ fn written(config: &Config) -> Vec<PathBuf> {
         AccessLog::File(path) => path.parent().map(Path::to_owned),
         AccessLog::Off | AccessLog::Stdout | AccessLog::Stderr => None,
     };
-    let folders = config.storage.folder.iter().cloned().chain(log);
+    let storage = match &config.storage.place {
+        Some(Place::Folder(folder)) => Some(folder.clone()),
+        Some(Place::Redis(_) | Place::S3(_)) | None => config.storage.local_copy.clone(),
+    };
+    let folders = storage.into_iter().chain(log);
     let absolute = folders.filter_map(|folder| std::path::absolute(folder).ok());
     absolute.collect()
 }

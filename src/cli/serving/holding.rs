@@ -1,6 +1,5 @@
 //! Having the door: as the first one, or as the heir of another, who may have given it to somebody else meanwhile.
 
-use std::path::Path;
 use std::process;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use crate::config::doorway::Doorway;
 use crate::config::{Loaded, Refused};
 use crate::control::session::guest::Session;
 use crate::control::session::message::{Said, Told};
-use crate::storage::files::Storage;
 
 /// How long a former holder may take to say that the door is ours.
 const LAST_WORD_TIME: Duration = Duration::from_secs(10);
@@ -46,7 +44,7 @@ impl Begun {
             holder: process::id(),
             urls: app.own_urls(),
             storage: app.storage(),
-            local_ca: app.local_ca_path().map(Path::to_owned),
+            local_ca: app.local_ca_path(),
         });
         if self.greeting == Greeting::Table {
             greet_as_holder(&app, is_heir && self.greeted);
@@ -63,9 +61,10 @@ impl Begun {
     async fn start(&mut self, origin: Beginning) -> Result<App, StartError> {
         let (storage, doorway) = match &origin {
             Beginning::Fresh { .. } => (self.storage.clone(), self.doorway.clone()),
-            Beginning::Inherited(heritage) => {
-                (heritage.storage().to_owned(), heritage.doorway().cloned())
-            }
+            Beginning::Inherited(heritage) => (
+                self.storage.heir_of(heritage.storage()),
+                heritage.doorway().cloned(),
+            ),
         };
         let loaded = match &doorway {
             Some(doorway) => self.load_at(doorway).map_err(StartError::Config)?,
@@ -78,7 +77,7 @@ impl Begun {
             heed: self.heed,
             doorway,
             loaded,
-            storage: Storage::at(storage),
+            storage,
             owner: self.owner.clone(),
             insistence: self.insistence,
             signals,
@@ -143,6 +142,6 @@ fn greet_as_holder(app: &App, was_guest: bool) {
     }
     say::out(&app.banner());
     if let Some(root) = app.local_ca_path() {
-        say::out(&trust(root));
+        say::out(&trust(&root));
     }
 }

@@ -3,7 +3,7 @@
 mod holding;
 mod wish;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{self, Instant};
@@ -13,6 +13,7 @@ use crate::app::guest::{Guest, Offered, Parting};
 use crate::app::handover::SUCCEED;
 use crate::app::heritage::{Heritage, descriptors_of};
 use crate::app::source::Source;
+use crate::app::storing::Depot;
 use crate::app::{Beginning, Heed};
 use crate::config::Loaded;
 use crate::config::doorway::Doorway;
@@ -129,7 +130,7 @@ struct Begun {
     heed: Heed,
     loaded: Loaded,
     place: Place,
-    storage: PathBuf,
+    storage: Depot,
     joining: Joining,
     insistence: Insistence,
     greeting: Greeting,
@@ -254,7 +255,7 @@ impl Begun {
             return Ok(Parting::Orphaned);
         };
         self.token = Some(welcome.token.clone());
-        self.storage.clone_from(&welcome.storage);
+        self.storage = self.storage.heir_of(&welcome.storage);
         self.doorway.clone_from(&welcome.doorway);
         self.greet(welcome);
         let parting = Box::pin(guest.run(session, welcome.accepted.revision, until)).await;

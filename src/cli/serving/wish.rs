@@ -7,6 +7,7 @@ use std::process;
 use jiff::Timestamp;
 
 use crate::app::source::Source;
+use crate::app::storing::Depot;
 use crate::app::{Heed, wall_clock};
 use crate::control::leases::Insistence;
 use crate::control::owner::Owner;
@@ -48,7 +49,7 @@ pub(in crate::cli) struct Wish {
     /// Whose the signals are.
     pub(in crate::cli) heed: Heed,
     pub(in crate::cli) place: Place,
-    pub(in crate::cli) storage: PathBuf,
+    pub(in crate::cli) storage: Depot,
     pub(in crate::cli) joining: Joining,
     pub(in crate::cli) insistence: Insistence,
     pub(in crate::cli) passed: Passed,

@@ -7,12 +7,10 @@ pub mod names;
 mod places;
 mod reading;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 pub(super) use places::{Places, Reached};
 pub(super) use reading::read;
 
+use super::roots::Roots;
 use super::secret::SecretBytes;
 use directory::Directory;
 use dns::Dns;
@@ -30,6 +28,7 @@ pub struct Acme {
     pub roots: Option<Roots>,
     pub key: KeyKind,
     pub meanwhile: Meanwhile,
+    pub role: Role,
     pub on_demand: Option<OnDemand>,
     pub dns: Option<Dns>,
 }
@@ -48,14 +47,6 @@ pub struct Eab {
     pub kid: Box<str>,
     /// Decoded.
     pub hmac: SecretBytes,
-}
-
-/// Who is trusted, besides the system's roots, to be the CA's own server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roots {
-    pub path: PathBuf,
-    /// Certificates as PEM, with at least one in it; empty if the text of the configuration stands alone.
-    pub pem: Arc<[u8]>,
 }
 
 /// How the control of a name is proven.
@@ -83,6 +74,16 @@ pub enum Meanwhile {
     Refuse,
     /// The local CA serves it.
     Internal,
+}
+
+/// What this process does in a fleet that shares a storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It orders what nobody else orders at that moment.
+    #[default]
+    Issue,
+    /// It serves what others order, and asks no CA for anything.
+    ServeOnly,
 }
 
 /// Certificates at the first handshake.

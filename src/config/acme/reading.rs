@@ -1,17 +1,16 @@
 //! Reads `acme`.
 
-use std::sync::Arc;
-
 use super::directory::Directory;
 use super::dns::Dns;
 use super::names::BY_CONNECTION;
 use super::places::Places;
-use super::{Acme, Ca, Challenge, KeyKind, Meanwhile, OnDemand, Roots, accounts};
+use super::{Acme, Ca, Challenge, KeyKind, Meanwhile, OnDemand, Role, accounts};
 use crate::config::keys;
 use crate::config::problem::{At, Problem};
 use crate::config::problems::Problems;
-use crate::config::read::{Files, Unread};
+use crate::config::read::Files;
 use crate::config::reader::Item;
+use crate::config::roots::Roots;
 use crate::config::url::{self, Plain};
 
 const CHALLENGES: &[(&str, Challenge)] = &[
@@ -28,7 +27,7 @@ const MEANWHILE: &[(&str, Meanwhile)] = &[
     ("refuse", Meanwhile::Refuse),
     ("internal", Meanwhile::Internal),
 ];
-const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const ROLES: &[(&str, Role)] = &[("issue", Role::Issue), ("serve-only", Role::ServeOnly)];
 
 /// Reads an email address, or a table. What is bad in it has its default, so that the sites are judged all the same.
 pub(in crate::config) fn read(
@@ -61,7 +60,7 @@ pub(in crate::config) fn read(
     }
     acme.roots = table
         .get("roots")
-        .and_then(|item| roots(&item, files, problems));
+        .and_then(|item| Roots::read(&item, files, problems));
     if let Some(key) = table
         .get("key")
         .and_then(|item| item.choice(KEYS, problems))
@@ -73,6 +72,12 @@ pub(in crate::config) fn read(
         .and_then(|item| item.choice(MEANWHILE, problems))
     {
         acme.meanwhile = meanwhile;
+    }
+    if let Some(role) = table
+        .get("role")
+        .and_then(|item| item.choice(ROLES, problems))
+    {
+        acme.role = role;
     }
     acme.on_demand = table
         .get("on_demand")
@@ -102,6 +107,7 @@ fn nothing_said() -> Acme {
         roots: None,
         key: KeyKind::default(),
         meanwhile: Meanwhile::default(),
+        role: Role::default(),
         on_demand: None,
         dns: None,
     }
@@ -126,29 +132,6 @@ fn email(item: &Item<'_>, problems: &mut Problems) -> Option<Box<str>> {
         return None;
     }
     Some(text.into())
-}
-
-fn roots(item: &Item<'_>, files: &mut dyn Files, problems: &mut Problems) -> Option<Roots> {
-    let path = item.path(problems)?.value;
-    let shown = path.display();
-    let why = match files.content(&path) {
-        Ok(pem) if pem.windows(PEM.len()).any(|line| line == PEM) => {
-            return Some(Roots {
-                pem: pem.into(),
-                path,
-            });
-        }
-        Err(Unread::NobodyLooks) => {
-            return Some(Roots {
-                pem: Arc::new([]),
-                path,
-            });
-        }
-        Ok(_) => format!("there is no certificate in {shown}"),
-        Err(Unread::Because(why)) => format!("cannot read {shown}: {why}"),
-    };
-    problems.push(Problem::error("unreadable", why).at(item.at(), "wanted as PEM"));
-    None
 }
 
 fn on_demand(item: &Item<'_>, problems: &mut Problems) -> Option<OnDemand> {

@@ -15,6 +15,7 @@ pub(in crate::config) static ACME: Keys = plain(
         "roots",
         "key",
         "meanwhile",
+        "role",
         "on_demand",
         "dns",
     ],
@@ -172,24 +173,47 @@ pub(in crate::config) static EXEC: Keys = plain(
     ],
 );
 
-pub(in crate::config) static STORAGE: Keys = Keys {
-    of: "`storage`",
-    known: &["url", "ephemeral"],
-    unbuilt: &[
+pub(in crate::config) static STORAGE: Keys = plain(
+    "`storage`",
+    &[
+        "url",
+        "ephemeral",
         "endpoint",
         "region",
         "access_key",
         "secret_key",
+        "session_token",
+        "password",
+        "roots",
         "local_copy",
     ],
-    foreign: &[
+    &[
         ("path", "url"),
         ("dir", "url"),
         ("folder", "url"),
         ("root", "url"),
+        ("address", "url"),
+        ("host", "url"),
+        ("bucket", "url"),
+        ("prefix", "url"),
+        ("key_prefix", "url"),
+        ("db", "url"),
+        ("database", "url"),
+        ("username", "url"),
+        ("user", "url"),
         ("allow_ephemeral", "ephemeral"),
+        ("endpoint_url", "endpoint"),
+        ("access_key_id", "access_key"),
+        ("access_id", "access_key"),
+        ("secret_access_key", "secret_key"),
+        ("token", "session_token"),
+        ("ca", "roots"),
+        ("ca_cert", "roots"),
+        ("tls_server_certs_pem", "roots"),
+        ("cache", "local_copy"),
+        ("copy", "local_copy"),
     ],
-};
+);
 
 pub(in crate::config) static ALERTS: Keys = plain(
     "`alerts`",

@@ -234,8 +234,12 @@ pub(in crate::config) static TARGET: Keys = Keys {
 
 pub(in crate::config) static TLS: Keys = plain(
     "`tls`",
-    &["cert_dir", "min", "local_suffixes"],
+    &["cert_dir", "min", "local_suffixes", "keep_root_key"],
     &[
+        ("keep_ca_key", "keep_root_key"),
+        ("local_domains", "local_suffixes"),
+        ("local_names", "local_suffixes"),
+        ("internal_names", "local_suffixes"),
         ("min_tls", "min"),
         ("min_version", "min"),
         ("certs", "cert_dir"),

@@ -15,7 +15,7 @@ pub mod memory;
 pub mod redis;
 pub mod s3;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,6 +77,12 @@ impl Store {
             Self::files(folder, clock),
             merging,
         ))
+    }
+
+    /// The same with a copy in any store.
+    #[cfg(test)]
+    pub(crate) fn copied_to(shared: Self, copy: Self, merging: Merging) -> Self {
+        Self::on(copied::Copied::new(shared, copy, merging))
     }
 
     /// A store kept by `backend`.
@@ -161,6 +167,12 @@ impl Store {
     #[must_use]
     pub fn or_copy(&self) -> Self {
         self.0.or_copy().unwrap_or_else(|| self.clone())
+    }
+
+    /// Whether this host keeps a copy of what it reads.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.0.at_hand().is_some()
     }
 
     /// What this host has without asking anybody: the copy of a shared store, else the store itself.

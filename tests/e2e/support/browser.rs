@@ -35,6 +35,21 @@ impl Browser {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).unwrap();
         let key = BASE64_STANDARD.encode(digest(&SHA256, parsed.public_key().raw));
         let folder = TempDir::new().unwrap();
+        let home = folder.path().to_owned();
+        let trusted = format!("--ignore-certificate-errors-spki-list={key}");
+        Self::start(folder, &home, &[&trusted, &url(door, host, path)])
+    }
+
+    /// Opens a site of the door, wherever its name leads elsewhere, and trusts whom the browsers of this home trust.
+    #[track_caller]
+    pub(crate) fn of_home(home: &Path, door: &Door, host: &str) -> Self {
+        let here = format!("--host-resolver-rules=MAP {host} 127.0.0.1");
+        let folder = TempDir::new().unwrap();
+        Self::start(folder, home, &[&here, &url(door, host, "/")])
+    }
+
+    #[track_caller]
+    fn start(folder: TempDir, home: &Path, arguments: &[&str]) -> Self {
         let log = File::create(folder.path().join("log")).unwrap();
         let child = Command::new("chromium")
             .args([
@@ -50,9 +65,9 @@ impl Browser {
             ])
             .args(["--no-proxy-server", "--remote-debugging-port=0"])
             .arg(format!("--user-data-dir={}", folder.path().display()))
-            .arg(format!("--ignore-certificate-errors-spki-list={key}"))
-            .arg(format!("https://{host}:{}{path}", door.tls().port()))
-            .env("HOME", folder.path())
+            .args(arguments)
+            .env("HOME", home)
+            .env_remove("XDG_DATA_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -118,6 +133,10 @@ impl Browser {
         let place: &Path = self.folder.path();
         std::fs::read_to_string(place.join(name)).unwrap_or_default()
     }
+}
+
+fn url(door: &Door, host: &str, path: &str) -> String {
+    format!("https://{host}:{}{path}", door.tls().port())
 }
 
 impl Drop for Browser {

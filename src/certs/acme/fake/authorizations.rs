@@ -153,14 +153,7 @@ impl State {
             if authorization.status != Status::Pending {
                 continue;
             }
-            let (kind, token) = authorization.challenges[which].clone();
-            let thumbprint = &self.accounts[authorization.account].key.thumbprint;
-            let probe = Probe {
-                kind,
-                name: authorization.base().to_owned(),
-                key_authorization: format!("{token}.{thumbprint}"),
-                token,
-            };
+            let probe = self.probe(number, which);
             let found = (self.look)(&probe);
             let reuse = self.behaviour.authorization_reuse;
             let authorization = &mut self.authorizations[number];
@@ -180,6 +173,28 @@ impl State {
                         .spend_failure(&self.behaviour.limits, &subject, now);
                 }
             }
+        }
+    }
+
+    /// What is being looked at.
+    pub(super) fn probes(&self) -> Vec<Probe> {
+        let looking = self.index.looking.iter();
+        let of = |number: &usize| {
+            let (which, _due) = self.authorizations[*number].looking?;
+            Some(self.probe(*number, which))
+        };
+        looking.filter_map(of).collect()
+    }
+
+    fn probe(&self, number: usize, which: usize) -> Probe {
+        let authorization = &self.authorizations[number];
+        let (kind, token) = authorization.challenges[which].clone();
+        let thumbprint = &self.accounts[authorization.account].key.thumbprint;
+        Probe {
+            kind,
+            name: authorization.base().to_owned(),
+            key_authorization: format!("{token}.{thumbprint}"),
+            token,
         }
     }
 

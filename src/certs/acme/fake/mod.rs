@@ -117,6 +117,11 @@ impl FakeCa {
         state.certificates.last().unwrap().window()
     }
 
+    /// The challenges that are being looked at.
+    pub(crate) fn probes(&self) -> Vec<Probe> {
+        self.state().probes()
+    }
+
     /// How many authorizations are pending.
     pub(crate) fn pending_authorizations(&self) -> usize {
         self.state().pending_authorizations()

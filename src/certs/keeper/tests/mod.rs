@@ -3,10 +3,12 @@
 mod crashes;
 mod crowd;
 mod damage;
+mod fleet;
 mod guard;
 mod headline;
 mod refusals;
 mod reload;
+mod restored;
 mod schedules;
 mod simulation;
 mod time;

@@ -16,7 +16,7 @@ use crate::certs::alerts::event::Event;
 use crate::certs::bundle::Ready;
 use crate::certs::challenges::{Challenges, HTTP_PATH};
 use crate::certs::keeper::listener::Listener;
-use crate::certs::keeper::{Keeper, Options, Works};
+use crate::certs::keeper::{Keeper, Options, Role, Works};
 use crate::certs::shelf::Shelf;
 use crate::certs::vault::{CertId, Vault};
 use crate::clock::Clock;
@@ -281,6 +281,7 @@ pub(super) fn options(directories: &[&str]) -> Options {
         challenges: vec![ChallengeKind::Http01],
         dns: None,
         on_demand: None,
+        role: Role::Issue,
         held: None,
     }
 }

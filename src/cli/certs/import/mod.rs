@@ -35,11 +35,11 @@ pub(super) fn run(arguments: &ImportArguments) -> Exit {
         nothing(&arguments.path, &findings);
         return Exit::Failed;
     }
-    let adopter = adopter(&scene, arguments);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
+    let adopter = runtime.block_on(adopter(&scene, arguments));
     let plan = match runtime.block_on(plan(&adopter, &findings, arguments.dry_run)) {
         Ok(plan) => plan,
         Err(error) => {
@@ -74,22 +74,22 @@ async fn plan(adopter: &Adopter, findings: &Findings, dry_run: bool) -> Result<P
     Ok(plan)
 }
 
-fn adopter(scene: &Scene, arguments: &ImportArguments) -> Adopter {
+async fn adopter(scene: &Scene, arguments: &ImportArguments) -> Adopter {
     let policy = if arguments.take_over_account {
         Policy::TakeOver
     } else {
         Policy::LeaveForeignKeys
     };
     let vault = scene.vault.clone();
-    let wishes = wishes(scene);
+    let wishes = wishes(scene).await;
     Adopter::new(vault, Clock::system(), wishes, over_the_network(), policy)
 }
 
-fn wishes(scene: &Scene) -> Wishes {
+async fn wishes(scene: &Scene) -> Wishes {
     let Some(loaded) = &scene.loaded else {
         return Wishes::default();
     };
-    let (names, at_handshakes) = scene.ordered();
+    let (names, at_handshakes) = scene.ordered().await;
     let acme = loaded.config.acme.as_ref();
     let roots = acme.and_then(|acme| acme.roots.as_ref());
     Wishes {

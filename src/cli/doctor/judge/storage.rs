@@ -81,6 +81,24 @@ pub(in crate::cli::doctor) fn judge(storage: &Storage) -> Finding {
     }
 }
 
+/// The same for one that machines share; its name shows no secrets.
+pub(in crate::cli::doctor) fn judge_shared(name: &str, written: &Written) -> Finding {
+    let finding = |status, what: String| Finding::new("storage", status, what);
+    match written {
+        Written::Well | Written::NotThereYet => finding(
+            Status::Ok,
+            format!("the storage {name} is written and read"),
+        ),
+        Written::Refused(why) => finding(
+            Status::Problem,
+            format!(
+                "the storage {name} cannot be used: what is known is served, nothing is ordered"
+            ),
+        )
+        .detail(why),
+    }
+}
+
 /// `hard` is as far as the limit may be raised, none: it is unlimited. `wanted` is how many connections the configuration allows.
 pub(in crate::cli::doctor) fn descriptors(
     hard: Option<u64>,

@@ -6,4 +6,3 @@ pub(super) mod names;
 pub(super) mod ports;
 pub(super) mod reach;
 pub(super) mod storage;
-pub(super) mod trust;

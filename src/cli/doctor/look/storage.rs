@@ -1,26 +1,64 @@
 //! Writing to the storage, and taking it away again.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
 use crate::app;
+use crate::app::storing::Depot;
+use crate::causes;
 use crate::cli::doctor::judge::storage::{Orders, Storage, Written};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::ports::permission::quoted;
 use crate::storage::ephemeral;
 use crate::storage::files::Storage as Files;
+use crate::storage::store::{Key, Store, StoreError, When};
 
 /// What is written; nothing else is called so.
 const PROBE: &str = "doctor-probe";
+/// For a store on the network.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(in crate::cli::doctor) fn look(folder: &Path, config: Option<&Config>) -> Storage {
+pub(in crate::cli::doctor) fn look(depot: &Depot, config: Option<&Config>) -> Storage {
+    let folder = depot.folder();
     Storage {
         folder: quoted(folder),
         kind: ephemeral::kind(folder),
         written: written(folder),
-        orders: orders(folder, config),
+        orders: orders(depot, config),
     }
+}
+
+/// The same in a store that machines share.
+pub(in crate::cli::doctor) async fn shared(depot: &Depot) -> Written {
+    let store = match depot.open(&Clock::system()) {
+        Ok(store) => store,
+        Err(error) => return Written::Refused(causes::one_line(&error)),
+    };
+    let tried = tokio::time::timeout(PATIENCE, probe(&store)).await;
+    match tried {
+        Ok(Ok(true)) => Written::Well,
+        Ok(Ok(false)) => Written::Refused("what was written is not what is read".to_owned()),
+        Ok(Err(error)) => Written::Refused(causes::one_line(&error)),
+        Err(_late) => Written::Refused(format!("it does not answer within {PATIENCE:?}")),
+    }
+}
+
+/// Whether what is written is read.
+async fn probe(store: &Store) -> Result<bool, StoreError> {
+    let name = format!("{PROBE}-{:016x}", fastrand::u64(..));
+    let Ok(key) = Key::new(&name) else {
+        return Ok(false);
+    };
+    let version = store
+        .put(&key, name.as_bytes(), &When::Absent, None)
+        .await?;
+    let read = store.get(&key).await;
+    // Whatever came of it.
+    store.delete(&key, &When::Is(version), None).await?;
+    Ok(read?.is_some_and(|object| object.bytes == name.as_bytes()))
 }
 
 fn written(folder: &Path) -> Written {
@@ -60,11 +98,11 @@ fn parent(folder: &Path) -> Written {
     }
 }
 
-fn orders(folder: &Path, config: Option<&Config>) -> Orders {
+fn orders(depot: &Depot, config: Option<&Config>) -> Orders {
     let Some(config) = config else {
         return Orders::None;
     };
-    if app::held(config, folder).is_some() {
+    if app::held(config, depot).is_some() {
         return Orders::HeldBack;
     }
     let asks = config

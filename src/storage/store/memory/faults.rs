@@ -42,6 +42,21 @@ impl Faults {
         self.script(nth, moment, Fault::Crash);
     }
 
+    /// As [`Faults::silence`], from its `nth` put or delete on, which goes on once it is heard again.
+    pub fn silence_at(&self, nth: u64, moment: Moment) {
+        self.script(nth, moment, Fault::Silence);
+    }
+
+    /// As [`Faults::cut_off`], from its `nth` put or delete on.
+    pub fn cut_off_at(&self, nth: u64, moment: Moment) {
+        self.script(nth, moment, Fault::CutOff);
+    }
+
+    /// As [`Faults::empty`], at its `nth` put or delete from now on, which fails.
+    pub fn empty_at(&self, nth: u64, moment: Moment) {
+        self.script(nth, moment, Fault::Empty);
+    }
+
     /// Until [`Faults::revive`] every call fails. The leases are lost for good.
     pub fn crash(&self) {
         self.0.lock().crash(self.0.number);
@@ -63,10 +78,7 @@ impl Faults {
 
     /// Everything is gone for all processes, the leases among it.
     pub fn empty(&self) {
-        let mut shared = self.0.lock();
-        shared.objects.clear();
-        shared.leases.clear();
-        shared.tell();
+        self.0.lock().empty();
     }
 
     /// The process starts again, with what the memory holds. Faults that are still to come are forgotten.
@@ -117,6 +129,9 @@ pub(super) enum Way {
 pub(super) enum Fault {
     Fail,
     Crash,
+    Silence,
+    CutOff,
+    Empty,
 }
 
 impl fmt::Debug for Faults {

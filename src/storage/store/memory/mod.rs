@@ -105,19 +105,39 @@ impl Process {
         &self,
         mutation: impl FnOnce(&mut Shared) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let fault = self.next_fault().await?;
+        if let Some((Moment::Before, fault)) = fault {
+            self.befall(fault)?;
+        }
+        let done = mutation(&mut *self.alive().await?)?;
+        if let Some((Moment::After, fault)) = fault {
+            self.befall(fault)?;
+            drop(self.alive().await?);
+        }
+        Ok(done)
+    }
+
+    /// Counts a mutation.
+    async fn next_fault(&self) -> Result<Option<(Moment, Fault)>, StoreError> {
         let mut shared = self.alive().await?;
         let script = &mut shared.processes[self.number];
         script.mutations += 1;
         let number = script.mutations;
-        let Some((moment, fault)) = script.faults.remove(&number) else {
-            return mutation(&mut shared);
-        };
-        if moment == Moment::After {
-            mutation(&mut shared)?;
-        }
+        Ok(script.faults.remove(&number))
+    }
+
+    /// Well if whoever asked waits and learns of nothing.
+    fn befall(&self, fault: Fault) -> Result<(), StoreError> {
+        let mut shared = self.lock();
         match fault {
             Fault::Fail => {}
             Fault::Crash => shared.crash(self.number),
+            Fault::CutOff => shared.processes[self.number].way = Way::Broken,
+            Fault::Empty => shared.empty(),
+            Fault::Silence => {
+                shared.processes[self.number].way = Way::Silent;
+                return Ok(());
+            }
         }
         Err(out_of_reach())
     }
@@ -130,6 +150,12 @@ fn out_of_reach() -> StoreError {
 }
 
 impl Shared {
+    fn empty(&mut self) {
+        self.objects.clear();
+        self.leases.clear();
+        self.tell();
+    }
+
     fn crash(&mut self, process: usize) {
         let script = &mut self.processes[process];
         script.crashed = true;

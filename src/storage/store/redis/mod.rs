@@ -1,37 +1,36 @@
 //! Objects and leases in Redis, for a fleet. What must happen as one is a script; a lease is a key that ends by itself.
 
+mod connection;
 mod error;
 mod held;
+mod hints;
+mod history;
 mod place;
 mod scripts;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Script, ScriptInvocation};
+use redis::aio::ConnectionManager;
+use redis::{ProtocolVersion, Script, ScriptInvocation};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use error::RedisError;
-pub use place::{BadPlace, Place};
+pub use place::{Place, Reached};
 
+use self::connection::Connection;
 use self::held::Held;
+use self::hints::Hints;
+use self::history::{History, News};
 use self::scripts::{CONFLICT, DONE, FENCED, IS_BELOW, IS_FOLDER, UNREADABLE};
-use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
+use super::{Backend, Claim, Hold, Key, Mark, Object, Pending, StoreError, Version, When};
 use crate::storage::files::Error;
 
-/// To an open connection, its password told.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// For one answer.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// Between two tries to connect again, at most.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Tries to connect again before an operation fails; the next one tries anew.
-const TRIES: usize = 1;
 /// Leases whose fences are remembered; more only weaken the protection against a store that was wiped.
 const FENCES_MAX: usize = 1 << 16;
 /// Keys that are listed.
@@ -42,7 +41,8 @@ const LISTED_MAX: isize = 1 << 20;
 pub struct Redis(Arc<Shared>);
 
 struct Shared {
-    connection: ConnectionManager,
+    connection: Connection,
+    hints: Hints,
     place: Place,
     /// The greatest fence of each lease that this process was given.
     fences: Mutex<HashMap<Key, u64>>,
@@ -51,21 +51,20 @@ struct Shared {
 }
 
 impl Redis {
-    /// A store at `place`. Nothing is asked yet. To be called within a runtime that lasts as long as the store.
+    /// A store at `place`. Nothing is asked yet.
     ///
     /// # Errors
     /// When the place cannot be one of Redis.
     pub fn at(place: Place) -> Result<Self, RedisError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIME))
-            .set_response_timeout(Some(ANSWER_TIME))
-            .set_number_of_retries(TRIES)
-            .set_max_delay(PAUSE_MAX);
-        let of = |error| RedisError::new(&place, error);
-        let client = Client::open(place.address.clone()).map_err(of)?;
-        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(of)?;
+        let client = |protocol| {
+            let client = place.client(protocol);
+            client.map_err(|error| RedisError::new(&place, error))
+        };
+        let asked = client(ProtocolVersion::RESP2)?;
+        let listening = client(ProtocolVersion::RESP3)?;
         Ok(Self(Arc::new(Shared {
-            connection,
+            connection: Connection::of(asked),
+            hints: Hints::of(listening, name(&place.prefix, "changed")),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
@@ -76,22 +75,43 @@ impl Redis {
         &self,
         asked: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.0.connection.clone();
+        let mut connection = self.connection()?;
         let answer = asked.invoke_async(&mut connection).await;
         answer.map_err(|error| RedisError::new(&self.0.place, error).into())
     }
 
-    fn name_of(&self, kind: &str, name: &str) -> String {
-        format!("{{{}}}:{kind}:{name}", self.0.place.prefix)
+    /// Differs after a restart, which may have brought back what was, or another server in its place. Empty where we may not ask.
+    async fn server(&self) -> Result<String, RedisError> {
+        let mut connection = self.connection()?;
+        let asked = redis::cmd("INFO")
+            .arg("server")
+            .query_async::<String>(&mut connection)
+            .await;
+        let told = match asked {
+            Ok(told) => told,
+            Err(error) if error.code() == Some("NOPERM") => return Ok(String::new()),
+            Err(error) => return Err(RedisError::new(&self.0.place, error)),
+        };
+        let mut lines = told.lines();
+        let id = lines.find_map(|line| line.strip_prefix("run_id:"));
+        Ok(id.unwrap_or_default().to_owned())
+    }
+
+    fn connection(&self) -> Result<ConnectionManager, RedisError> {
+        let manager = self.0.connection.manager();
+        manager.map_err(|error| RedisError::new(&self.0.place, error))
+    }
+
+    fn name_of(&self, kind: &str, object: &str) -> String {
+        self.name(&format!("{kind}:{object}"))
     }
 
     fn index(&self) -> String {
-        format!("{{{}}}:objects", self.0.place.prefix)
+        self.name("objects")
     }
 
-    /// Where the names of changed objects are published.
-    fn channel(&self) -> String {
-        format!("{{{}}}:changed", self.0.place.prefix)
+    fn name(&self, what: &str) -> String {
+        name(&self.0.place.prefix, what)
     }
 
     fn ends(&self, giving: JoinHandle<()>) {
@@ -160,10 +180,14 @@ impl Redis {
             .key(self.name_of("object", key.as_str()))
             .key(self.index())
             .key(lease)
+            .key(self.name("changes"))
+            .key(self.name("head"))
             .arg(key.as_str())
             .arg(claim.map_or("", |claim| &*claim.nonce))
             .arg(when)
-            .arg(wanted);
+            .arg(wanted)
+            .arg(self.name("changed"))
+            .arg(Uuid::new_v4().to_string());
         asked
     }
 }
@@ -202,7 +226,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let version = Version::of(bytes);
             let mut asked = self.write(&scripts::PUT, key, when, claim);
-            asked.arg(&*version.0).arg(bytes).arg(self.channel());
+            asked.arg(&*version.0).arg(bytes);
             outcome(&self.ask::<String>(&asked).await?, key)?;
             Ok(version)
         })
@@ -215,8 +239,7 @@ impl Backend for Redis {
         claim: Option<&'a Claim>,
     ) -> Pending<'a, ()> {
         Box::pin(async move {
-            let mut asked = self.write(&scripts::DELETE, key, when, claim);
-            asked.arg(self.channel());
+            let asked = self.write(&scripts::DELETE, key, when, claim);
             outcome(&self.ask::<String>(&asked).await?, key)
         })
     }
@@ -237,7 +260,7 @@ impl Backend for Redis {
                 .arg("LIMIT")
                 .arg(0)
                 .arg(LISTED_MAX);
-            let mut connection = self.0.connection.clone();
+            let mut connection = self.connection()?;
             let names: Vec<String> = asked
                 .query_async(&mut connection)
                 .await
@@ -275,6 +298,32 @@ impl Backend for Redis {
             Ok(Some(hold))
         })
     }
+
+    fn changed<'a>(&'a self, prefix: &'a str, since: &'a Mark) -> Pending<'a, (Vec<Key>, Mark)> {
+        Box::pin(async move {
+            let known = History::read(since);
+            let server = self.server().await?;
+            let mut asked = scripts::CHANGED.prepare_invoke();
+            asked
+                .key(self.index())
+                .key(self.name("changes"))
+                .key(self.name("head"))
+                .arg(known.word_at(&server))
+                .arg(known.place())
+                .arg(prefix);
+            let news: News = self.ask(&asked).await?;
+            Ok(known.followed_by(&server, news))
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.hints.next())
+    }
+}
+
+/// All begin with one hash tag.
+fn name(prefix: &str, what: &str) -> String {
+    format!("{{{prefix}}}:{what}")
 }
 
 fn outcome(word: &str, key: &Key) -> Result<(), StoreError> {

@@ -1,107 +1,109 @@
-//! `redis://[user:password@]host[:port][/database][?prefix=onedoor]`; `rediss://` is the same over TLS.
+//! Where a store in Redis is, and as whom it is asked.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
-
-/// What keys begin with, where nothing else is said.
-const PREFIX: &str = "onedoor";
-/// Octets of a prefix.
-const PREFIX_MAX: usize = 100;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion,
+    RedisConnectionInfo, RedisResult, TlsCertificates,
+};
 
 /// Where a store in Redis is. Shown without its password.
 #[derive(Clone)]
 pub struct Place {
-    pub(super) address: ConnectionInfo,
-    pub(super) prefix: Box<str>,
+    pub reached: Reached,
+    pub database: u32,
+    /// What its keys begin with: letters, digits, `-`, `_`, `.` and `:`.
+    pub prefix: Box<str>,
+    pub user: Option<Box<str>>,
+    pub password: Option<Box<str>>,
+    /// As people know it, without secrets.
+    pub name: Box<str>,
 }
 
-/// Why a text names no store in Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadPlace {
-    /// No URL that Redis is reached by.
-    Url,
-    /// The prefix is empty, too long, or has other characters than letters, digits, `-`, `_`, `.` and `:`.
-    Prefix,
-    /// Another parameter than `prefix`.
-    Parameter,
+/// The way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    Plain {
+        host: Box<str>,
+        port: u16,
+    },
+    Tls {
+        host: Box<str>,
+        port: u16,
+        /// PEM certificates that are trusted besides the system's.
+        roots: Option<Arc<[u8]>>,
+    },
+    Socket(PathBuf),
 }
 
 impl Place {
-    /// # Errors
-    /// [`BadPlace`]
-    pub fn parse(text: &str) -> Result<Self, BadPlace> {
-        let (url, query) = text.split_once('?').unwrap_or((text, ""));
-        let mut prefix = PREFIX;
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("prefix", value)) => prefix = value,
-                Some(_) | None => return Err(BadPlace::Parameter),
+    /// Whoever asks there; nothing is asked yet.
+    pub(super) fn client(&self, protocol: ProtocolVersion) -> RedisResult<Client> {
+        match &self.reached {
+            Reached::Plain { host, port } => {
+                let address = ConnectionAddr::Tcp(host.to_string(), *port);
+                Client::open(self.connection(address, protocol)?)
+            }
+            Reached::Socket(path) => {
+                Client::open(self.connection(ConnectionAddr::Unix(path.clone()), protocol)?)
+            }
+            Reached::Tls { host, port, roots } => {
+                let address = ConnectionAddr::TcpTls {
+                    host: host.to_string(),
+                    port: *port,
+                    insecure: false,
+                    tls_params: None,
+                };
+                let certificates = TlsCertificates {
+                    client_tls: None,
+                    root_cert: roots.as_deref().map(with_those_of_the_system),
+                };
+                Client::build_with_tls(self.connection(address, protocol)?, certificates)
             }
         }
-        let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.:".contains(&octet);
-        if prefix.is_empty() || prefix.len() > PREFIX_MAX || !prefix.bytes().all(allowed) {
-            return Err(BadPlace::Prefix);
-        }
-        let address = url.into_connection_info().map_err(|_error| BadPlace::Url)?;
-        Ok(Self {
-            address,
-            prefix: prefix.into(),
-        })
     }
+
+    fn connection(
+        &self,
+        address: ConnectionAddr,
+        protocol: ProtocolVersion,
+    ) -> RedisResult<ConnectionInfo> {
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.database.into())
+            .set_protocol(protocol);
+        if let Some(user) = &self.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            login = login.set_password(password);
+        }
+        Ok(address.into_connection_info()?.set_redis_settings(login))
+    }
+}
+
+/// Roots of our own would be trusted in place of the system's.
+fn with_those_of_the_system(own: &[u8]) -> Vec<u8> {
+    let mut pem = own.to_vec();
+    for root in rustls_native_certs::load_native_certs().certs {
+        let text = BASE64_STANDARD.encode(root);
+        let block = format!("\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        pem.extend_from_slice(block.as_bytes());
+    }
+    pem
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let database = self.address.redis_settings().db();
-        match self.address.addr() {
-            ConnectionAddr::TcpTls { host, port, .. } => {
-                write!(f, "rediss://{host}:{port}/{database}")
-            }
-            other => write!(f, "redis://{other}/{database}"),
-        }
+        f.write_str(&self.name)
     }
 }
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Place({self} {})", self.prefix)
-    }
-}
-
-impl fmt::Display for BadPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Url => "no URL of Redis",
-            Self::Prefix => "a prefix has letters, digits, `-`, `_`, `.` and `:`, at most 100",
-            Self::Parameter => "the only parameter is `prefix`",
-        })
-    }
-}
-
-impl std::error::Error for BadPlace {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_shown_without_its_password() {
-        let place = Place::parse("redis://me:secret@cache.test:6380/2?prefix=door").unwrap();
-        assert_eq!(place.to_string(), "redis://cache.test:6380/2");
-        assert_eq!(&*place.prefix, "door");
-        assert!(!format!("{place:?}").contains("secret"));
-        let place = Place::parse("rediss://cache.test").unwrap();
-        assert_eq!(place.to_string(), "rediss://cache.test:6379/0");
-        assert_eq!(&*place.prefix, PREFIX);
-    }
-
-    #[test]
-    fn what_is_no_place_is_refused() {
-        let why = |text| Place::parse(text).unwrap_err();
-        assert_eq!(why("http://cache.test"), BadPlace::Url);
-        assert_eq!(why("redis://cache.test?prefix="), BadPlace::Prefix);
-        assert_eq!(why("redis://cache.test?prefix=a{b}"), BadPlace::Prefix);
-        assert_eq!(why("redis://cache.test?ttl=3"), BadPlace::Parameter);
     }
 }

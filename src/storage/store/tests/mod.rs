@@ -9,7 +9,7 @@ mod full_disk;
 mod killed;
 mod leases;
 mod redis;
-mod s3;
+pub(crate) mod s3;
 
 use std::fs::File;
 use std::io::Write;

@@ -1,8 +1,9 @@
 //! The store in a bucket.
 
 mod between;
-mod server;
+pub(crate) mod server;
 
+use std::error::Error;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -13,15 +14,25 @@ use self::between::Between;
 use self::server::{MOTO, SECRET, Server};
 use super::super::memory::Memory;
 use super::super::s3::Place;
-use super::super::{Lease, Store, StoreError, When};
+use super::super::{Lease, Mark, Store, StoreError, When};
 use super::agreement::{Operation, User, operation, runtime};
 use super::{content, key, names};
-use crate::causes::one_line;
 
 const LASTS: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(50);
+
+/// With its causes.
+fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line += &format!(": {cause}");
+        next = cause.source();
+    }
+    line
+}
 
 async fn take(store: &Store) -> Option<Lease> {
     store.lease(&key("certs/a"), LASTS).await.unwrap()
@@ -225,6 +236,34 @@ async fn what_was_deleted_is_not_there_and_can_be_made_again() {
 }
 
 #[tokio::test]
+async fn what_changed_is_told_though_its_content_did_not() {
+    let bucket = MOTO.bucket();
+    let [store, other] = [(); 2].map(|()| MOTO.store(&bucket));
+    for name in ["a/1", "a/2", "a/3", "b"] {
+        store
+            .put(&key(name), b"x", &When::Absent, None)
+            .await
+            .unwrap();
+    }
+    let (keys, mark) = other.changed("a/", &Mark::default()).await.unwrap();
+    assert_eq!(keys, ["a/1", "a/2", "a/3"].map(key));
+    assert_eq!(
+        other.changed("a/", &mark).await.unwrap(),
+        (vec![], mark.clone())
+    );
+    store
+        .put(&key("a/1"), b"x", &When::Always, None)
+        .await
+        .unwrap();
+    store
+        .delete(&key("a/3"), &When::Always, None)
+        .await
+        .unwrap();
+    let (keys, _mark) = other.changed("a/", &mark).await.unwrap();
+    assert_eq!(keys, ["a/1", "a/3"].map(key));
+}
+
+#[tokio::test]
 async fn what_others_wrote_there_is_damaged_and_concerns_nothing_else() {
     let bucket = MOTO.bucket();
     let store = MOTO.store(&bucket);
@@ -307,7 +346,11 @@ async fn what_is_wrong_is_named_with_the_way_out() {
             store.lease(&key("a"), LASTS).await.unwrap_err(),
         ] {
             let text = error.to_string();
-            assert!(text.contains(hint) && text.contains(&shown), "{text}");
+            assert!(
+                text.contains(hint) && text.contains(&shown),
+                "{}",
+                one_line(&error)
+            );
             assert!(!one_line(&error).contains(SECRET));
         }
     }

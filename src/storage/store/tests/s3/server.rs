@@ -14,12 +14,14 @@ use crate::storage::store::Store;
 use crate::storage::store::s3::{Place, S3};
 
 pub(super) const ACCESS: &str = "AKIATEST";
+/// Signed by nobody.
+const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 pub(super) const SECRET: &str = "not-to-be-shown";
 
 /// One for all tests of a process, and gone with it.
-pub(super) static MOTO: LazyLock<Server> = LazyLock::new(Server::moto);
+pub(crate) static MOTO: LazyLock<Server> = LazyLock::new(Server::moto);
 
-pub(super) struct Server {
+pub(crate) struct Server {
     pub(super) address: String,
     child: Child,
     /// What it keeps its buckets in.
@@ -72,7 +74,7 @@ impl Server {
     }
 
     /// A bucket of moto that no other test has.
-    pub(super) fn bucket(&self) -> String {
+    pub(crate) fn bucket(&self) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let bucket = format!("bucket-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         assert!(
@@ -94,7 +96,7 @@ impl Server {
     }
 
     /// A process of its own, as far as the store can see.
-    pub(super) fn store(&self, bucket: &str) -> Store {
+    pub(crate) fn store(&self, bucket: &str) -> Store {
         store(self.place(bucket))
     }
 
@@ -103,7 +105,7 @@ impl Server {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (host, length) = (&self.address, body.len());
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {ANYBODY}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();

@@ -1,0 +1,385 @@
+//! What is kept of one name: of two certificates the newer one is served, whatever its number; an order is gone on with only where its
+//! certificate may still be fetched and nobody has another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::super::part::Part;
+use super::{Decision, Deed};
+use crate::certs::acme::journal::Journal;
+use crate::certs::bundle::{Bundle, Ready};
+use crate::certs::cert_id::CertId;
+use crate::certs::utc::minute;
+use crate::certs::vault::{self, Pointer};
+use crate::storage::store::Key;
+
+/// Of this age an order is dead to us: asking for its certificate is not worth an order that nobody answers for.
+const ORDER_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// All that one side has of a name.
+#[derive(Default)]
+pub(super) struct Kept<'a> {
+    pointer: Option<&'a [u8]>,
+    journal: Option<&'a [u8]>,
+    state: Option<&'a [u8]>,
+    bundles: BTreeMap<u64, Bundled<'a>>,
+    /// There, and not readable.
+    unreadable: BTreeSet<&'a Key>,
+}
+
+struct Bundled<'a> {
+    bytes: &'a [u8],
+    /// Or why it cannot be served.
+    ready: Result<Ready, String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) made_at: SystemTime,
+    pub(super) now: SystemTime,
+}
+
+/// Everything of names, by what stands for them.
+pub(super) fn by_name<'a>(
+    objects: &'a BTreeMap<Key, Vec<u8>>,
+    unreadable: &'a BTreeSet<Key>,
+) -> BTreeMap<&'a str, Kept<'a>> {
+    let mut names: BTreeMap<&str, Kept<'_>> = BTreeMap::new();
+    for (key, bytes) in objects {
+        let Some((part, id)) = Part::of(key).and_then(|part| Some((part, part.id()?))) else {
+            continue;
+        };
+        let kept = names.entry(id).or_default();
+        match part {
+            Part::Pointer(_) => kept.pointer = Some(bytes),
+            Part::Journal(_) => kept.journal = Some(bytes),
+            Part::State(_) => kept.state = Some(bytes),
+            Part::Bundle(id, generation) => {
+                let ready = bundle(id, generation, bytes);
+                kept.bundles.insert(generation, Bundled { bytes, ready });
+            }
+            Part::Account | Part::Ledger | Part::LocalCa | Part::Other => {}
+        }
+    }
+    for key in unreadable {
+        if let Some(id) = Part::of(key).and_then(Part::id) {
+            names.entry(id).or_default().unreadable.insert(key);
+        }
+    }
+    names
+}
+
+fn bundle(id: &str, generation: u64, bytes: &[u8]) -> Result<Ready, String> {
+    let ready = Bundle::read(bytes).map_err(|error| error.to_string())?;
+    if !CertId::of_key(id).is_of(&ready) {
+        return Err("its certificate is for another name".to_owned());
+    }
+    if ready.bundle.generation != generation {
+        return Err("its number is not that of its place".to_owned());
+    }
+    Ok(ready)
+}
+
+pub(super) fn judge(id: &str, mine: &Kept<'_>, theirs: &Kept<'_>, times: Times) -> Vec<Decision> {
+    let own = theirs.served();
+    let incoming = mine.served();
+    let judging = Judging {
+        id: CertId::of_key(id),
+        mine,
+        theirs,
+        own,
+        incoming: incoming.filter(|incoming| {
+            own.is_none_or(|own| newness(incoming, times.now) > newness(own, times.now))
+        }),
+        times,
+    };
+    let mut decisions = judging.bundles();
+    decisions.extend(judging.state());
+    decisions.extend(judging.journal());
+    decisions.extend(judging.pointer());
+    decisions
+}
+
+/// What is over is never newer; else what was issued later, and of the same instant what holds longer.
+fn newness(ready: &Ready, now: SystemTime) -> (bool, SystemTime, SystemTime) {
+    let facts = &ready.facts;
+    (facts.not_after > now, facts.not_before, facts.not_after)
+}
+
+struct Judging<'a> {
+    id: CertId,
+    mine: &'a Kept<'a>,
+    theirs: &'a Kept<'a>,
+    /// What the store serves.
+    own: Option<&'a Ready>,
+    /// What the backup has to serve, if it is newer.
+    incoming: Option<&'a Ready>,
+    times: Times,
+}
+
+impl Judging<'_> {
+    fn bundles(&self) -> Vec<Decision> {
+        let decisions = self
+            .mine
+            .bundles
+            .iter()
+            .rev()
+            .filter_map(|(number, bundled)| {
+                let key = vault::generation_key(&self.id, *number).ok()?;
+                let same = self.theirs.bundles.get(number);
+                if same.is_some_and(|same| same.bytes == bundled.bytes) {
+                    return Some(Decision::new(&key, Deed::Same, SAME.to_owned()));
+                }
+                let ready = match &bundled.ready {
+                    Ok(ready) => ready,
+                    Err(fault) => {
+                        let why = format!("in the backup, {fault}");
+                        return Some(Decision::new(&key, Deed::Drop, why));
+                    }
+                };
+                if let Some(there) = self.theirs.with_the_leaf(ready) {
+                    let why = format!("the storage has the same certificate, as number {there}");
+                    return Some(Decision::new(&key, Deed::Same, why));
+                }
+                Some(self.bundle(&key, *number, bundled.bytes, ready))
+            });
+        let mut decisions: Vec<Decision> = decisions.collect();
+        decisions.reverse();
+        decisions
+    }
+
+    /// Of one that the store does not have.
+    fn bundle(&self, key: &Key, number: u64, bytes: &[u8], ready: &Ready) -> Decision {
+        let until = minute(ready.facts.not_after);
+        let is_incoming = self.incoming.is_some_and(|it| is_same(it, ready));
+        let (fresh, highest) = (self.number_of(number), self.theirs.highest());
+        if is_incoming && fresh != number {
+            return self.renumbered(ready, fresh).map_or_else(
+                || Decision::new(key, Deed::Drop, "it cannot be written again".to_owned()),
+                |(key, bytes)| {
+                    let why = format!(
+                        "valid until {until}; number {number} in the backup, but the storage knows numbers up to {highest}"
+                    );
+                    Decision::new(&key, Deed::Write(bytes), why)
+                },
+            );
+        }
+        if is_incoming {
+            let why = format!("valid until {until}");
+            return Decision::new(key, Deed::Write(bytes.to_vec()), why);
+        }
+        match self.own {
+            Some(own) => {
+                let why = if newness(own, self.times.now) > newness(ready, self.times.now) {
+                    let own = minute(own.facts.not_after);
+                    format!("valid until {until}; the storage has a newer one, valid until {own}")
+                } else {
+                    format!("valid until {until}; a newer one of the backup is put into service")
+                };
+                Decision::new(key, Deed::Keep, why)
+            }
+            None if self.theirs.is_taken(key, number) => {
+                let why = "the storage has something else under its number".to_owned();
+                Decision::new(key, Deed::Drop, why)
+            }
+            None => {
+                let why = format!("valid until {until}; an older one");
+                Decision::new(key, Deed::Write(bytes.to_vec()), why)
+            }
+        }
+    }
+
+    /// Numbers grow: nothing in the store may be taken for newer than what is put in front of it.
+    fn number_of(&self, number: u64) -> u64 {
+        let highest = self.theirs.highest();
+        if number > highest {
+            return number;
+        }
+        highest.max(self.mine.highest()).saturating_add(1)
+    }
+
+    fn renumbered(&self, ready: &Ready, generation: u64) -> Option<(Key, Vec<u8>)> {
+        let bundle = Bundle {
+            generation,
+            ..(*ready.bundle).clone()
+        };
+        let key = vault::generation_key(&self.id, generation).ok()?;
+        Some((key, json(&bundle)?))
+    }
+
+    fn pointer(&self) -> Option<Decision> {
+        let key = vault::key(&self.id, "current").ok()?;
+        let decided = |deed, why: &str| Some(Decision::new(&key, deed, why.to_owned()));
+        let generation = match (self.incoming, self.own) {
+            (Some(incoming), _) => {
+                let there = self.theirs.with_the_leaf(incoming);
+                there.unwrap_or_else(|| self.number_of(incoming.bundle.generation))
+            }
+            // It is served, but only because it is the newest.
+            (None, Some(own)) if self.theirs.named().is_none() => own.bundle.generation,
+            (None, Some(_)) => {
+                let is_same =
+                    self.mine.pointer.is_some() && self.mine.pointer == self.theirs.pointer;
+                let (deed, why) = if is_same {
+                    (Deed::Same, SAME)
+                } else {
+                    (Deed::Keep, "what the storage serves stays in service")
+                };
+                return self.mine.pointer.and_then(|_some| decided(deed, why));
+            }
+            (None, None) => {
+                let why = "there is no certificate that can be served";
+                return self.mine.pointer.and_then(|_some| decided(Deed::Drop, why));
+            }
+        };
+        if self.theirs.named() == Some(generation) {
+            return decided(Deed::Same, SAME);
+        }
+        if self.theirs.unreadable.contains(&key) {
+            return decided(Deed::Keep, "what the storage has there cannot be read");
+        }
+        let bytes = json(&Pointer { generation })?;
+        let why = format!("number {generation} is in service");
+        decided(Deed::Write(bytes), &why)
+    }
+
+    /// It is about one certificate, by its number.
+    fn state(&self) -> Option<Decision> {
+        let key = vault::key(&self.id, "state").ok()?;
+        let bytes = self.mine.state?;
+        let decided = |deed, why: &str| Some(Decision::new(&key, deed, why.to_owned()));
+        if self.theirs.state == Some(bytes) {
+            return decided(Deed::Same, SAME);
+        }
+        if self.theirs.state.is_some() || self.theirs.unreadable.contains(&key) {
+            return decided(Deed::Keep, "the storage has its own");
+        }
+        let is_renumbered = |incoming: &Ready| {
+            let number = incoming.bundle.generation;
+            self.number_of(number) != number
+        };
+        let is_of_another = match (self.incoming, self.own) {
+            (Some(incoming), _) => is_renumbered(incoming),
+            (None, Some(own)) => self.mine.served().is_none_or(|mine| {
+                !is_same(mine, own) || mine.bundle.generation != own.bundle.generation
+            }),
+            (None, None) => false,
+        };
+        if is_of_another {
+            return decided(Deed::Drop, "it is about another certificate than is served");
+        }
+        decided(Deed::Write(bytes.to_vec()), "how the last tries went")
+    }
+
+    fn journal(&self) -> Option<Decision> {
+        let key = vault::key(&self.id, "journal").ok()?;
+        let bytes = self.mine.journal?;
+        let decided = |deed, why: &str| Some(Decision::new(&key, deed, why.to_owned()));
+        let Ok(journal) = serde_json::from_slice::<Journal>(bytes) else {
+            return decided(Deed::Drop, "in the backup, it is damaged");
+        };
+        let plan = journal.plan()?;
+        if self.theirs.journal == Some(bytes) {
+            return decided(Deed::Same, SAME);
+        }
+        let is_idle = |bytes: &[u8]| {
+            serde_json::from_slice(bytes).is_ok_and(|own| matches!(own, Journal::Idle))
+        };
+        if self.theirs.unreadable.contains(&key)
+            || self.theirs.journal.is_some_and(|own| !is_idle(own))
+        {
+            return decided(Deed::Keep, "the storage has an order of its own");
+        }
+        match journal {
+            Journal::Idle | Journal::Planned(_) | Journal::Ordered(_) | Journal::Challenged(_) => {
+                let why = "the order was not finished: a new one is made when one is due";
+                return decided(Deed::Drop, why);
+            }
+            Journal::Finalizing(_) | Journal::Downloaded(_) => {}
+        }
+        if self.mine.has_key(&plan.key_pem) || self.theirs.has_key(&plan.key_pem) {
+            return decided(Deed::Drop, "the order's certificate came");
+        }
+        if self.own.is_some() {
+            return decided(Deed::Drop, "the storage has a certificate without it");
+        }
+        let age = self.times.now.duration_since(self.times.made_at);
+        let ahead = self.times.made_at.duration_since(self.times.now);
+        if age.or(ahead).is_ok_and(|age| age >= ORDER_AGE_MAX) {
+            return decided(Deed::Drop, "the order is too old to be gone on with");
+        }
+        decided(
+            Deed::Write(bytes.to_vec()),
+            "the order's certificate may still be fetched",
+        )
+    }
+}
+
+impl Kept<'_> {
+    /// As the vault finds it: what the pointer names, else the newest that is good.
+    fn served(&self) -> Option<&Ready> {
+        let good = |bundled: &Bundled<'_>| bundled.ready.is_ok();
+        let named = self.named().and_then(|named| self.bundles.get(&named));
+        let newest = self.bundles.values().rev().find(|it| good(it));
+        named.filter(|it| good(it)).or(newest)?.ready.as_ref().ok()
+    }
+
+    fn named(&self) -> Option<u64> {
+        let pointer: Pointer = serde_json::from_slice(self.pointer?).ok()?;
+        Some(pointer.generation)
+    }
+
+    /// The highest number that is known, good or not; 0 if none is.
+    fn highest(&self) -> u64 {
+        let kept = self.bundles.keys().copied();
+        let unreadable = self.unreadable.iter().filter_map(|key| number(key));
+        kept.chain(unreadable)
+            .chain(self.named())
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn is_taken(&self, key: &Key, generation: u64) -> bool {
+        self.bundles.contains_key(&generation) || self.unreadable.contains(key)
+    }
+
+    /// The number of a good bundle with this certificate.
+    fn with_the_leaf(&self, ready: &Ready) -> Option<u64> {
+        let mut bundles = self.bundles.iter().rev();
+        let found = bundles.find(|(_, it)| it.ready.as_ref().is_ok_and(|own| is_same(own, ready)));
+        found.map(|(generation, _)| *generation)
+    }
+
+    fn has_key(&self, pem: &str) -> bool {
+        let mut good = self
+            .bundles
+            .values()
+            .filter_map(|it| it.ready.as_ref().ok());
+        good.any(|ready| ready.bundle.key.0.trim() == pem.trim())
+    }
+}
+
+fn number(key: &Key) -> Option<u64> {
+    match Part::of(key)? {
+        Part::Bundle(_, generation) => Some(generation),
+        Part::Pointer(_)
+        | Part::Journal(_)
+        | Part::State(_)
+        | Part::Account
+        | Part::Ledger
+        | Part::LocalCa
+        | Part::Other => None,
+    }
+}
+
+fn is_same(one: &Ready, other: &Ready) -> bool {
+    one.leaf() == other.leaf()
+}
+
+fn json(value: &impl Serialize) -> Option<Vec<u8>> {
+    serde_json::to_vec(value).ok()
+}
+
+const SAME: &str = "the storage has the same";

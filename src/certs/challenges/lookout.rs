@@ -1,0 +1,419 @@
+//! Looks into a shared store for the answers that other hosts have. All who ask at the same time share one look, and looks are rare
+//! enough for whatever is asked: who scans for tokens loads the store no more than a CA does.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::sign::CertifiedKey;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::stored::{self, PREFIX, Stored};
+use super::{Challenges, HTTP_PATH, NotReady, asked_as, certificate};
+use crate::clock::Clock;
+use crate::hostname::HostName;
+use crate::shutdown::Shutdown;
+use crate::storage::store::{Key, Store};
+
+/// Who waits for an answer at a time; more are told that there is none.
+const WAITING_MAX: usize = 1_024;
+/// Between two looks, so that a name or token that is not there is not looked for again within this time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The longest that a look takes, and that anybody waits for one to begin.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Answers that one look reads.
+const READ_MAX: usize = 64;
+/// How long an answer that was found is given without another look. A CA asks from several places within seconds.
+const FOUND_TIME: Duration = Duration::from_secs(10);
+/// Octets of a token: at least 128 bits in base64url (RFC 8555 section 8.1), and no more than anybody uses.
+const TOKEN_OCTETS: RangeInclusive<usize> = 22..=200;
+
+/// Ends once it is known whether there is an answer now.
+pub type Sought<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
+
+/// Asked on a data thread, looked for by the lookout.
+#[derive(Debug)]
+pub(super) struct Question {
+    key: Key,
+    about: About,
+    since: Instant,
+    tell: oneshot::Sender<()>,
+}
+
+#[derive(Debug, Clone)]
+enum About {
+    Token(Box<str>),
+    Name(HostName),
+}
+
+impl Challenges {
+    /// From now on asks `store` for what is not known here, if it is one of a fleet.
+    pub fn look_into(&self, store: Store, clock: Clock, shutdown: &Shutdown) {
+        if !store.is_shared() {
+            return;
+        }
+        let (questions, inbox) = mpsc::channel(WAITING_MAX);
+        if self.0.questions.set(questions).is_ok() {
+            let lookout = Lookout {
+                challenges: self.clone(),
+                store,
+                clock,
+                found: Vec::new(),
+            };
+            shutdown.spawn_attendant(lookout.run(inbox));
+        }
+    }
+
+    /// What other hosts may have to say to whoever asks for `path`; none if nobody needs to be waited for.
+    #[must_use]
+    pub fn seek_http(&self, path: &str) -> Option<Sought<Arc<str>>> {
+        let token = path.strip_prefix(HTTP_PATH)?;
+        let is_token = TOKEN_OCTETS.contains(&token.len())
+            && token
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+        let told = self.ask(|| {
+            let key = stored::http_key(token).filter(|_key| is_token)?;
+            Some((key, About::Token(token.into())))
+        })?;
+        let (challenges, path) = (self.clone(), path.to_owned());
+        Some(Box::pin(async move {
+            told.await.ok()?;
+            challenges.http(&path)
+        }))
+    }
+
+    /// The same for whoever asks for a name with nothing but `acme-tls/1`.
+    #[must_use]
+    pub fn seek_alpn(&self, name: &HostName) -> Option<Sought<Arc<CertifiedKey>>> {
+        let told = self.ask(|| Some((stored::alpn_key(name)?, About::Name(name.clone()))))?;
+        let (challenges, name) = (self.clone(), name.clone());
+        Some(Box::pin(async move {
+            told.await.ok()?;
+            challenges.alpn(&name)
+        }))
+    }
+
+    fn ask(&self, what: impl FnOnce() -> Option<(Key, About)>) -> Option<oneshot::Receiver<()>> {
+        let questions = self.0.questions.get()?;
+        let (key, about) = what()?;
+        let (tell, told) = oneshot::channel();
+        let question = Question {
+            key,
+            about,
+            since: Instant::now(),
+            tell,
+        };
+        questions.try_send(question).ok()?;
+        Some(told)
+    }
+}
+
+struct Lookout {
+    challenges: Challenges,
+    store: Store,
+    clock: Clock,
+    /// What is given until when, in the order in which it was found.
+    found: Vec<(Instant, About)>,
+}
+
+impl Lookout {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Question>) {
+        let mut looked = None::<Instant>;
+        loop {
+            let forget = self.found.first().map(|(until, _about)| *until);
+            let first = tokio::select! {
+                question = inbox.recv() => question,
+                () = sleep_until(forget.unwrap_or_else(Instant::now)), if forget.is_some() => {
+                    self.forget();
+                    continue;
+                }
+            };
+            let Some(first) = first else {
+                return;
+            };
+            if let Some(looked) = looked {
+                sleep_until(looked + LOOK_EVERY).await;
+            }
+            let now = Instant::now();
+            let mut questions = vec![first];
+            while questions.len() < WAITING_MAX
+                && let Ok(question) = inbox.try_recv()
+            {
+                questions.push(question);
+            }
+            // Whoever waited so long has been waiting for a store that does not answer.
+            questions.retain(|question| now < question.since + PATIENCE);
+            looked = Some(now);
+            if !questions.is_empty() && timeout(PATIENCE, self.look(&questions)).await.is_err() {
+                tracing::debug!("the storage does not say what to answer CAs");
+            }
+            for question in questions {
+                // Whoever asked may have left.
+                let _left = question.tell.send(());
+            }
+        }
+    }
+
+    /// One listing for all, and only what is there is read.
+    async fn look(&mut self, questions: &[Question]) {
+        let listed = match self.store.list(PREFIX).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::debug!(%error, "the storage does not say what to answer CAs");
+                return;
+            }
+        };
+        let there: HashMap<&Key, &About> = questions
+            .iter()
+            .map(|question| (&question.key, &question.about))
+            .filter(|(key, _about)| listed.binary_search(key).is_ok())
+            .collect();
+        for (key, about) in there.into_iter().take(READ_MAX) {
+            if !self.challenges.has_afar(about) {
+                self.fetch(key, about).await;
+            }
+        }
+    }
+
+    async fn fetch(&mut self, key: &Key, about: &About) {
+        let found = match self.store.get(key).await {
+            Ok(found) => found,
+            Err(error) => return tracing::debug!(%key, %error, "not read"),
+        };
+        let now = self.clock.now();
+        let Some(stored) = found.and_then(|object| stored::read(&object.bytes, now)) else {
+            return;
+        };
+        match self.challenges.take_from_afar(about, &stored) {
+            Ok(()) => {
+                let until = Instant::now() + FOUND_TIME;
+                self.found.push((until, about.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%key, %error, "another host's answer to a CA cannot be given")
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        let now = Instant::now();
+        while self
+            .found
+            .first()
+            .is_some_and(|(until, _about)| *until <= now)
+        {
+            let (_until, about) = self.found.remove(0);
+            self.challenges.forget_from_afar(&about);
+        }
+    }
+}
+
+impl Challenges {
+    fn has_afar(&self, about: &About) -> bool {
+        self.look(|answers| {
+            Some(match about {
+                About::Token(token) => answers.afar_http.contains_key(token),
+                About::Name(name) => answers.afar_alpn.contains_key(name),
+            })
+        })
+        .unwrap_or(false)
+    }
+
+    fn take_from_afar(&self, about: &About, stored: &Stored) -> Result<(), NotReady> {
+        let answer = stored.key_authorization.as_str();
+        match about {
+            About::Token(token) => {
+                let token = token.clone();
+                self.change(|answers| drop(answers.afar_http.insert(token, answer.into())));
+            }
+            About::Name(asked) => {
+                // An address is asked for by another name than its own.
+                let shown = stored.name.as_deref();
+                let shown = shown.and_then(|shown| HostName::parse(shown).ok());
+                let shown = shown.filter(|shown| asked_as(shown) == *asked);
+                let name = shown.unwrap_or_else(|| asked.clone());
+                let digest = digest(&SHA256, answer.as_bytes());
+                let certified = Arc::new(certificate(&name, digest.as_ref())?);
+                let asked = asked.clone();
+                self.change(|answers| drop(answers.afar_alpn.insert(asked, certified)));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_from_afar(&self, about: &About) {
+        self.change(|answers| match about {
+            About::Token(token) => drop(answers.afar_http.remove(token)),
+            About::Name(name) => drop(answers.afar_alpn.remove(name)),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::certs::challenges::stored::Shared;
+    use crate::storage::store::memory::{Faults, Memory};
+
+    const LEASED: Duration = Duration::from_secs(600);
+    const TOKEN: &str = "a-token-of-some-128-bits";
+
+    struct Fleet {
+        store: Store,
+        memory: Faults,
+        clock: Clock,
+    }
+
+    impl Fleet {
+        fn new() -> Self {
+            let (store, memory) = Memory::new();
+            memory.share();
+            let clock = Clock::virtual_from(SystemTime::UNIX_EPOCH + LEASED);
+            Self {
+                store,
+                memory,
+                clock,
+            }
+        }
+
+        fn host(&self) -> (Challenges, Faults) {
+            let (store, faults) = self.memory.process();
+            let challenges = Challenges::default();
+            challenges.look_into(store, self.clock.clone(), &Shutdown::new());
+            (challenges, faults)
+        }
+
+        async fn shows(&self, challenge: Shared<'_>) {
+            let name = Key::new("work").unwrap();
+            let lease = self.store.lease(&name, LEASED).await.unwrap().unwrap();
+            let under = (&self.store, &lease);
+            let shared = Challenges::default()
+                .share(under, challenge, "t.k", &self.clock)
+                .await;
+            shared.unwrap();
+        }
+    }
+
+    async fn http(challenges: &Challenges, token: &str) -> Option<String> {
+        let path = format!("{HTTP_PATH}{token}");
+        let sought = challenges.seek_http(&path)?;
+        sought.await.map(|text| text.to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_hosts_answer_is_given_and_later_looked_for_again() {
+        let fleet = Fleet::new();
+        let (challenges, faults) = fleet.host();
+        assert_eq!(http(&challenges, TOKEN).await, None);
+        fleet.shows(Shared::Http { token: TOKEN }).await;
+        assert_eq!(http(&challenges, TOKEN).await.as_deref(), Some("t.k"));
+        faults.cut_off();
+        let path = format!("{HTTP_PATH}{TOKEN}");
+        assert_eq!(challenges.http(&path).as_deref(), Some("t.k"));
+        tokio::time::sleep(FOUND_TIME + LOOK_EVERY).await;
+        assert_eq!(challenges.http(&path), None);
+        assert_eq!(http(&challenges, TOKEN).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_or_an_address_is_shown_a_certificate_with_the_digest() {
+        let fleet = Fleet::new();
+        let (challenges, _faults) = fleet.host();
+        let expected = digest(&SHA256, b"t.k");
+        for (name, asked) in [
+            ("a.test", "a.test"),
+            ("192.0.2.7", "7.2.0.192.in-addr.arpa"),
+        ] {
+            let name = HostName::parse(name).unwrap();
+            fleet.shows(Shared::Alpn { name: &name }).await;
+            let sought = challenges.seek_alpn(&HostName::parse(asked).unwrap());
+            let certified = sought.unwrap().await.unwrap();
+            let own = certificate(&name, expected.as_ref()).unwrap();
+            let text = |certified: &CertifiedKey| {
+                let (_, leaf) = x509_parser::parse_x509_certificate(&certified.cert[0]).unwrap();
+                let names = leaf.subject_alternative_name().unwrap().unwrap();
+                format!(
+                    "{:?} {:?}",
+                    names.value,
+                    leaf.extensions().last().unwrap().value
+                )
+            };
+            assert_eq!(text(&certified), text(&own));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_scans_makes_one_look_a_second_and_what_is_no_token_none() {
+        let fleet = Fleet::new();
+        let (challenges, _faults) = fleet.host();
+        for path in [
+            "/",
+            "/.well-known/acme-challenge/",
+            "/.well-known/acme-challenge/short",
+        ] {
+            assert!(challenges.seek_http(path).is_none(), "{path}");
+        }
+        let begun = Instant::now();
+        let answered = Arc::new(AtomicU64::new(0));
+        let mut scan = tokio::task::JoinSet::new();
+        let mut refused = 0;
+        for number in 0..2 * WAITING_MAX {
+            let path = format!("{HTTP_PATH}{TOKEN}{number}");
+            match challenges.seek_http(&path) {
+                Some(sought) => {
+                    let answered = answered.clone();
+                    scan.spawn(async move {
+                        assert_eq!(sought.await, None);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    });
+                }
+                None => refused += 1,
+            }
+        }
+        scan.join_all().await;
+        assert!(refused >= WAITING_MAX, "{refused}");
+        assert_eq!(answered.load(Ordering::Relaxed), WAITING_MAX as u64);
+        assert!(begun.elapsed() <= LOOK_EVERY + PATIENCE);
+        // Nobody who asks then is told anything but the truth.
+        fleet.shows(Shared::Http { token: TOKEN }).await;
+        assert_eq!(http(&challenges, TOKEN).await.as_deref(), Some("t.k"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_store_keeps_nobody_for_long() {
+        let fleet = Fleet::new();
+        let (challenges, faults) = fleet.host();
+        faults.silence();
+        let begun = Instant::now();
+        for number in 0..3 {
+            let token = format!("{TOKEN}{number}");
+            assert_eq!(http(&challenges, &token).await, None);
+        }
+        assert!(begun.elapsed() <= 3 * (PATIENCE + LOOK_EVERY));
+    }
+
+    #[tokio::test]
+    async fn a_store_of_one_host_is_not_asked() {
+        let (store, _faults) = Memory::new();
+        let challenges = Challenges::default();
+        challenges.look_into(store, Clock::system(), &Shutdown::new());
+        assert!(
+            challenges
+                .seek_http(&format!("{HTTP_PATH}{TOKEN}"))
+                .is_none()
+        );
+        assert!(
+            challenges
+                .seek_alpn(&HostName::parse("a.test").unwrap())
+                .is_none()
+        );
+    }
+}
