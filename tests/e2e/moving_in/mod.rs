@@ -74,8 +74,14 @@ fn moves_in(ca: &Pebble, path: &Path, left: &Left, options: &[&str]) {
     assert_eq!(again["sums"]["here_already"], taken, "{again}");
     assert_eq!(again["sums"]["accounts_taken"], 0, "{again}");
     let after = kept(&home);
-    let changed = after.iter().find(|(path, bytes)| before.get(*path) != Some(bytes));
-    assert!(changed.is_none() && after.len() == before.len(), "changed by a second import: {:?}", changed.map(|it| it.0));
+    let changed = after
+        .iter()
+        .find(|(path, bytes)| before.get(*path) != Some(bytes));
+    assert!(
+        changed.is_none() && after.len() == before.len(),
+        "changed by a second import: {:?}",
+        changed.map(|it| it.0)
+    );
     let own = account(&home, ca);
     assert_eq!(own, left.account, "{done}");
 
