@@ -60,11 +60,6 @@ impl Keys {
         serde_json::to_vec(&Stored { keys }).unwrap_or_default()
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether there must be another: none seals yet, or none is there that will follow.
     #[must_use]
     pub fn is_due(&self, now: SystemTime) -> bool {
@@ -108,6 +103,13 @@ impl Keys {
         let is_new = |key: &&TicketKey| !self.0.iter().any(|own| own.id == key.id);
         let others = known.0.iter().filter(is_new).cloned();
         Self::sorted(self.0.iter().cloned().chain(others).collect())
+    }
+
+    /// Whether one of them is among the others.
+    #[must_use]
+    pub fn shares_any(&self, others: &Self) -> bool {
+        let has = |key: &TicketKey| others.0.iter().any(|other| other.id == key.id);
+        self.0.iter().any(has)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &TicketKey> {
@@ -288,13 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_still_opens_after_the_store_was_emptied() {
+    fn keys_are_joined_in_their_order_and_each_once() {
         let known = Keys::default().rotated(noon(), fresh(1));
         let found = Keys::default().rotated(noon() + HOUR, fresh(3));
         let joined = found.joined(&known);
         let ids: Vec<u8> = joined.iter().map(|key| key.id[0]).collect();
         assert_eq!(ids, [1, 3, 2, 4]);
         assert_eq!(joined.joined(&known), joined);
+        assert!(joined.shares_any(&known) && !found.shares_any(&known));
     }
 
     #[test]
