@@ -22,6 +22,9 @@ pub(super) struct Entry {
     pub(super) certificate: Option<Leaf>,
     #[serde(flatten)]
     pub(super) state: State,
+    /// The host of a fleet that ordered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ordered_by: Option<String>,
     /// When it is to be renewed by onedoor; null: it is not.
     #[serde(serialize_with = "stamp_or_null")]
     pub(super) due: Option<SystemTime>,
@@ -106,12 +109,6 @@ impl Entry {
             | State::NoCertificate
             | State::Broken { .. } => true,
         }
-    }
-
-    /// The host of a fleet that ordered its certificate.
-    pub(super) fn ordered_by(&self) -> Option<&str> {
-        let ready = self.kept.as_ref()?.ready.as_ref()?;
-        ready.bundle.ordered_by.as_deref()
     }
 
     /// Where its certificate is from, for people.

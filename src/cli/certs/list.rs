@@ -70,7 +70,7 @@ fn row(scene: &Scene, entry: &Entry) -> [String; 6] {
     [
         entry.name.clone(),
         entry.origin(),
-        entry.ordered_by().unwrap_or_default().to_owned(),
+        entry.ordered_by.clone().unwrap_or_default(),
         until.map(minute).unwrap_or_default(),
         until
             .map(|until| left(until, scene.now))
