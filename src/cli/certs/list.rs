@@ -32,8 +32,7 @@ fn tell(scene: &Scene, known: &Known) {
         ));
         return;
     }
-    let head = ["NAME", "SOURCE", "ORDERED BY", "NOT AFTER", "LEFT", "STATE"];
-    let mut rows = vec![head.map(str::to_owned)];
+    let mut rows = vec![["NAME", "SOURCE", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned)];
     rows.extend(known.entries.iter().map(|entry| row(scene, entry)));
     say::out(&table(&rows));
     for entry in &known.entries {
@@ -65,12 +64,19 @@ fn is_pruned(entry: &Entry) -> bool {
     !entry.is_wanted() && entry.kept.is_some()
 }
 
-fn row(scene: &Scene, entry: &Entry) -> [String; 6] {
+/// Of a fleet also which host it was.
+fn origin(scene: &Scene, entry: &Entry) -> String {
+    match &entry.ordered_by {
+        Some(host) if scene.depot.is_shared() => format!("{} by {host}", entry.origin()),
+        Some(_) | None => entry.origin(),
+    }
+}
+
+fn row(scene: &Scene, entry: &Entry) -> [String; 5] {
     let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
     [
         entry.name.clone(),
-        entry.origin(),
-        entry.ordered_by.clone().unwrap_or_default(),
+        origin(scene, entry),
         until.map(minute).unwrap_or_default(),
         until
             .map(|until| left(until, scene.now))

@@ -30,8 +30,6 @@ struct Stored {
     directory: Option<String>,
     profile: Option<String>,
     /// Whose work it was, if not ours.
-    /// The host that ordered it.
-    ordered_by: Option<String>,
     imported_from: Option<String>,
     generation: Option<u64>,
     older: Vec<Older>,
@@ -116,7 +114,6 @@ async fn stored(scene: &Scene, kept: &Kept) -> Result<Stored, VaultError> {
         folder: scene.depot.of("certs", kept.id.as_str()),
         directory: bundle.map(|bundle| bundle.directory.clone()),
         profile: bundle.and_then(|bundle| bundle.profile.clone()),
-        ordered_by: bundle.and_then(|bundle| bundle.ordered_by.clone()),
         imported_from: bundle.and_then(|bundle| bundle.imported_from.clone()),
         generation,
         older: older.collect(),
@@ -165,6 +162,7 @@ fn text(shown: &Shown<'_>, scene: &Scene) -> String {
     if let Some(stored) = &shown.stored {
         tell_stored(stored, &mut lines);
     }
+    lines.push(("ordered by", entry.ordered_by.clone().unwrap_or_default()));
     lines.extend(
         entry
             .faults
@@ -182,7 +180,6 @@ fn tell_stored(stored: &Stored, lines: &mut Vec<(&'static str, String)>) {
     lines.extend([
         ("directory", or_nothing(&stored.directory)),
         ("profile", or_nothing(&stored.profile)),
-        ("ordered by", or_nothing(&stored.ordered_by)),
         ("imported from", or_nothing(&stored.imported_from)),
     ]);
     if let Some(generation) = stored.generation {

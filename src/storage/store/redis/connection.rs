@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// To an open connection, its password told.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// For one answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Between two tries to connect again, at most.

@@ -3,17 +3,20 @@
 mod connection;
 mod error;
 mod held;
+mod hints;
+mod history;
 mod place;
 mod scripts;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
-use redis::{Script, ScriptInvocation};
+use redis::{ProtocolVersion, Script, ScriptInvocation};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -22,8 +25,10 @@ pub use place::{Place, Reached};
 
 use self::connection::Connection;
 use self::held::Held;
+use self::hints::Hints;
+use self::history::{History, News};
 use self::scripts::{CONFLICT, DONE, FENCED, IS_BELOW, IS_FOLDER, UNREADABLE};
-use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
+use super::{Backend, Claim, Hold, Key, Mark, Object, Pending, StoreError, Version, When};
 use crate::storage::files::Error;
 
 /// Leases whose fences are remembered; more only weaken the protection against a store that was wiped.
@@ -37,6 +42,7 @@ pub struct Redis(Arc<Shared>);
 
 struct Shared {
     connection: Connection,
+    hints: Hints,
     place: Place,
     /// The greatest fence of each lease that this process was given.
     fences: Mutex<HashMap<Key, u64>>,
@@ -50,10 +56,15 @@ impl Redis {
     /// # Errors
     /// When the place cannot be one of Redis.
     pub fn at(place: Place) -> Result<Self, RedisError> {
-        let client = place.client();
-        let client = client.map_err(|error| RedisError::new(&place, error))?;
+        let client = |protocol| {
+            let client = place.client(protocol);
+            client.map_err(|error| RedisError::new(&place, error))
+        };
+        let asked = client(ProtocolVersion::RESP2)?;
+        let listening = client(ProtocolVersion::RESP3)?;
         Ok(Self(Arc::new(Shared {
-            connection: Connection::of(client),
+            connection: Connection::of(asked),
+            hints: Hints::of(listening, name(&place.prefix, "changed")),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
@@ -69,22 +80,38 @@ impl Redis {
         answer.map_err(|error| RedisError::new(&self.0.place, error).into())
     }
 
+    /// Differs after a restart, which may have brought back what was, or another server in its place. Empty where we may not ask.
+    async fn server(&self) -> Result<String, RedisError> {
+        let mut connection = self.connection()?;
+        let asked = redis::cmd("INFO")
+            .arg("server")
+            .query_async::<String>(&mut connection)
+            .await;
+        let told = match asked {
+            Ok(told) => told,
+            Err(error) if error.code() == Some("NOPERM") => return Ok(String::new()),
+            Err(error) => return Err(RedisError::new(&self.0.place, error)),
+        };
+        let mut lines = told.lines();
+        let id = lines.find_map(|line| line.strip_prefix("run_id:"));
+        Ok(id.unwrap_or_default().to_owned())
+    }
+
     fn connection(&self) -> Result<ConnectionManager, RedisError> {
         let manager = self.0.connection.manager();
         manager.map_err(|error| RedisError::new(&self.0.place, error))
     }
 
-    fn name_of(&self, kind: &str, name: &str) -> String {
-        format!("{{{}}}:{kind}:{name}", self.0.place.prefix)
+    fn name_of(&self, kind: &str, object: &str) -> String {
+        self.name(&format!("{kind}:{object}"))
     }
 
     fn index(&self) -> String {
-        format!("{{{}}}:objects", self.0.place.prefix)
+        self.name("objects")
     }
 
-    /// Where the names of changed objects are published.
-    fn channel(&self) -> String {
-        format!("{{{}}}:changed", self.0.place.prefix)
+    fn name(&self, what: &str) -> String {
+        name(&self.0.place.prefix, what)
     }
 
     fn ends(&self, giving: JoinHandle<()>) {
@@ -153,10 +180,14 @@ impl Redis {
             .key(self.name_of("object", key.as_str()))
             .key(self.index())
             .key(lease)
+            .key(self.name("changes"))
+            .key(self.name("head"))
             .arg(key.as_str())
             .arg(claim.map_or("", |claim| &*claim.nonce))
             .arg(when)
-            .arg(wanted);
+            .arg(wanted)
+            .arg(self.name("changed"))
+            .arg(Uuid::new_v4().to_string());
         asked
     }
 }
@@ -195,7 +226,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let version = Version::of(bytes);
             let mut asked = self.write(&scripts::PUT, key, when, claim);
-            asked.arg(&*version.0).arg(bytes).arg(self.channel());
+            asked.arg(&*version.0).arg(bytes);
             outcome(&self.ask::<String>(&asked).await?, key)?;
             Ok(version)
         })
@@ -208,8 +239,7 @@ impl Backend for Redis {
         claim: Option<&'a Claim>,
     ) -> Pending<'a, ()> {
         Box::pin(async move {
-            let mut asked = self.write(&scripts::DELETE, key, when, claim);
-            asked.arg(self.channel());
+            let asked = self.write(&scripts::DELETE, key, when, claim);
             outcome(&self.ask::<String>(&asked).await?, key)
         })
     }
@@ -268,6 +298,32 @@ impl Backend for Redis {
             Ok(Some(hold))
         })
     }
+
+    fn changed<'a>(&'a self, prefix: &'a str, since: &'a Mark) -> Pending<'a, (Vec<Key>, Mark)> {
+        Box::pin(async move {
+            let known = History::read(since);
+            let server = self.server().await?;
+            let mut asked = scripts::CHANGED.prepare_invoke();
+            asked
+                .key(self.index())
+                .key(self.name("changes"))
+                .key(self.name("head"))
+                .arg(known.word_at(&server))
+                .arg(known.place())
+                .arg(prefix);
+            let news: News = self.ask(&asked).await?;
+            Ok(known.followed_by(&server, news))
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.hints.next())
+    }
+}
+
+/// All begin with one hash tag.
+fn name(prefix: &str, what: &str) -> String {
+    format!("{{{prefix}}}:{what}")
 }
 
 fn outcome(word: &str, key: &Key) -> Result<(), StoreError> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo,
-    RedisResult, TlsCertificates,
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion,
+    RedisConnectionInfo, RedisResult, TlsCertificates,
 };
 
 /// Where a store in Redis is. Shown without its password.
@@ -42,14 +42,14 @@ pub enum Reached {
 
 impl Place {
     /// Whoever asks there; nothing is asked yet.
-    pub(super) fn client(&self) -> RedisResult<Client> {
+    pub(super) fn client(&self, protocol: ProtocolVersion) -> RedisResult<Client> {
         match &self.reached {
             Reached::Plain { host, port } => {
                 let address = ConnectionAddr::Tcp(host.to_string(), *port);
-                Client::open(self.connection(address)?)
+                Client::open(self.connection(address, protocol)?)
             }
             Reached::Socket(path) => {
-                Client::open(self.connection(ConnectionAddr::Unix(path.clone()))?)
+                Client::open(self.connection(ConnectionAddr::Unix(path.clone()), protocol)?)
             }
             Reached::Tls { host, port, roots } => {
                 let address = ConnectionAddr::TcpTls {
@@ -62,13 +62,19 @@ impl Place {
                     client_tls: None,
                     root_cert: roots.as_deref().map(with_those_of_the_system),
                 };
-                Client::build_with_tls(self.connection(address)?, certificates)
+                Client::build_with_tls(self.connection(address, protocol)?, certificates)
             }
         }
     }
 
-    fn connection(&self, address: ConnectionAddr) -> RedisResult<ConnectionInfo> {
-        let mut login = RedisConnectionInfo::default().set_db(self.database.into());
+    fn connection(
+        &self,
+        address: ConnectionAddr,
+        protocol: ProtocolVersion,
+    ) -> RedisResult<ConnectionInfo> {
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.database.into())
+            .set_protocol(protocol);
         if let Some(user) = &self.user {
             login = login.set_username(user);
         }

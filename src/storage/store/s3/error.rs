@@ -90,6 +90,11 @@ impl S3Error {
         }
     }
 
+    /// Whether it is about leases alone; all else can be had of the store.
+    pub(in crate::storage::store) fn is_lie(&self) -> bool {
+        self.lie().is_some()
+    }
+
     /// What was seen of a store that cannot keep leases; it can be read all the same.
     pub(super) fn lie(&self) -> Option<Lie> {
         match self.fault {

@@ -11,6 +11,7 @@ mod probe;
 mod record;
 mod signing;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::time::Duration;
 pub use error::S3Error;
 pub use place::{BadPlace, Place};
 
-use self::bucket::{Bucket, Found, Swap};
+use self::bucket::{Bucket, Found, Listed, Swap};
 use self::envelope::{Content, TOMBSTONE_BYTES};
 use self::lease::Leases;
 use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
@@ -162,9 +163,9 @@ impl S3 {
         };
         let listed = self.bucket().list(&format!("{folder}/")).await?;
         let now = self.bucket().now()?;
-        let is_old = |tag: &bucket::Listed| {
-            let age = now.duration_since(tag.written).unwrap_or_default();
-            tag.size == TOMBSTONE_BYTES as u64 && age > TOMBSTONE_AGE
+        let is_old = |found: &Listed| {
+            let age = now.duration_since(found.written).unwrap_or_default();
+            found.size == TOMBSTONE_BYTES as u64 && age > TOMBSTONE_AGE
         };
         for tombstone in listed.iter().filter(|found| is_old(found)).take(SWEPT_MAX) {
             let tag = tombstone.tag.as_ref();
@@ -219,14 +220,21 @@ impl Backend for S3 {
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>> {
         Box::pin(async move {
             let listed = self.bucket().list(prefix).await?;
-            let alive = listed
-                .iter()
-                .filter(|found| found.size != TOMBSTONE_BYTES as u64);
-            let mut keys: Vec<_> = alive
-                .filter_map(|found| Key::new(&found.path).ok())
-                .collect();
+            let mut keys: Vec<_> = listed.iter().filter_map(Listed::key).collect();
             keys.sort_unstable();
             Ok(keys)
+        })
+    }
+
+    /// By the tags of a listing, so that following costs a request for a page of objects.
+    fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
+        Box::pin(async move {
+            let listed = self.bucket().list(prefix).await?;
+            let shown = listed.iter().filter_map(|found| {
+                let tag = found.tag.as_ref().map_or("", |tag| &*tag.0);
+                Some((found.key()?, tag.into()))
+            });
+            Ok(shown.collect())
         })
     }
 
@@ -235,6 +243,14 @@ impl Backend for S3 {
             let held = self.take(name, time).await?;
             Ok(held.map(|held| -> Box<dyn Hold> { Box::new(held) }))
         })
+    }
+}
+
+impl Listed {
+    /// None: it was deleted, or is not ours.
+    fn key(&self) -> Option<Key> {
+        let lives = self.size != TOMBSTONE_BYTES as u64;
+        lives.then(|| Key::new(&self.path).ok()).flatten()
     }
 }
 

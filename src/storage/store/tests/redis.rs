@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 
 use super::super::memory::Memory;
 use super::super::redis::{Place, Reached, Redis};
-use super::super::{Lease, Store, StoreError, When};
+use super::super::{Lease, Mark, Store, StoreError, When};
 use super::agreement::{User, operation, runtime};
+use super::following::follow;
 use super::{content, key, names};
 
 const LASTS: Duration = Duration::from_secs(60);
@@ -48,9 +49,11 @@ impl Server {
         Store::on(Redis::at(self.place(prefix)).unwrap())
     }
 
-    fn kill(&mut self) {
+    /// Everything is forgotten.
+    fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.child = serve(self.folder.path());
     }
 }
 
@@ -118,6 +121,81 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn who_follows_redis_knows_what_it_holds(operations in vec(operation(), 1..40)) {
+        let server = Server::start();
+        runtime().block_on(async {
+            ready(&server.store("one")).await;
+            follow(&server.store("one"), "", &operations).await;
+            follow(&server.store("two"), "b/", &operations).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_a_restart_took_away_is_followed_too() {
+    let mut server = Server::start();
+    let store = server.store("one");
+    ready(&store).await;
+    for name in ["a", "b"] {
+        let written = store.put(&key(name), b"x", &When::Absent, None).await;
+        written.unwrap();
+    }
+    let (keys, mark) = store.changed("", &Mark::default()).await.unwrap();
+    assert_eq!(keys, [key("a"), key("b")]);
+    server.restart();
+    ready(&store).await;
+    // As many writes as before: the numbers alone would not tell.
+    for content in [b"x", b"y"] {
+        let written = store.put(&key("a"), content, &When::Always, None).await;
+        written.unwrap();
+    }
+    let (keys, mark) = store.changed("", &mark).await.unwrap();
+    assert_eq!(keys, [key("a"), key("b")]);
+    let (keys, _mark) = store.changed("", &mark).await.unwrap();
+    assert_eq!(keys, []);
+}
+
+#[tokio::test]
+async fn a_write_of_another_process_is_hinted_at_also_after_a_restart() {
+    let mut server = Server::start();
+    let [ours, other] = [(); 2].map(|()| server.store("one"));
+    ready(&ours).await;
+    for turn in 0..2 {
+        let writing = async {
+            for number in 0_u64.. {
+                let (key, bytes) = (key("a"), number.to_string());
+                let put = other.put(&key, bytes.as_bytes(), &When::Always, None);
+                put.await.unwrap();
+                tokio::time::sleep(STEP).await;
+            }
+        };
+        tokio::select! {
+            () = ours.hint() => {}
+            () = writing => {}
+            () = tokio::time::sleep(PATIENCE) => panic!("no hint in turn {turn}"),
+        }
+        server.restart();
+        ready(&other).await;
+        // What was heard of before.
+        let _late = tokio::time::timeout(STEP, ours.hint()).await;
+    }
+}
+
+#[test]
+fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
+    let server = Server::start();
+    let store = server.store("one");
+    runtime().block_on(ready(&store));
+    for _other in 0..2 {
+        let listed = runtime().block_on(store.list(""));
+        listed.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn of_many_at_once_one_gets_the_lease_and_fences_grow() {
     let server = Server::start();
@@ -179,8 +257,7 @@ async fn a_wiped_redis_gives_no_fence_twice_and_admits_no_old_lease() {
     let store = server.store("one");
     ready(&store).await;
     let lease = take(&store).await.unwrap();
-    server.kill();
-    server.child = serve(server.folder.path());
+    server.restart();
     ready(&store).await;
     assert!(matches!(put(&store, &lease).await, Err(StoreError::Fenced)));
     let newer = take(&store).await.unwrap();

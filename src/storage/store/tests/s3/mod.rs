@@ -4,7 +4,6 @@ mod between;
 pub(crate) mod server;
 
 use std::error::Error;
-use std::iter;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -15,7 +14,7 @@ use self::between::Between;
 use self::server::{MOTO, SECRET, Server};
 use super::super::memory::Memory;
 use super::super::s3::Place;
-use super::super::{Lease, Store, StoreError, When};
+use super::super::{Lease, Mark, Store, StoreError, When};
 use super::agreement::{Operation, User, operation, runtime};
 use super::{content, key, names};
 
@@ -26,11 +25,13 @@ const STEP: Duration = Duration::from_millis(50);
 
 /// With its causes.
 fn one_line(error: &dyn Error) -> String {
-    let causes = iter::successors(Some(error), |error| (*error).source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line += &format!(": {cause}");
+        next = cause.source();
+    }
+    line
 }
 
 async fn take(store: &Store) -> Option<Lease> {
@@ -232,6 +233,34 @@ async fn what_was_deleted_is_not_there_and_can_be_made_again() {
         .await
         .unwrap();
     assert_eq!(content(&store, "a/2").await.unwrap(), b"y");
+}
+
+#[tokio::test]
+async fn what_changed_is_told_though_its_content_did_not() {
+    let bucket = MOTO.bucket();
+    let [store, other] = [(); 2].map(|()| MOTO.store(&bucket));
+    for name in ["a/1", "a/2", "a/3", "b"] {
+        store
+            .put(&key(name), b"x", &When::Absent, None)
+            .await
+            .unwrap();
+    }
+    let (keys, mark) = other.changed("a/", &Mark::default()).await.unwrap();
+    assert_eq!(keys, ["a/1", "a/2", "a/3"].map(key));
+    assert_eq!(
+        other.changed("a/", &mark).await.unwrap(),
+        (vec![], mark.clone())
+    );
+    store
+        .put(&key("a/1"), b"x", &When::Always, None)
+        .await
+        .unwrap();
+    store
+        .delete(&key("a/3"), &When::Always, None)
+        .await
+        .unwrap();
+    let (keys, _mark) = other.changed("a/", &mark).await.unwrap();
+    assert_eq!(keys, ["a/1", "a/3"].map(key));
 }
 
 #[tokio::test]

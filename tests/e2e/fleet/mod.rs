@@ -1,0 +1,163 @@
+//! Three processes on one store: one orders, another answers the CA, all serve; and the store may vanish, and come back empty.
+
+mod load;
+mod stores;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::RootCertStore;
+use serde_json::Value;
+
+use self::load::Load;
+use self::stores::{Kind, Shared};
+use super::support::client::try_tls;
+use super::support::door::{Door, Home};
+use super::support::eventually;
+use super::support::ordering::site;
+use super::support::pebble::Pebble;
+
+const NAME: &str = "a.example.com";
+/// Until all serve what one has written.
+const SPREADING: Duration = Duration::from_secs(30);
+/// Until a store that was emptied has back what the replicas know: they look every few seconds.
+const PUTTING_BACK: Duration = Duration::from_secs(60);
+/// Handshakes while the store is away.
+const HANDSHAKES: usize = 150;
+
+#[test]
+fn a_fleet_on_redis_orders_once_and_outlives_the_store() {
+    outlive(Kind::Redis);
+}
+
+#[test]
+fn a_fleet_on_a_bucket_orders_once_and_outlives_the_store() {
+    outlive(Kind::Bucket);
+}
+
+struct Fleet {
+    ca: Pebble,
+    store: Shared,
+}
+
+impl Fleet {
+    fn on(kind: Kind) -> Self {
+        Self {
+            ca: Pebble::start(),
+            store: Shared::start(kind),
+        }
+    }
+
+    /// A replica that may order, at ports of its own: the CA asks elsewhere.
+    fn ordering(&self) -> Door {
+        Door::up(&self.config("127.0.0.1:0", "127.0.0.1:0", "issue"))
+    }
+
+    /// The one that the CA asks, which never orders.
+    fn asked(&self) -> Door {
+        let (tls, plain) = (self.ca.tls().to_string(), self.ca.plain().to_string());
+        Door::up(&self.config(&tls, &plain, "serve-only"))
+    }
+
+    fn config(&self, tls: &str, plain: &str, role: &str) -> String {
+        format!(
+            r#"
+            listen = ["{tls}"]
+            http = ["{plain}"]
+            storage = {{ {store}, local_copy = "copy" }}
+            [acme]
+            directory = "{directory}"
+            roots = "{roots}"
+            email = "ada@example.com"
+            role = "{role}"
+            [sites]
+            {site}
+            "#,
+            store = self.store.said(),
+            directory = self.ca.directory(),
+            roots = self.ca.roots_file(),
+            site = site(NAME),
+        )
+    }
+
+    fn orders(&self) -> usize {
+        self.ca.log().matches("Added order").count()
+    }
+}
+
+fn outlive(kind: Kind) {
+    let mut fleet = Fleet::on(kind);
+    let doors = [fleet.ordering(), fleet.ordering(), fleet.asked()];
+    let roots = fleet.ca.issued_roots();
+    let first = eventually("a certificate on the one that orders", || {
+        doors.iter().find_map(|door| shown(door.tls(), &roots))
+    });
+    within(SPREADING, "the certificate on all", || {
+        let leaves = doors.each_ref().map(|door| shown(door.tls(), &roots));
+        leaves.iter().all(|leaf| leaf.as_ref() == Some(&first))
+    });
+    assert_eq!((fleet.orders(), fleet.ca.issued()), (1, 1));
+    for door in &doors {
+        assert_eq!(who_ordered(door.home()), host());
+    }
+
+    let [one, other, asked] = doors;
+    let load = Load::on(&[one.tls(), asked.tls()], &roots, NAME);
+    fleet.store.kill();
+    // Starts while nobody is there, and serves what it has seen.
+    let other = Door::up_in(other.leave(), &["up"]);
+    assert_eq!(shown(other.tls(), &roots).as_ref(), Some(&first));
+    let before = load.done();
+    eventually("handshakes without a store", || {
+        (load.done() > before + HANDSHAKES).then_some(())
+    });
+    assert_eq!(fleet.store.names(), "");
+
+    fleet.store.revive();
+    within(PUTTING_BACK, "what the replicas know, in the store", || {
+        let names = fleet.store.names();
+        ["identity", &format!("certs/{NAME}/current")]
+            .iter()
+            .all(|name| names.contains(name))
+    });
+    // Who comes now knows only the store.
+    let newcomer = fleet.ordering();
+    within(SPREADING, "the certificate on a newcomer", || {
+        shown(newcomer.tls(), &roots).as_ref() == Some(&first)
+    });
+    let handshakes = load.done();
+    assert_eq!(load.ended(), [""; 0], "of {handshakes} handshakes");
+    assert_eq!((fleet.orders(), fleet.ca.issued()), (1, 1));
+}
+
+/// The certificate that is served, if one of the CA is.
+fn shown(address: SocketAddr, roots: &Arc<RootCertStore>) -> Option<Vec<u8>> {
+    let stream = try_tls(address, roots, NAME, &[]).ok()?;
+    Some(stream.conn.peer_certificates()?.first()?.to_vec())
+}
+
+#[track_caller]
+fn within(time: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < time, "never happened: {what}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+#[track_caller]
+fn who_ordered(home: &Home) -> String {
+    let (_code, out, err) = home.run(&["certs", "list", "--json"]);
+    let listed: Value =
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    let host = listed[0]["ordered_by"].as_str().unwrap_or_default();
+    let table = home.run(&["certs", "list"]).1;
+    assert!(table.contains(&format!(" by {host}  ")), "{table}");
+    host.to_owned()
+}
+
+fn host() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
+}
