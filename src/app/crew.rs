@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::start::StartError;
+use crate::certs::tickets::Tickets;
 use crate::config::{AccessLog as Destination, Config, LogFormat};
 use crate::door::{Awaited, Current, Handle, Options, Policies, start as start_worker};
 use crate::observe::access::{self, AccessLog};
@@ -26,13 +27,17 @@ impl Crew {
     ///
     /// # Errors
     /// An access log that cannot be opened, and what the system does not give.
-    pub(super) fn muster(config: &Config, current: &Arc<Current>) -> Result<Self, StartError> {
+    pub(super) fn muster(
+        config: &Config,
+        current: &Arc<Current>,
+        tickets: Tickets,
+    ) -> Result<Self, StartError> {
         let access = access_log(config).map_err(StartError::Log)?;
         let taps = Arc::new(Taps::default());
         let awaited = Arc::new(Awaited::default());
         let options = Options {
             current: current.clone(),
-            policies: Arc::new(Policies::new().map_err(StartError::Tls)?),
+            policies: Arc::new(Policies::new(tickets).map_err(StartError::Tls)?),
             access: access.clone(),
             taps: taps.clone(),
             awaited: awaited.clone(),

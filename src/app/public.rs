@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::App;
 use super::alerts::Post;
 use super::issuing::options;
+use super::start::StartError;
 use super::storing::{Depot, StoringError};
 use crate::certs::alerts::event::Event;
 use crate::certs::dns::error::DnsError;
@@ -15,6 +16,7 @@ use crate::certs::keeper::{Keeper, Outcome, Works, over_the_network};
 use crate::certs::local_ca::safe::Safe;
 use crate::certs::plan::{Meanwhile, Plan};
 use crate::certs::resolver::{Demand, Resolver};
+use crate::certs::tickets::Tickets;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::acme;
@@ -29,6 +31,7 @@ use crate::storage::store::Store;
 pub(super) struct Keeping {
     depot: Depot,
     clock: Clock,
+    store: Store,
     /// Of this machine alone.
     own: Store,
     safe: Safe,
@@ -72,6 +75,7 @@ impl Keeping {
         }));
         Ok(Self {
             own: depot.own(&clock),
+            store,
             safe,
             depot,
             clock,
@@ -104,6 +108,15 @@ impl Keeping {
     /// Where everything else is kept.
     pub(super) fn depot(&self) -> &Depot {
         &self.depot
+    }
+
+    /// The keys of session tickets: the fleet's, if there is one.
+    ///
+    /// # Errors
+    /// When the crypto library has no randomness.
+    pub(super) async fn tickets(&self, shutdown: &Shutdown) -> Result<Tickets, StartError> {
+        let tickets = Tickets::of(&self.store, &self.clock, shutdown).await;
+        tickets.map_err(|_error| StartError::Tls(rustls::Error::FailedToGetRandomBytes))
     }
 
     /// Renews for whoever asks at the control socket.

@@ -133,7 +133,8 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let crew = Crew::muster(&loaded.config, &current)?;
+        let tickets = keeping.tickets(&shutdown).await?;
+        let crew = Crew::muster(&loaded.config, &current, tickets)?;
         let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
         let checks = Checks::new(&current.table.common, keeping.post());
@@ -173,6 +174,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
+            waiting: None,
             checks,
         };
         app.let_in().await
@@ -185,6 +187,7 @@ impl App {
         self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
+        self.await_local_ca();
         self.keep().await.map_err(StartError::Dns)?;
         Ok(self)
     }

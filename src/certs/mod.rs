@@ -10,6 +10,7 @@ mod cert_id;
 pub mod challenges;
 pub mod dns;
 mod draft;
+pub mod export;
 pub mod facts;
 pub mod http;
 pub mod import;
@@ -24,6 +25,7 @@ pub mod retry;
 pub mod schedule;
 pub mod shelf;
 pub mod stamp;
+pub mod tickets;
 pub mod utc;
 pub mod vault;
 

@@ -6,22 +6,26 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::aws_lc_rs::digest::{Context, SHA256};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
-    NoServerSessionStorage, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier,
+    NoServerSessionStorage, ProducesTickets, ResolvesServerCert, VerifierBuilderError,
+    WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
+use crate::certs::tickets::Tickets;
 use crate::config::site::{ClientAuth, Demand, Tls, TlsVersion};
 use crate::routing::ACME_TLS_ALPN;
 
 /// Tickets given to a client after a handshake.
 const TICKETS: usize = 1;
 
-/// The TLS policies there are. Each has ticket keys of its own, so no session crosses from one to another; the keys rotate.
+/// The TLS policies there are. Each has ticket keys of its own, so no session crosses from one to another; the keys rotate. Equal
+/// policies of processes that share a storage have the same.
 ///
 /// So a session that was opened without a certificate, or with one that other authorities signed, is never resumed where another
 /// is asked for: neither at another site, nor after a change of `client_ca`.
@@ -31,6 +35,7 @@ pub struct Policies {
     open: Versions,
     /// One for each demand that a configuration in use makes.
     demanding: Mutex<Vec<Demanding>>,
+    tickets: Tickets,
 }
 
 #[derive(Debug)]
@@ -59,10 +64,12 @@ impl Policies {
     ///
     /// # Errors
     /// As rustls says.
-    pub fn new() -> Result<Self, rustls::Error> {
+    pub fn new(tickets: Tickets) -> Result<Self, rustls::Error> {
+        let verifier = WebPkiClientVerifier::no_client_auth();
         Ok(Self {
-            open: Versions::new(&WebPkiClientVerifier::no_client_auth())?,
+            open: Versions::new(&verifier, &tickets, "open")?,
             demanding: Mutex::default(),
+            tickets,
         })
     }
 
@@ -110,7 +117,8 @@ impl Policies {
             equal.demand = demand.clone();
             return Ok(equal.versions.clone());
         }
-        let versions = Versions::new(&verifier(demand)?).map_err(NoPolicy::Tls)?;
+        let versions = Versions::new(&verifier(demand)?, &self.tickets, &label(demand));
+        let versions = versions.map_err(NoPolicy::Tls)?;
         let versions = Arc::new(versions);
         // What no configuration demands any more has no other owner.
         known.retain(|known| Arc::strong_count(&known.demand) > 1);
@@ -137,12 +145,40 @@ fn verifier(demand: &ClientAuth) -> Result<Arc<dyn ClientCertVerifier>, NoPolicy
     builder.build().map_err(NoPolicy::Authorities)
 }
 
+/// The same for equal demands, in whichever process.
+fn label(demand: &ClientAuth) -> String {
+    let mut digest = Context::new(&SHA256);
+    digest.update(match demand.demand {
+        Demand::Require => b"require",
+        Demand::Request => b"request",
+    });
+    for root in &demand.roots {
+        digest.update(&u64::try_from(root.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(root);
+    }
+    let digest = digest.finish();
+    let octets = digest.as_ref().iter();
+    octets.map(|octet| format!("{octet:02x}")).collect()
+}
+
 impl Versions {
-    fn new(verifier: &Arc<dyn ClientCertVerifier>) -> Result<Self, rustls::Error> {
+    fn new(
+        verifier: &Arc<dyn ClientCertVerifier>,
+        tickets: &Tickets,
+        label: &str,
+    ) -> Result<Self, rustls::Error> {
         let (old, new) = (&rustls::version::TLS12, &rustls::version::TLS13);
         Ok(Self {
-            from_1_2: policy(&[new, old], verifier.clone())?,
-            only_1_3: policy(&[new], verifier.clone())?,
+            from_1_2: policy(
+                &[new, old],
+                verifier.clone(),
+                tickets.for_policy(&format!("1.2 {label}"))?,
+            )?,
+            only_1_3: policy(
+                &[new],
+                verifier.clone(),
+                tickets.for_policy(&format!("1.3 {label}"))?,
+            )?,
         })
     }
 
@@ -157,13 +193,14 @@ impl Versions {
 fn policy(
     versions: &[&'static rustls::SupportedProtocolVersion],
     verifier: Arc<dyn ClientCertVerifier>,
+    ticketer: Arc<dyn ProducesTickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(NoCertificate));
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = ticketer;
     config.send_tls13_tickets = TICKETS;
     Ok(config)
 }
@@ -233,7 +270,7 @@ mod tests {
 
     #[test]
     fn equal_demands_share_a_policy_and_others_do_not() {
-        let policies = Policies::new().unwrap();
+        let policies = Policies::new(Tickets::Own).unwrap();
         let roots = [root(), root()];
         let first = demand(Demand::Require, &roots[..1]);
         let made = policies.demanding(&first).unwrap();
@@ -255,8 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn other_demands_have_other_labels() {
+        let (one, other) = (vec![1; 8], vec![2; 8]);
+        let demands = [
+            demand(Demand::Require, &[one.clone(), other.clone()]),
+            demand(Demand::Request, &[one.clone(), other.clone()]),
+            demand(Demand::Require, &[other.clone(), one.clone()]),
+            demand(Demand::Require, &[[one.clone(), other.clone()].concat()]),
+            demand(Demand::Require, &[one.clone()]),
+        ];
+        for (index, demand) in demands.iter().enumerate() {
+            assert_eq!(label(demand), label(&ClientAuth::clone(demand)));
+            for other in &demands[..index] {
+                assert_ne!(label(demand), label(other));
+            }
+        }
+    }
+
+    #[test]
     fn what_nobody_demands_any_more_is_forgotten() {
-        let policies = Policies::new().unwrap();
+        let policies = Policies::new(Tickets::Own).unwrap();
         for _ in 0..3 {
             let demand = demand(Demand::Require, &[root()]);
             policies.demanding(&demand).unwrap();
@@ -266,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_no_authority_makes_no_policy() {
-        let policies = Policies::new().unwrap();
+        let policies = Policies::new(Tickets::Own).unwrap();
         let refused = |roots: &[Vec<u8>]| policies.demanding(&demand(Demand::Request, roots));
         assert!(matches!(
             refused(&[b"garbage".to_vec()]),

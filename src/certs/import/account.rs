@@ -56,7 +56,7 @@ impl Draft {
             contacts: contacts.filter_map(|contact| address(contact)).collect(),
             key,
             eab: self.eab,
-            fault: fault.or(is_nowhere.then_some(AccountFault::UnknownDirectory)),
+            fault: fault.or_else(|| is_nowhere.then_some(AccountFault::UnknownDirectory)),
             directory,
             url,
         }

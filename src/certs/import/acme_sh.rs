@@ -83,7 +83,7 @@ fn certificate(survey: &mut Survey<'_>, record: &Record<'_>, accounts: &[Held]) 
     let leaf = with_issuer(survey.part(&own("cer")), survey.part(&file("ca.cer")));
     let chain = match survey.part(&file("fullchain.cer")) {
         Part::Absent => leaf,
-        chain => chain,
+        chain @ (Part::Text(_) | Part::Unreadable(_)) => chain,
     };
     let others = record.setting("Le_Alt").unwrap_or_default().split(',');
     let main = record.setting("Le_Domain").unwrap_or_default();

@@ -85,11 +85,13 @@ fn certificate(survey: &mut Survey<'_>, root: &str, folder: &str, accounts: &[us
     let file = |name: &str| join(folder, name);
     let chain = match survey.part(&file("fullchain")) {
         Part::Absent => joined(survey.part(&file("cert")), survey.part(&file("chain"))),
-        chain => chain,
+        chain @ (Part::Text(_) | Part::Unreadable(_)) => chain,
     };
     let key = match survey.part(&file("privkey")) {
         Part::Text(text) => Part::Text(text),
-        other => key_that_fits(survey, root, &chain).unwrap_or(other),
+        other @ (Part::Absent | Part::Unreadable(_)) => {
+            key_that_fits(survey, root, &chain).unwrap_or(other)
+        }
     };
     let ordered_by = survey.bytes(&file("account/privkey"));
     let ordered_by = ordered_by.and_then(|pem| account_key::from_pem(pem).ok());

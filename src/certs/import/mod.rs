@@ -6,7 +6,7 @@ pub mod account_key;
 mod acme_sh;
 mod acmetool;
 mod archive;
-mod caddy;
+pub(in crate::certs) mod caddy;
 mod certbot;
 mod certificate;
 mod companion;
@@ -14,7 +14,7 @@ mod dehydrated;
 pub mod fault;
 pub mod findings;
 #[cfg(test)]
-mod fixture;
+pub(in crate::certs) mod fixture;
 pub mod known;
 mod kubernetes;
 mod lego;

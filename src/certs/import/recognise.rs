@@ -31,27 +31,34 @@ const READERS: &[Reader] = &[
 #[must_use]
 pub fn recognise(tree: &Tree, now: SystemTime) -> Findings {
     let mut survey = Survey::new(tree, now);
+    let mut archives = Vec::new();
     for (path, content) in tree.files() {
         let Content::Bytes(bytes) = content else {
             continue;
         };
-        if let Some(unpacked) = archive::unpack(bytes, tree.place(path)) {
-            survey.absorb(of_files(Survey::new(&unpacked, now)));
-        } else if looks_like_yaml(path, bytes) {
-            let place = tree.place(path);
+        let place = tree.place(path);
+        if looks_like_yaml(path, bytes) {
             survey.remark(format!(
                 "{place} is YAML: secrets are read from `kubectl get secret -o json`"
             ));
+        } else if let Some(unpacked) = archive::unpack(bytes, place) {
+            survey.set_aside(path);
+            archives.push(unpacked);
         }
     }
-    of_files(survey)
-}
-
-fn of_files(mut survey: Survey<'_>) -> Findings {
-    for read in READERS {
-        read(&mut survey);
+    of_files(&mut survey);
+    for unpacked in &archives {
+        let mut inside = Survey::new(unpacked, now);
+        of_files(&mut inside);
+        survey.absorb(inside.finish());
     }
     survey.finish()
+}
+
+fn of_files(survey: &mut Survey<'_>) {
+    for read in READERS {
+        read(survey);
+    }
 }
 
 fn looks_like_yaml(path: &str, bytes: &[u8]) -> bool {

@@ -48,8 +48,13 @@ impl<'a> Survey<'a> {
 
     /// What is in this folder, or this file, is not looked at by later readers.
     pub(super) fn claim(&mut self, tool: Tool, path: &str) {
-        self.claimed.insert(path.to_owned());
+        self.set_aside(path);
         self.recognised(tool);
+    }
+
+    /// The same, on nobody's behalf.
+    pub(super) fn set_aside(&mut self, path: &str) {
+        self.claimed.insert(path.to_owned());
     }
 
     pub(super) fn recognised(&mut self, tool: Tool) {

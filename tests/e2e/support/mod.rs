@@ -15,6 +15,7 @@ pub(crate) mod openssl;
 pub(crate) mod ordering;
 pub(crate) mod pebble;
 pub(crate) mod peer;
+pub(crate) mod redis;
 pub(crate) mod tmpfs;
 pub(crate) mod wire;
 

@@ -1,7 +1,7 @@
 //! The store in a bucket.
 
 mod between;
-mod server;
+pub(crate) mod server;
 
 use std::error::Error;
 use std::time::Duration;
