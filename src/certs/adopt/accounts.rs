@@ -15,6 +15,7 @@ use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::seams::{AccountKeeper as _, Class};
 use crate::certs::acme::transport::Transport;
 use crate::certs::adopt::{AdoptError, Adopter, Plan, Policy};
+use crate::certs::import::fault::AccountFault;
 use crate::certs::import::findings::{AccountKey as FoundKey, Findings, FoundAccount};
 use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
 use crate::certs::keeper::ledgers::ca_id;
@@ -99,15 +100,13 @@ impl Adopter {
         &self,
         findings: &Findings,
     ) -> Result<Vec<PlannedAccount>, AdoptError> {
-        let chosen = chosen(findings);
+        let chosen = self.chosen(findings);
         let mut planned = Vec::new();
         for (number, found) in findings.accounts.iter().enumerate() {
-            let winner = found
-                .directory
-                .as_deref()
-                .and_then(|it| chosen.get(&ca_id(it)));
+            let directory = self.directory_of(found);
+            let winner = directory.and_then(|it| chosen.get(&ca_id(&it)));
             let fate = match winner {
-                Some(winner) if *winner != number && found.fault.is_none() => {
+                Some(winner) if *winner != number && fault(found).is_none() => {
                     AccountFate::OtherWins { number: *winner }
                 }
                 Some(_) | None => self.account_fate(found).await?,
@@ -122,17 +121,21 @@ impl Adopter {
     }
 
     async fn account_fate(&self, found: &FoundAccount) -> Result<AccountFate, AdoptError> {
-        if let Some(fault) = &found.fault {
+        if let Some(fault) = fault(found) {
             return Ok(AccountFate::Unusable(fault.to_string()));
         }
-        let (Some(directory), Some(key)) = (&found.directory, &found.key) else {
-            return Ok(AccountFate::Unusable("it is incomplete".to_owned()));
+        let Some(directory) = self.directory_of(found) else {
+            let fault = AccountFault::UnknownDirectory;
+            return Ok(AccountFate::Unusable(fault.to_string()));
+        };
+        let Some(key) = &found.key else {
+            return Ok(AccountFate::Unusable(AccountFault::NoKey.to_string()));
         };
         let key = match signing(key) {
             Ok(key) => key,
             Err(words) => return Ok(AccountFate::Unusable(words)),
         };
-        let options = self.options(directory);
+        let options = self.options(&directory);
         let known = match self.kept(&options).await? {
             Kept::Nothing => None,
             Kept::Known(known) => Some(known),
@@ -202,6 +205,34 @@ impl Adopter {
         (self.connect)(options).map_err(network)
     }
 
+    /// Where its CA is: as the tool says, else the configured one on the host of its URL.
+    pub(super) fn directory_of(&self, found: &FoundAccount) -> Option<String> {
+        let said = found.directory.clone();
+        said.or_else(|| {
+            let ca = self.wishes.ca_of_url(found.url.as_deref()?)?;
+            Some(ca.directory.clone())
+        })
+    }
+
+    /// The account that is adopted at each CA, by the CA's id: the one that ordered most of what was found; of equals one that needs no new key, or
+    /// the first.
+    fn chosen(&self, findings: &Findings) -> BTreeMap<String, usize> {
+        let mut chosen: BTreeMap<String, (usize, (usize, bool))> = BTreeMap::new();
+        for (number, account) in findings.accounts.iter().enumerate() {
+            let usable = account.key.as_ref().filter(|_key| fault(account).is_none());
+            let (Some(key), Some(directory)) = (usable, self.directory_of(account)) else {
+                continue;
+            };
+            let rank = (ordered(findings, number), matches!(key, FoundKey::P256(_)));
+            let best = chosen.entry(ca_id(&directory)).or_insert((number, rank));
+            if rank > best.1 {
+                *best = (number, rank);
+            }
+        }
+        let chosen = chosen.into_iter();
+        chosen.map(|(ca, (number, _rank))| (ca, number)).collect()
+    }
+
     pub(super) async fn keep_accounts(
         &self,
         plan: &mut Plan,
@@ -218,7 +249,7 @@ impl Adopter {
 
     /// Makes it ours under the account's lease, if there still is none.
     async fn keep_account(&self, found: &FoundAccount) -> Result<AccountFate, AdoptError> {
-        let options = self.options(found.directory.as_deref().unwrap_or_default());
+        let options = self.options(&self.directory_of(found).unwrap_or_default());
         let account = match Account::of(&options.directory, self.vault.store()) {
             Ok(account) => account,
             Err(fault) => return Ok(AccountFate::Unusable(fault.problem)),
@@ -312,27 +343,10 @@ impl Adopter {
     }
 }
 
-/// The account that is adopted at each CA, by the CA's id: the one that ordered most of what was found; of equals one that needs no new key, or the
-/// first.
-fn chosen(findings: &Findings) -> BTreeMap<String, usize> {
-    let good = findings.accounts.iter().enumerate();
-    let good = good.filter(|(_number, account)| account.fault.is_none() && account.key.is_some());
-    let mut chosen: BTreeMap<String, (usize, (usize, bool))> = BTreeMap::new();
-    for (number, account) in good {
-        let Some(directory) = &account.directory else {
-            continue;
-        };
-        let is_ours_in_kind = matches!(account.key, Some(FoundKey::P256(_)));
-        let rank = (ordered(findings, number), is_ours_in_kind);
-        let best = chosen.entry(ca_id(directory)).or_insert((number, rank));
-        if rank > best.1 {
-            *best = (number, rank);
-        }
-    }
-    chosen
-        .into_iter()
-        .map(|(ca, (number, _rank))| (ca, number))
-        .collect()
+/// What keeps an account from being used; where its CA is may be known to the configuration.
+fn fault(found: &FoundAccount) -> Option<&AccountFault> {
+    let fault = found.fault.as_ref();
+    fault.filter(|fault| **fault != AccountFault::UnknownDirectory)
 }
 
 fn ordered(findings: &Findings, account: usize) -> usize {

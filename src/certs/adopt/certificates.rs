@@ -117,7 +117,7 @@ impl Adopter {
         let candidates: Vec<Result<Candidate<'_>, Skipped>> = findings
             .certificates
             .iter()
-            .map(|found| self.candidate(found, now))
+            .map(|found| self.candidate(found, findings, now))
             .collect();
         let mut by_name: BTreeMap<HostPattern, Vec<usize>> = BTreeMap::new();
         for (number, candidate) in candidates.iter().enumerate() {
@@ -197,17 +197,19 @@ impl Adopter {
     fn candidate<'a>(
         &self,
         found: &'a FoundCertificate,
+        findings: &Findings,
         now: SystemTime,
     ) -> Result<Candidate<'a>, Skipped> {
         if let Some(fault) = &found.fault {
             return Err(Skipped::Fault(fault.clone()));
         }
         let issuer = found.facts.as_ref().map(|facts| facts.issuer.as_str());
-        let known = found.directory.as_deref();
-        let known = known.or_else(|| issuer.and_then(directory_of));
-        let own = known.and_then(|directory| self.wishes.ca(directory));
-        let directory = own.map(|ca| ca.directory.clone());
-        let directory = directory.or_else(|| known.map(str::to_owned));
+        let account = found.account.and_then(|it| findings.accounts.get(it));
+        let known = found.directory.clone();
+        let known = known.or_else(|| account.and_then(|it| self.directory_of(it)));
+        let known = known.or_else(|| issuer.and_then(directory_of).map(str::to_owned));
+        let own = known.as_deref().and_then(|it| self.wishes.ca(it));
+        let directory = own.map(|ca| ca.directory.clone()).or(known);
         let is_of_configured_ca = self.is_configured(directory.as_deref());
         for warning in &found.warnings {
             match warning {
@@ -277,14 +279,19 @@ impl Adopter {
                 continue;
             };
             for place in planned.places.iter_mut().filter(|it| it.fate.is_due()) {
-                place.fate = self.keep(found, &place.name).await?;
+                place.fate = self.keep(found, findings, &place.name).await?;
             }
         }
         Ok(())
     }
 
     /// Puts it there under the name's lease, if it is still better than what is there.
-    async fn keep(&self, found: &FoundCertificate, name: &HostPattern) -> Result<Fate, AdoptError> {
+    async fn keep(
+        &self,
+        found: &FoundCertificate,
+        findings: &Findings,
+        name: &HostPattern,
+    ) -> Result<Fate, AdoptError> {
         let id = CertId::of(name);
         let key = match Key::new(&format!("cert-{}", id.as_str())) {
             Ok(key) => key,
@@ -294,7 +301,7 @@ impl Adopter {
         let Some(lease) = lease.map_err(VaultError::from)? else {
             return Ok(Fate::Busy);
         };
-        let candidate = match self.candidate(found, self.clock.now()) {
+        let candidate = match self.candidate(found, findings, self.clock.now()) {
             Ok(candidate) => candidate,
             Err(skipped) => return Ok(Fate::Failed(skipped.to_string())),
         };
