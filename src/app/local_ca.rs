@@ -1,17 +1,25 @@
 //! The local CA of a configuration: opened when a plan needs it, and judged by the names that it is needed for.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tokio::time::sleep;
+
+use super::App;
 use super::prepare::Planned;
 use crate::causes::one_line;
 use crate::certs::local_ca::LocalCa;
+use crate::certs::local_ca::error::Error;
 use crate::certs::local_ca::making::{RootKey, Wish};
 use crate::certs::local_ca::safe::Safe;
 use crate::certs::local_ca::scope::Scope;
-use crate::certs::resolver::{Refusal, Refused, Remedy};
+use crate::certs::resolver::{Refusal, Refused, Remedy, Resolver};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::hostname::HostPattern;
+
+/// Between two attempts to have a CA from a storage that is out of reach.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Where the CA is, and what becomes of one that is not there.
 #[derive(Debug, Clone)]
@@ -34,6 +42,8 @@ pub enum Missing {
 pub struct Settled {
     /// None: no name needs it, or it cannot be had yet.
     pub ca: Option<Arc<LocalCa>>,
+    /// What one is to be made by, should all else be well.
+    pub absent: Option<Wish>,
     pub refusals: Vec<Refusal>,
     pub remarks: Vec<String>,
 }
@@ -70,7 +80,7 @@ impl Local {
     }
 
     /// Finds the CA for what is planned, if anything needs it; refuses the names that it cannot sign for. `current` is the one in
-    /// service: it is served on if it is the same, or if no other can be had.
+    /// service: it is served on if it is the same, or if no other can be had. Nothing is made yet.
     pub async fn settle(
         &self,
         planned: &mut Planned,
@@ -79,56 +89,148 @@ impl Local {
         now: SystemTime,
     ) -> Settled {
         if !planned.plan.needs_local_ca() {
+            return Settled::with(current);
+        }
+        let found = match &self.safe {
+            Some(safe) => safe.look(now).await,
+            None => Ok(None),
+        };
+        let mut settled = match (found, current) {
+            (Ok(found), current) => Settled::found(found, current),
+            (Err(error), Some(current)) => Settled {
+                remarks: vec![format!(
+                    "the local CA in service is served on: {}",
+                    one_line(&error)
+                )],
+                ..Settled::with(Some(current))
+            },
+            (Err(error), None) => return self.unusable(planned, error),
+        };
+        let wish = wish(config);
+        settled.refusals = judge(planned, &wish, settled.ca.as_deref());
+        settled
+            .remarks
+            .extend(unheard(planned, config, settled.ca.as_deref()));
+        if settled.ca.is_none() && self.missing == Missing::Make {
+            settled.absent = Some(wish);
+        }
+        settled
+    }
+
+    /// Makes the CA that was absent, unless somebody else has meanwhile.
+    pub(super) async fn make(
+        &self,
+        planned: &mut Planned,
+        wish: &Wish,
+        now: SystemTime,
+    ) -> Settled {
+        let Some(safe) = &self.safe else {
+            return Settled::default();
+        };
+        match safe.open(wish, now).await {
+            Ok(made) => Settled::found(Some(made), None),
+            Err(error) => self.unusable(planned, error),
+        }
+    }
+
+    /// Names that only it can serve are refused, unless it may be there in a while.
+    fn unusable(&self, planned: &mut Planned, error: Error) -> Settled {
+        if self.may_pass(&error) || !planned.plan.has_local_names() {
+            let why = one_line(&error);
+            let remark =
+                format!("names that the local CA signs for are refused until it can be had: {why}");
             return Settled {
-                ca: current,
+                remarks: vec![remark],
                 ..Settled::default()
             };
         }
-        let wish = wish(config);
-        let found = match (&self.safe, self.missing) {
-            (Some(safe), Missing::Make) => safe.open(&wish, now).await.map(Some),
-            (Some(safe), Missing::Imagine) => safe.look(now).await,
-            (None, _) => Ok(None),
-        };
-        let mut remarks = Vec::new();
-        let ca = match found {
-            Ok(found) => found.map(|found| match current {
-                Some(current) if current.is_same(&found) => current,
-                Some(_) | None => {
-                    remarks.extend_from_slice(found.remarks());
-                    Arc::new(found)
-                }
-            }),
-            Err(error) if current.is_some() => {
-                let why = one_line(&error);
-                remarks.push(format!("the local CA in service is served on: {why}"));
-                current
-            }
-            Err(error) if error.is_passing() || !planned.plan.has_local_names() => {
-                let why = one_line(&error);
-                remarks.push(format!(
-                    "names that the local CA signs for are refused until it can be had: {why}"
-                ));
-                return Settled {
-                    remarks,
-                    ..Settled::default()
-                };
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
-                return Settled {
-                    refusals: planned.plan.settle(&planned.wanted, broken),
-                    ..Settled::default()
-                };
-            }
-        };
-        let refusals = judge(planned, &wish, ca.as_deref());
-        remarks.extend(unheard(planned, config, ca.as_deref()));
+        let error = Arc::new(error);
+        let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
         Settled {
+            refusals: planned.plan.settle(&planned.wanted, broken),
+            ..Settled::default()
+        }
+    }
+
+    fn may_pass(&self, error: &Error) -> bool {
+        error.concerns_store() && self.safe.as_ref().is_some_and(Safe::is_shared)
+    }
+
+    /// Tries until handshakes have it, or it is clear that they never will.
+    async fn keep_trying(self, resolver: Resolver, wish: Wish, clock: Clock) {
+        let Some(safe) = &self.safe else {
+            return;
+        };
+        loop {
+            sleep(RETRY_AFTER).await;
+            match safe.open(&wish, clock.now()).await {
+                Ok(ca) => {
+                    tracing::info!("the local CA can be had again");
+                    ca.remarks()
+                        .iter()
+                        .for_each(|remark| tracing::warn!("{remark}"));
+                    return resolver.serve_local_ca(Arc::new(ca));
+                }
+                Err(error) if self.may_pass(&error) => {}
+                Err(error) => {
+                    let error = one_line(&error);
+                    return tracing::error!(error, "the local CA cannot be used");
+                }
+            }
+        }
+    }
+}
+
+impl App {
+    /// Sees to it that a local CA which could not be had is had as soon as it can.
+    pub(super) fn await_local_ca(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.abort();
+        }
+        if !self.current.plan.needs_local_ca() || self.resolver.local_ca().is_some() {
+            return;
+        }
+        let wish = wish(&self.loaded.config);
+        let (local, resolver) = (self.local.clone(), self.resolver.clone());
+        let trying = local.keep_trying(resolver, wish, Clock::system());
+        self.waiting = Some(self.shutdown.spawn_attendant(trying));
+    }
+}
+
+impl Settled {
+    fn with(ca: Option<Arc<LocalCa>>) -> Self {
+        Self {
             ca,
-            refusals,
-            remarks,
+            ..Self::default()
+        }
+    }
+
+    /// What is odd about a CA is told once.
+    fn found(found: Option<LocalCa>, current: Option<Arc<LocalCa>>) -> Self {
+        match (found, current) {
+            (Some(found), Some(current)) if current.is_same(&found) => Self::with(Some(current)),
+            (Some(found), current) => {
+                let another = current.map(|_current| {
+                    let root = found.root().path.display();
+                    format!("the local CA in the storage is a new one and served from now on: clients must be made to trust {root}")
+                });
+                Self {
+                    remarks: another
+                        .into_iter()
+                        .chain(found.remarks().iter().cloned())
+                        .collect(),
+                    ..Self::with(Some(Arc::new(found)))
+                }
+            }
+            // Clients trust it, so it is not for a reload to make another.
+            (None, Some(current)) => Self {
+                remarks: vec![
+                    "the local CA is gone from the storage: the one in service is served on until the next start"
+                        .to_owned(),
+                ],
+                ..Self::with(Some(current))
+            },
+            (None, None) => Self::default(),
         }
     }
 }
@@ -169,3 +271,7 @@ fn unheard(planned: &Planned, config: &Config, ca: Option<&LocalCa>) -> Option<S
         format!("the local CA was made before `tls.local_suffixes` had {outside}: clients refuse what it signs there, until `onedoor certs new-ca` makes a new one")
     })
 }
+
+#[cfg(test)]
+#[path = "local_ca_tests.rs"]
+mod tests;

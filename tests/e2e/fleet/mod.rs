@@ -151,10 +151,10 @@ fn who_ordered(home: &Home) -> String {
     let (_code, out, err) = home.run(&["certs", "list", "--json"]);
     let listed: Value =
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
-    listed[0]["ordered_by"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    let host = listed[0]["ordered_by"].as_str().unwrap_or_default();
+    let table = home.run(&["certs", "list"]).1;
+    assert!(table.contains(&format!(" by {host}  ")), "{table}");
+    host.to_owned()
 }
 
 fn host() -> String {

@@ -327,8 +327,7 @@ impl Kept<'_> {
     }
 
     fn named(&self) -> Option<u64> {
-        let pointer: Pointer = serde_json::from_slice(self.pointer?).ok()?;
-        Some(pointer.generation)
+        vault::pointed_at(self.pointer?)
     }
 
     /// The highest number that is known, good or not; 0 if none is.

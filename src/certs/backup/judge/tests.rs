@@ -177,6 +177,20 @@ fn an_account_or_a_local_ca_that_is_there_stays() {
 }
 
 #[test]
+fn the_copy_of_a_root_without_its_ca_is_in_nobodys_way() {
+    let backup = objects([object("local-ca/authority.json", b"whole")]);
+    let copy = object("local-ca/root.pem", b"root");
+    let after = restored(&backup, objects([copy.clone()]));
+    assert_eq!(
+        after,
+        objects([copy.clone(), object("local-ca/authority.json", b"whole")])
+    );
+    changes_nothing(&backup, &after);
+    let other = objects([copy, object("local-ca/root.key", b"key")]);
+    assert_eq!(restored(&backup, other.clone()), other);
+}
+
+#[test]
 fn an_order_is_gone_on_with_only_while_its_certificate_may_be_fetched() {
     let leaf = leaf(0, 90);
     let fetched = |state: &str| objects([journal(state, &leaf.key_pem)]);
@@ -196,17 +210,17 @@ fn an_order_is_gone_on_with_only_while_its_certificate_may_be_fetched() {
 #[test]
 fn an_order_whose_certificate_came_or_that_is_not_needed_is_left_out() {
     let (leaf, other) = (leaf(0, 90), leaf(0, 80));
-    let journal = || journal("finalizing", &leaf.key_pem);
-    let place = journal().0;
-    let backup = objects([journal(), bundle(&leaf, 1), pointer(1)]);
+    let under_way = || journal("finalizing", &leaf.key_pem);
+    let place = under_way().0;
+    let backup = objects([under_way(), bundle(&leaf, 1), pointer(1)]);
     assert!(!restored(&backup, Objects::new()).contains_key(&place));
     let store = objects([bundle(&other, 1), pointer(1)]);
-    assert_eq!(restored(&objects([journal()]), store.clone()), store);
+    assert_eq!(restored(&objects([under_way()]), store.clone()), store);
     let own = objects([(place.clone(), br#"{"state":"idle"}"#.to_vec())]);
-    let after = restored(&objects([journal()]), own);
-    assert_eq!(after, objects([journal()]));
-    let busy = objects([super::tests::journal("ordered", "another")]);
-    assert_eq!(restored(&objects([journal()]), busy.clone()), busy);
+    let after = restored(&objects([under_way()]), own);
+    assert_eq!(after, objects([under_way()]));
+    let busy = objects([journal("ordered", "another")]);
+    assert_eq!(restored(&objects([under_way()]), busy.clone()), busy);
 }
 
 #[test]

@@ -79,6 +79,11 @@ impl Plan {
                 Store::SystemKeychain { .. } | Store::Java(_) | Store::Node { .. } => {}
             }
         }
+        let is_data_base = |store: &Store| matches!(store, Store::Nss(_));
+        if !of_macos && !stores.iter().any(is_data_base) {
+            let none = "browsers: no Chromium is installed, and Firefox has no profile yet";
+            plan.leave(none, None);
+        }
         plan
     }
 
