@@ -178,23 +178,22 @@ impl Adopter {
             Some(Err(words)) => return Ok(AccountFate::Unusable(words)),
             None => return Ok(AccountFate::Unusable("it has no key".to_owned())),
         };
-        match self.account_fate(found).await? {
-            AccountFate::Adopt { url, seen } => {
-                self.adopt(&options, &account, &key, url, seen).await
-            }
-            AccountFate::TakeOver { url } => {
-                let begun = account.object().await.map_err(VaultError::from)?;
-                let taken = match begun {
-                    Some(_) => self.finish(&options, &account).await,
-                    None => self.take_over(&options, &account, &key, &url).await,
-                };
-                Ok(match taken {
-                    Ok(()) => AccountFate::TakenOver { url },
-                    Err(fault) => AccountFate::Failed(fault.problem),
-                })
-            }
-            fate => Ok(fate),
+        let fate = self.account_fate(found).await?;
+        if let AccountFate::Adopt { url, seen } = fate {
+            return self.adopt(&options, &account, &key, url, seen).await;
         }
+        let AccountFate::TakeOver { url } = fate else {
+            return Ok(fate);
+        };
+        let begun = account.object().await.map_err(VaultError::from)?;
+        let taken = match begun {
+            Some(_) => self.finish(&options, &account).await,
+            None => self.take_over(&options, &account, &key, &url).await,
+        };
+        Ok(match taken {
+            Ok(()) => AccountFate::TakenOver { url },
+            Err(fault) => AccountFate::Failed(fault.problem),
+        })
     }
 
     async fn adopt(
