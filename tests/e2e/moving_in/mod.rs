@@ -6,6 +6,7 @@ mod layouts;
 mod real;
 mod take_over;
 mod tools;
+mod unwanted;
 
 use std::collections::BTreeMap;
 use std::fs;
