@@ -174,7 +174,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
-            waiting: None,
+            attending_ca: None,
             checks,
         };
         app.let_in().await
@@ -187,7 +187,7 @@ impl App {
         self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
-        self.await_local_ca();
+        self.attend_local_ca();
         self.keep().await.map_err(StartError::Dns)?;
         Ok(self)
     }

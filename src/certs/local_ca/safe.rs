@@ -137,7 +137,11 @@ impl Safe {
     }
 
     /// A store that was emptied has no CA, but clients trust the one that this host saw there: it comes back, before another is made.
-    async fn put_back(&self) -> Result<bool, Error> {
+    /// Says whether there is one again.
+    ///
+    /// # Errors
+    /// When the store or the copy cannot be used.
+    pub async fn put_back(&self) -> Result<bool, Error> {
         if !self.store.is_copied() {
             return Ok(false);
         }
