@@ -1,23 +1,30 @@
 //! From events to those who are told: each once, also over restarts, and never in anybody's way.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::certs::alerts::event::Event;
 use crate::certs::alerts::exec::Program;
 use crate::certs::alerts::notices::Notices;
 use crate::certs::alerts::outbox::{Outbox, Posted, Taker};
+use crate::certs::alerts::told::Told;
 use crate::certs::alerts::webhook::{BadUrl, Webhook};
 use crate::certs::keeper::listener::Listener;
 use crate::clock::Clock;
 use crate::config::alerts::Alerts;
 use crate::shutdown::Shutdown;
-use crate::storage::store::{Key, Store, When};
+use crate::storage::store::{Key, Store, StoreError, Version, When};
 
 /// Events that wait to be looked at; what comes then is dropped, and said again soon if it is still so.
 const WAITING_MAX: usize = 4096;
+/// How often an event is offered while other hosts tell theirs.
+const TRIES_MAX: usize = 8;
+/// For how long it is believed that nobody else told anything.
+const FRESH: Duration = Duration::from_secs(1);
 /// What was told, in the store.
 const KEY: &str = "alerts/notices";
 
@@ -87,39 +94,153 @@ async fn sort(
     let Ok(key) = Key::new(KEY) else {
         return;
     };
-    let mut notices = remembered(&store, &key).await;
+    let mut memory = Memory::of(store, key);
+    memory.refresh().await;
     while let Some(event) = inbox.recv().await {
-        let Some(told) = notices.offer(event, clock.now()) else {
+        let Some(told) = memory.offer(event, clock.now()).await else {
             continue;
         };
-        remember(&store, &key, &notices).await;
         if outbox.load().tell(&told) == Posted::Dropped {
-            notices.retract(&told);
-            remember(&store, &key, &notices).await;
+            memory.retract(&told).await;
         }
     }
 }
 
-async fn remembered(store: &Store, key: &Key) -> Notices {
-    let object = match store.get(key).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return Notices::default(),
-        Err(error) => {
-            tracing::warn!(%error, "what was told before is not known: it may be told again");
-            return Notices::default();
-        }
-    };
-    serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
-        tracing::warn!(%key, %error, "what was told before is damaged: it may be told again");
-        Notices::default()
-    })
+/// What was told, as the store has it. Hosts that share one tell an event once among them.
+struct Memory {
+    store: Store,
+    key: Key,
+    notices: Notices,
+    /// Of what was read or written last; none: there was nothing.
+    version: Option<Version>,
+    read: Option<Instant>,
 }
 
-async fn remember(store: &Store, key: &Key, notices: &Notices) {
-    let Ok(bytes) = serde_json::to_vec(notices) else {
-        return;
-    };
-    if let Err(error) = store.put(key, &bytes, &When::Always, None).await {
-        tracing::debug!(%error, "what was told is not remembered");
+impl Memory {
+    fn of(store: Store, key: Key) -> Self {
+        Self {
+            store,
+            key,
+            notices: Notices::default(),
+            version: None,
+            read: None,
+        }
+    }
+
+    /// What is to be told, if it is news to everybody. Remembered before it is told; where it cannot be remembered it is told all
+    /// the same.
+    async fn offer(&mut self, event: Event, now: SystemTime) -> Option<Told> {
+        let is_old = |read: Instant| read.elapsed() >= FRESH;
+        if self.store.is_shared() && self.read.is_none_or(is_old) {
+            self.refresh().await;
+        }
+        for _try in 0..TRIES_MAX {
+            let mut notices = self.notices.clone();
+            let Some(told) = notices.offer(event.clone(), now) else {
+                self.notices = notices;
+                return None;
+            };
+            match self.remember(&notices).await {
+                Remembered::BySomebodyElse => self.refresh().await,
+                Remembered::Here | Remembered::Nowhere => {
+                    self.notices = notices;
+                    return Some(told);
+                }
+            }
+        }
+        None
+    }
+
+    async fn retract(&mut self, told: &Told) {
+        for _try in 0..TRIES_MAX {
+            self.notices.retract(told);
+            match self.remember(&self.notices.clone()).await {
+                Remembered::BySomebodyElse => self.refresh().await,
+                Remembered::Here | Remembered::Nowhere => return,
+            }
+        }
+    }
+
+    async fn refresh(&mut self) {
+        self.read = Some(Instant::now());
+        match self.store.or_copy().get(&self.key).await {
+            Ok(None) => (self.notices, self.version) = (Notices::default(), None),
+            Ok(Some(object)) => {
+                self.version = Some(object.version);
+                self.notices = serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
+                    tracing::warn!(key = %self.key, %error, "what was told before is damaged: it may be told again");
+                    Notices::default()
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was told before is not known: it may be told again");
+            }
+        }
+    }
+
+    async fn remember(&mut self, notices: &Notices) -> Remembered {
+        let Ok(bytes) = serde_json::to_vec(notices) else {
+            return Remembered::Nowhere;
+        };
+        let when = self.version.clone().map_or(When::Absent, When::Is);
+        match self.store.put(&self.key, &bytes, &when, None).await {
+            Ok(version) => {
+                self.version = Some(version);
+                Remembered::Here
+            }
+            Err(StoreError::Conflict) => Remembered::BySomebodyElse,
+            Err(error) => {
+                tracing::debug!(%error, "what was told is not remembered");
+                Remembered::Nowhere
+            }
+        }
+    }
+}
+
+/// What became of an attempt to remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remembered {
+    Here,
+    /// Something else is there by now.
+    BySomebodyElse,
+    /// The store fails.
+    Nowhere,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::storage::store::memory::Memory as Shared;
+
+    fn renewed(until: u64) -> Event {
+        Event::Renewed {
+            certificate: "a.test".to_owned(),
+            names: vec!["a.test".to_owned()],
+            ca: "https://ca.test".to_owned(),
+            not_after: UNIX_EPOCH + Duration::from_secs(until),
+        }
+    }
+
+    #[tokio::test]
+    async fn hosts_of_one_storage_tell_an_event_once_among_them() {
+        let (store, shared) = Shared::new();
+        shared.share();
+        let key = Key::new(KEY).unwrap();
+        let (other, faults) = shared.process();
+        let mut hosts = [Memory::of(store, key.clone()), Memory::of(other, key)];
+        let mut told = 0;
+        for until in 1..4 {
+            for host in &mut hosts {
+                told += usize::from(host.offer(renewed(until), UNIX_EPOCH).await.is_some());
+            }
+        }
+        assert_eq!(told, 3);
+        // A storage that is away keeps nobody from being told.
+        faults.cut_off();
+        let lonely = hosts[1].offer(renewed(9), UNIX_EPOCH).await;
+        assert!(lonely.is_some());
+        assert!(hosts[1].offer(renewed(9), UNIX_EPOCH).await.is_none());
     }
 }

@@ -1,17 +1,28 @@
 //! The local CA of a configuration: opened when a plan needs it, and judged by the names that it is needed for.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tokio::time::sleep;
+
+use super::App;
 use super::prepare::Planned;
+use super::start::tell_remarks;
 use crate::causes::one_line;
 use crate::certs::local_ca::LocalCa;
+use crate::certs::local_ca::error::Error;
 use crate::certs::local_ca::making::{RootKey, Wish};
 use crate::certs::local_ca::safe::Safe;
 use crate::certs::local_ca::scope::Scope;
-use crate::certs::resolver::{Refusal, Refused, Remedy};
+use crate::certs::resolver::{Refusal, Refused, Remedy, Resolver};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::hostname::HostPattern;
+
+/// Between two attempts to have a CA from a storage that is out of reach.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Between two looks at whether the CA in service is still that of the storage.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the CA is, and what becomes of one that is not there.
 #[derive(Debug, Clone)]
@@ -34,6 +45,8 @@ pub enum Missing {
 pub struct Settled {
     /// None: no name needs it, or it cannot be had yet.
     pub ca: Option<Arc<LocalCa>>,
+    /// What one is to be made by, should all else be well.
+    pub absent: Option<Wish>,
     pub refusals: Vec<Refusal>,
     pub remarks: Vec<String>,
 }
@@ -70,7 +83,7 @@ impl Local {
     }
 
     /// Finds the CA for what is planned, if anything needs it; refuses the names that it cannot sign for. `current` is the one in
-    /// service: it is served on if it is the same, or if no other can be had.
+    /// service: it is served on if it is the same, or if no other can be had. Nothing is made yet.
     pub async fn settle(
         &self,
         planned: &mut Planned,
@@ -79,56 +92,178 @@ impl Local {
         now: SystemTime,
     ) -> Settled {
         if !planned.plan.needs_local_ca() {
+            return Settled::with(current);
+        }
+        let found = match &self.safe {
+            Some(safe) => safe.look(now).await,
+            None => Ok(None),
+        };
+        let mut settled = match (found, current) {
+            (Ok(None), Some(current)) if self.put_back().await => Settled::with(Some(current)),
+            (Ok(found), current) => Settled::found(found, current),
+            (Err(error), Some(current)) => Settled {
+                remarks: vec![format!(
+                    "the local CA in service is served on: {}",
+                    one_line(&error)
+                )],
+                ..Settled::with(Some(current))
+            },
+            (Err(error), None) => return self.unusable(planned, error),
+        };
+        let wish = wish(config);
+        settled.refusals = judge(planned, &wish, settled.ca.as_deref());
+        settled
+            .remarks
+            .extend(unheard(planned, config, settled.ca.as_deref()));
+        if settled.ca.is_none() && self.missing == Missing::Make {
+            settled.absent = Some(wish);
+        }
+        settled
+    }
+
+    /// Makes the CA that was absent, unless somebody else has meanwhile.
+    pub(super) async fn make(
+        &self,
+        planned: &mut Planned,
+        wish: &Wish,
+        now: SystemTime,
+    ) -> Settled {
+        let Some(safe) = &self.safe else {
+            return Settled::default();
+        };
+        match safe.open(wish, now).await {
+            Ok(made) => Settled::found(Some(made), None),
+            Err(error) => self.unusable(planned, error),
+        }
+    }
+
+    /// Names that only it can serve are refused, unless it may be there in a while.
+    fn unusable(&self, planned: &mut Planned, error: Error) -> Settled {
+        if self.may_pass(&error) || !planned.plan.has_local_names() {
+            let why = one_line(&error);
+            let remark =
+                format!("names that the local CA signs for are refused until it can be had: {why}");
             return Settled {
-                ca: current,
+                remarks: vec![remark],
                 ..Settled::default()
             };
         }
-        let wish = wish(config);
-        let found = match (&self.safe, self.missing) {
-            (Some(safe), Missing::Make) => safe.open(&wish, now).await.map(Some),
-            (Some(safe), Missing::Imagine) => safe.look(now).await,
-            (None, _) => Ok(None),
+        let error = Arc::new(error);
+        let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
+        Settled {
+            refusals: planned.plan.settle(&planned.wanted, broken),
+            ..Settled::default()
+        }
+    }
+
+    fn may_pass(&self, error: &Error) -> bool {
+        error.concerns_store() && self.safe.as_ref().is_some_and(Safe::is_shared)
+    }
+
+    /// Whether the storage, which has lost its CA, has it again.
+    async fn put_back(&self) -> bool {
+        match (&self.safe, self.missing) {
+            (Some(safe), Missing::Make) => safe.put_back().await.unwrap_or(false),
+            (Some(_), Missing::Imagine) | (None, _) => false,
+        }
+    }
+
+    /// Looks after the CA in service for as long as it runs: one that cannot be had yet, one that others replaced, one that the
+    /// storage lost.
+    async fn attend(self, resolver: Resolver, wish: Wish, clock: Clock) {
+        loop {
+            let pause = match resolver.local_ca() {
+                Some(_) => LOOK_EVERY,
+                None => RETRY_AFTER,
+            };
+            sleep(pause).await;
+            self.look_again(&resolver, &wish, clock.now()).await;
+        }
+    }
+
+    async fn look_again(&self, resolver: &Resolver, wish: &Wish, now: SystemTime) {
+        let Some(safe) = &self.safe else {
+            return;
         };
-        let mut remarks = Vec::new();
-        let ca = match found {
-            Ok(found) => found.map(|found| match current {
-                Some(current) if current.is_same(&found) => current,
-                Some(_) | None => {
-                    remarks.extend_from_slice(found.remarks());
-                    Arc::new(found)
+        let current = resolver.local_ca();
+        let found = match &current {
+            Some(_) => safe.look(now).await,
+            None => safe.open(wish, now).await.map(Some),
+        };
+        match found {
+            Ok(Some(found)) => {
+                if current.is_none() {
+                    tracing::info!("the local CA can be had again");
                 }
-            }),
-            Err(error) if current.is_some() => {
-                let why = one_line(&error);
-                remarks.push(format!("the local CA in service is served on: {why}"));
-                current
+                let Settled { ca, remarks, .. } = Settled::found(Some(found), current);
+                tell_remarks(&remarks);
+                if let Some(ca) = ca {
+                    resolver.serve_local_ca(ca);
+                }
             }
-            Err(error) if error.is_passing() || !planned.plan.has_local_names() => {
-                let why = one_line(&error);
-                remarks.push(format!(
-                    "names that the local CA signs for are refused until it can be had: {why}"
-                ));
-                return Settled {
-                    remarks,
-                    ..Settled::default()
-                };
+            Ok(None) => {
+                if self.put_back().await {
+                    tracing::warn!("the storage had lost the local CA, and has it again");
+                }
             }
             Err(error) => {
-                let error = Arc::new(error);
-                let broken = |_name: &HostPattern| Some(Refused::LocalCa(error.clone()));
-                return Settled {
-                    refusals: planned.plan.settle(&planned.wanted, broken),
-                    ..Settled::default()
-                };
+                let error = one_line(&error);
+                tracing::debug!(error, "the local CA cannot be looked at");
             }
-        };
-        let refusals = judge(planned, &wish, ca.as_deref());
-        remarks.extend(unheard(planned, config, ca.as_deref()));
-        Settled {
+        }
+    }
+}
+
+impl App {
+    /// Looks after the local CA from now on, if the configuration in service needs it.
+    pub(super) fn attend_local_ca(&mut self) {
+        if let Some(former) = self.attending_ca.take() {
+            former.abort();
+        }
+        if !self.current.plan.needs_local_ca() {
+            return;
+        }
+        let wish = wish(&self.loaded.config);
+        let (local, resolver) = (self.local.clone(), self.resolver.clone());
+        let attending = local.attend(resolver, wish, Clock::system());
+        self.attending_ca = Some(self.shutdown.spawn_attendant(attending));
+    }
+}
+
+impl Settled {
+    fn with(ca: Option<Arc<LocalCa>>) -> Self {
+        Self {
             ca,
-            refusals,
-            remarks,
+            ..Self::default()
+        }
+    }
+
+    /// What is odd about a CA is told once.
+    fn found(found: Option<LocalCa>, current: Option<Arc<LocalCa>>) -> Self {
+        match (found, current) {
+            (Some(found), Some(current)) if current.is_same(&found) => Self::with(Some(current)),
+            (Some(found), current) => {
+                let another = current.map(|_current| {
+                    let root = found.root().path.display();
+                    format!("the local CA in the storage is a new one and served from now on: clients must be made to trust {root}")
+                });
+                Self {
+                    remarks: another
+                        .into_iter()
+                        .chain(found.remarks().iter().cloned())
+                        .collect(),
+                    ..Self::with(Some(Arc::new(found)))
+                }
+            }
+            // Clients trust it, so it is not for a reload to make another.
+            (None, Some(current)) => Self {
+                remarks: vec![
+                    "the local CA is gone from the storage: the one in service is served on until the next start"
+                        .to_owned(),
+                ],
+                ..Self::with(Some(current))
+            },
+            (None, None) => Self::default(),
         }
     }
 }
@@ -169,3 +304,7 @@ fn unheard(planned: &Planned, config: &Config, ca: Option<&LocalCa>) -> Option<S
         format!("the local CA was made before `tls.local_suffixes` had {outside}: clients refuse what it signs there, until `onedoor certs new-ca` makes a new one")
     })
 }
+
+#[cfg(test)]
+#[path = "local_ca_tests.rs"]
+mod tests;

@@ -127,6 +127,7 @@ pub struct App {
     last_refusal: Option<String>,
     probe: Arc<SelfProbe>,
     checks: Checks,
+    attending_ca: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// How a door ended for this process.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::local_ca::{Local, Settled};
+use super::local_ca::Local;
 use super::narrow::{Narrow, too_narrow};
 use crate::causes::one_line;
 use crate::certs::local_ca::LocalCa;
@@ -82,12 +82,18 @@ impl Sketch {
         } = self;
         let current = resolver.local_ca();
         let settled = local.settle(&mut planned, &loaded.config, current, now);
-        let Settled {
-            ca,
-            refusals,
-            remarks,
-        } = settled.await;
-        planned.refusals.extend(refusals);
+        let mut settled = settled.await;
+        planned.refusals.append(&mut settled.refusals);
+        // A CA that is made for a configuration that is then changed may be the wrong one.
+        if let Some(wish) = settled.absent.take()
+            && planned.refusals.is_empty()
+            && others.is_empty()
+        {
+            let made = local.make(&mut planned, &wish, now).await;
+            settled.ca = made.ca;
+            settled.remarks.extend(made.remarks);
+            planned.refusals = made.refusals;
+        }
         let mut problems = refused(&planned, &loaded.config.sites);
         problems.extend(others);
         if !problems.is_empty() {
@@ -98,10 +104,10 @@ impl Sketch {
         }
         let warnings = planned.warnings.iter().map(ToString::to_string);
         Ok(Prepared {
-            remarks: warnings.chain(remarks).collect(),
+            remarks: warnings.chain(settled.remarks).collect(),
             loaded,
             plan: planned.plan,
-            local_ca: ca,
+            local_ca: settled.ca,
             clients,
         })
     }

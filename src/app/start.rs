@@ -174,6 +174,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
+            attending_ca: None,
             checks,
         };
         app.let_in().await
@@ -186,6 +187,7 @@ impl App {
         self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
+        self.attend_local_ca();
         self.keep().await.map_err(StartError::Dns)?;
         Ok(self)
     }

@@ -9,7 +9,8 @@ use super::{Exit, say};
 use crate::app::banner::counted;
 use crate::certs::backup::gather::{Gathered, gather};
 use crate::certs::backup::seal::{Cost, Sealing};
-use crate::certs::backup::{Contents, pack};
+use crate::certs::backup::{Contents, Stores, pack};
+use crate::clock::Clock;
 use crate::storage::files::{self, Creation, Storage};
 
 const HELP: &str = "\
@@ -43,15 +44,19 @@ fn back_up(arguments: &BackupArguments) -> Result<Exit, Exit> {
     let passphrase = arguments.passphrase.read()?;
     let scene = Scene::open(arguments.config.as_deref()).map_err(|_told| Exit::Configuration)?;
     let place = Place::of(&arguments.file, arguments.force)?;
-    let store = scene.vault.store();
-    let Gathered { contents, faults } = block_on(gather(store, scene.now))?;
+    let own = scene.depot.own(&Clock::system());
+    let stores = Stores {
+        shared: scene.vault.store(),
+        own: &own,
+    };
+    let Gathered { contents, faults } = block_on(gather(stores, scene.now))?;
     for fault in &faults {
         say::err(&format!("error[damaged]: {fault}\n"));
     }
-    let folder = &scene.depot;
+    let storage = &scene.depot;
     if contents.objects.is_empty() {
         say::err(&format!(
-            "error[empty]: {folder} holds nothing that a backup could hold: name the configuration of the storage that is meant with -c\n"
+            "error[empty]: {storage} holds nothing that a backup could hold: name the configuration of the storage that is meant with -c\n"
         ));
         return Err(Exit::Failed);
     }
@@ -68,7 +73,7 @@ fn back_up(arguments: &BackupArguments) -> Result<Exit, Exit> {
     let path = arguments.file.display();
     let (what, octets) = (listed(&contents), packed.len());
     say::out(&format!(
-        "backed up {what} of {folder} to {path} ({octets} octets)\n"
+        "backed up {what} of {storage} to {path} ({octets} octets)\n"
     ));
     if sealing.is_none() {
         say::err(&format!(

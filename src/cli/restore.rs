@@ -17,10 +17,10 @@ use super::{Exit, say};
 use crate::app::banner::counted;
 use crate::certs::backup::judge::{Decision, Deed};
 use crate::certs::backup::restore::{Outcome, TRIES_MAX, carry_out, look};
-use crate::certs::backup::{BACKUP_BYTES_MAX, Contents, unpack};
+use crate::certs::backup::{BACKUP_BYTES_MAX, Contents, Stores, unpack};
 use crate::certs::utc::minute;
 use crate::clock::Clock;
-use crate::storage::store::{Key, Store, StoreError};
+use crate::storage::store::{Key, StoreError};
 
 const HELP: &str = "\
 Nothing is destroyed: a certificate is put back only where the storage has none or an older one, an account and a local CA \
@@ -79,17 +79,21 @@ fn restore(arguments: &RestoreArguments) -> Result<Exit, Exit> {
         Exit::Failed
     })?;
     let scene = Scene::open(arguments.config.as_deref()).map_err(|_told| Exit::Configuration)?;
-    own(scene.depot.folder())?;
+    check_owner(scene.depot.folder())?;
     if !arguments.json {
         let (what, at) = (listed(&contents), minute(contents.made_at.into()));
-        let folder = &scene.depot;
-        say::out(&format!("of {at}: {what}; into {folder}\n"));
+        let storage = &scene.depot;
+        say::out(&format!("of {at}: {what}; into {storage}\n"));
     }
-    let store = scene.vault.store();
+    let own = scene.depot.own(&Clock::system());
+    let stores = Stores {
+        shared: scene.vault.store(),
+        own: &own,
+    };
     let tale = if arguments.dry_run {
-        block_on(judged(store, &contents))?
+        block_on(judged(stores, &contents))?
     } else {
-        block_on(done(store, &contents))?
+        block_on(done(stores, &contents))?
     };
     tell(&tale, arguments);
     for id in &tale.busy {
@@ -127,7 +131,7 @@ fn file(path: &Path) -> Result<Vec<u8>, Exit> {
 }
 
 /// What another user restores the door could not read.
-fn own(folder: &Path) -> Result<(), Exit> {
+fn check_owner(folder: &Path) -> Result<(), Exit> {
     let Ok(found) = folder.metadata() else {
         return Ok(());
     };
@@ -142,20 +146,20 @@ fn own(folder: &Path) -> Result<(), Exit> {
     Err(Exit::Permission)
 }
 
-async fn judged(store: &Store, contents: &Contents) -> Result<Tale, StoreError> {
-    let judged = look(store, contents, Clock::system().now()).await?;
+async fn judged(stores: Stores<'_>, contents: &Contents) -> Result<Tale, StoreError> {
+    let judged = look(stores, contents, Clock::system().now()).await?;
     let mut tale = Tale::default();
     tale.add(&judged.decisions);
     Ok(tale)
 }
 
-async fn done(store: &Store, contents: &Contents) -> Result<Tale, StoreError> {
+async fn done(stores: Stores<'_>, contents: &Contents) -> Result<Tale, StoreError> {
     let clock = Clock::system();
     let mut tale = Tale::default();
     for _try in 0..TRIES_MAX {
-        let judged = look(store, contents, clock.now()).await?;
+        let judged = look(stores, contents, clock.now()).await?;
         tale.add(&judged.decisions);
-        match carry_out(store, &judged).await? {
+        match carry_out(stores, &judged).await? {
             Outcome::Done => {
                 tale.unsettled = None;
                 return Ok(tale);

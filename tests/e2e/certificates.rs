@@ -99,7 +99,8 @@ fn the_local_root_is_the_only_other_certificate_a_client_needs() {
     let roots: Vec<_> = CertificateDer::pem_file_iter(door.ca()).unwrap().collect();
     assert_eq!(roots.len(), 1);
     let client = tls(&door, "shop.test", &[]);
-    assert_eq!(client.conn.peer_certificates().unwrap().len(), 1);
+    // The leaf and the intermediate.
+    assert_eq!(client.conn.peer_certificates().unwrap().len(), 2);
 }
 
 #[test]

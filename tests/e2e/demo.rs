@@ -27,7 +27,7 @@ fn the_demo_tries_itself_and_leaves_nothing() {
         "hello.localhost   200 HTTP/2.0  says `Hello from behind the door.`",
         "echo.localhost    101 HTTP/1.1  echoes `a frame there and back`",
         "ticks.localhost   200 HTTP/2.0  streams 6 events, the first after ",
-        "certificate by CN=onedoor local CA",
+        "certificate by CN=onedoor local intermediate",
     ] {
         assert!(text.contains(seen), "{text}{error}");
     }

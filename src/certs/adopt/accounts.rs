@@ -1,7 +1,6 @@
 //! Accounts that were found: one for each CA becomes ours, if we have none there. Who renews under the account that ordered is exempt from the CA's
 //! limits, and records that name the account stay true.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,10 @@ use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::seams::{AccountKeeper as _, Class};
 use crate::certs::acme::transport::Transport;
+use crate::certs::adopt::account_fate::{AccountFate, PlannedAccount, Seen};
+use crate::certs::adopt::election::{fault, ordered};
 use crate::certs::adopt::{AdoptError, Adopter, Plan, Policy};
+use crate::certs::import::fault::AccountFault;
 use crate::certs::import::findings::{AccountKey as FoundKey, Findings, FoundAccount};
 use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
 use crate::certs::keeper::ledgers::ca_id;
@@ -23,68 +25,6 @@ use crate::storage::store::StoreError;
 
 /// How long a CA may take to say whether it knows an account.
 const ASK_PATIENCE: Duration = Duration::from_secs(15);
-
-/// One account of the findings, by its number there.
-#[derive(Debug)]
-pub struct PlannedAccount {
-    pub number: usize,
-    /// How many of the certificates that were found it ordered.
-    pub certificates: usize,
-    pub fate: AccountFate,
-}
-
-/// What becomes of an account.
-#[derive(Debug)]
-pub enum AccountFate {
-    /// To be ours.
-    Adopt { url: String, seen: Seen },
-    /// Ours.
-    Adopted { url: String, seen: Seen },
-    /// To get a key of ours.
-    TakeOver { url: String },
-    /// Ours under a new key; the tool that made it cannot use it any more.
-    TakenOver { url: String },
-    /// It has been ours before.
-    Ours { url: String },
-    /// There is another one of ours at that CA.
-    OursStays { url: Option<String> },
-    /// Another one of that CA ordered more of what was found; its number.
-    OtherWins { number: usize },
-    /// Its key is none that onedoor orders with, and nobody said that it may be taken over.
-    NeedsTakeOver { kind: KeyType },
-    /// The CA does not know it.
-    Unknown,
-    /// The CA will have nothing to do with it, or it cannot be used, in words.
-    Unusable(String),
-    /// Its CA was not reached, and without that nothing can be done, in words.
-    Unreachable(String),
-    /// Somebody is just making an account there.
-    Busy,
-    /// It went wrong, in words.
-    Failed(String),
-}
-
-/// Whether the CA said that it knows an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    Confirmed,
-    /// It could not be asked, in words.
-    NotAsked(String),
-}
-
-impl AccountFate {
-    /// Whether it is still to be done.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        matches!(self, Self::Adopt { .. } | Self::TakeOver { .. })
-    }
-
-    /// Whether what should have been done was not.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Busy | Self::Failed(_))
-    }
-}
 
 /// What is kept at a CA.
 enum Kept {
@@ -99,15 +39,13 @@ impl Adopter {
         &self,
         findings: &Findings,
     ) -> Result<Vec<PlannedAccount>, AdoptError> {
-        let chosen = chosen(findings);
+        let chosen = self.chosen(findings);
         let mut planned = Vec::new();
         for (number, found) in findings.accounts.iter().enumerate() {
-            let winner = found
-                .directory
-                .as_deref()
-                .and_then(|it| chosen.get(&ca_id(it)));
+            let directory = self.directory_of(found);
+            let winner = directory.and_then(|it| chosen.get(&ca_id(&it)));
             let fate = match winner {
-                Some(winner) if *winner != number && found.fault.is_none() => {
+                Some(winner) if *winner != number && fault(found).is_none() => {
                     AccountFate::OtherWins { number: *winner }
                 }
                 Some(_) | None => self.account_fate(found).await?,
@@ -122,17 +60,21 @@ impl Adopter {
     }
 
     async fn account_fate(&self, found: &FoundAccount) -> Result<AccountFate, AdoptError> {
-        if let Some(fault) = &found.fault {
+        if let Some(fault) = fault(found) {
             return Ok(AccountFate::Unusable(fault.to_string()));
         }
-        let (Some(directory), Some(key)) = (&found.directory, &found.key) else {
-            return Ok(AccountFate::Unusable("it is incomplete".to_owned()));
+        let Some(directory) = self.directory_of(found) else {
+            let fault = AccountFault::UnknownDirectory;
+            return Ok(AccountFate::Unusable(fault.to_string()));
+        };
+        let Some(key) = &found.key else {
+            return Ok(AccountFate::Unusable(AccountFault::NoKey.to_string()));
         };
         let key = match signing(key) {
             Ok(key) => key,
             Err(words) => return Ok(AccountFate::Unusable(words)),
         };
-        let options = self.options(directory);
+        let options = self.options(&directory);
         let known = match self.kept(&options).await? {
             Kept::Nothing => None,
             Kept::Known(known) => Some(known),
@@ -218,7 +160,7 @@ impl Adopter {
 
     /// Makes it ours under the account's lease, if there still is none.
     async fn keep_account(&self, found: &FoundAccount) -> Result<AccountFate, AdoptError> {
-        let options = self.options(found.directory.as_deref().unwrap_or_default());
+        let options = self.options(&self.directory_of(found).unwrap_or_default());
         let account = match Account::of(&options.directory, self.vault.store()) {
             Ok(account) => account,
             Err(fault) => return Ok(AccountFate::Unusable(fault.problem)),
@@ -236,23 +178,22 @@ impl Adopter {
             Some(Err(words)) => return Ok(AccountFate::Unusable(words)),
             None => return Ok(AccountFate::Unusable("it has no key".to_owned())),
         };
-        match self.account_fate(found).await? {
-            AccountFate::Adopt { url, seen } => {
-                self.adopt(&options, &account, &key, url, seen).await
-            }
-            AccountFate::TakeOver { url } => {
-                let begun = account.object().await.map_err(VaultError::from)?;
-                let taken = match begun {
-                    Some(_) => self.finish(&options, &account).await,
-                    None => self.take_over(&options, &account, &key, &url).await,
-                };
-                Ok(match taken {
-                    Ok(()) => AccountFate::TakenOver { url },
-                    Err(fault) => AccountFate::Failed(fault.problem),
-                })
-            }
-            fate => Ok(fate),
+        let fate = self.account_fate(found).await?;
+        if let AccountFate::Adopt { url, seen } = fate {
+            return self.adopt(&options, &account, &key, url, seen).await;
         }
+        let AccountFate::TakeOver { url } = fate else {
+            return Ok(fate);
+        };
+        let begun = account.object().await.map_err(VaultError::from)?;
+        let taken = match begun {
+            Some(_) => self.finish(&options, &account).await,
+            None => self.take_over(&options, &account, &key, &url).await,
+        };
+        Ok(match taken {
+            Ok(()) => AccountFate::TakenOver { url },
+            Err(fault) => AccountFate::Failed(fault.problem),
+        })
     }
 
     async fn adopt(
@@ -310,35 +251,6 @@ impl Adopter {
         let opening = Ca::open(options, account, self.clock.clone(), transport);
         Box::pin(opening).await.map(drop)
     }
-}
-
-/// The account that is adopted at each CA, by the CA's id: the one that ordered most of what was found; of equals one that needs no new key, or the
-/// first.
-fn chosen(findings: &Findings) -> BTreeMap<String, usize> {
-    let good = findings.accounts.iter().enumerate();
-    let good = good.filter(|(_number, account)| account.fault.is_none() && account.key.is_some());
-    let mut chosen: BTreeMap<String, (usize, (usize, bool))> = BTreeMap::new();
-    for (number, account) in good {
-        let Some(directory) = &account.directory else {
-            continue;
-        };
-        let is_ours_in_kind = matches!(account.key, Some(FoundKey::P256(_)));
-        let rank = (ordered(findings, number), is_ours_in_kind);
-        let best = chosen.entry(ca_id(directory)).or_insert((number, rank));
-        if rank > best.1 {
-            *best = (number, rank);
-        }
-    }
-    chosen
-        .into_iter()
-        .map(|(ca, (number, _rank))| (ca, number))
-        .collect()
-}
-
-fn ordered(findings: &Findings, account: usize) -> usize {
-    let certificates = findings.certificates.iter();
-    let own = certificates.filter(|it| it.account == Some(account) && it.fault.is_none());
-    own.map(|it| &it.names).collect::<BTreeSet<_>>().len()
 }
 
 fn signing(key: &FoundKey) -> Result<AccountKey, String> {

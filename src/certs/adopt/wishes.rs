@@ -54,6 +54,18 @@ impl Wishes {
         self.cas.iter().find(|ca| ca_id(&ca.directory) == id)
     }
 
+    /// The only configured CA on the host of one of its URLs, such as an account's.
+    #[must_use]
+    pub fn ca_of_url(&self, url: &str) -> Option<&CaOptions> {
+        let host = authority(url)?;
+        let mut there = self
+            .cas
+            .iter()
+            .filter(|ca| authority(&ca.directory).is_some_and(|it| it.eq_ignore_ascii_case(host)));
+        let ca = there.next()?;
+        there.next().is_none().then_some(ca)
+    }
+
     /// The same; one that is not configured is as the defaults are.
     #[must_use]
     pub fn options(&self, directory: &str) -> CaOptions {
@@ -66,6 +78,11 @@ impl Wishes {
             key: KeyKind::P256,
         })
     }
+}
+
+fn authority(url: &str) -> Option<&str> {
+    let (_scheme, address) = url.split_once("://")?;
+    address.split('/').next()
 }
 
 #[cfg(test)]
@@ -128,5 +145,10 @@ mod tests {
         wishes.cas.push(own.clone());
         assert_eq!(wishes.ca("https://CA.test/dir/"), Some(&own));
         assert_eq!(wishes.ca("https://ca.test/other"), None);
+        assert_eq!(wishes.ca_of_url("https://ca.test/account/1"), Some(&own));
+        assert_eq!(wishes.ca_of_url("https://other.test/account/1"), None);
+        assert_eq!(wishes.ca_of_url("ca.test"), None);
+        wishes.cas.push(wishes.options("https://ca.test/other"));
+        assert_eq!(wishes.ca_of_url("https://ca.test/account/1"), None);
     }
 }

@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::Contents;
 use super::format::{BACKUP_BYTES_MAX, Unpackable};
-use super::part::{CERTS, LEDGERS, LOCAL_CA, PREFIXES, Part};
-use crate::certs::vault::Pointer;
-use crate::storage::store::{Key, Store, StoreError};
+use super::part::{self, CERTS, LEDGERS, LOCAL_CA, PREFIXES, Part};
+use super::{Contents, Stores};
+use crate::certs::vault::pointed_at;
+use crate::storage::store::{Key, StoreError};
 
 /// How often it is read again what somebody changes at the same time.
 const READINGS_MAX: usize = 8;
@@ -36,18 +36,19 @@ pub enum Ungathered {
     Unpackable(Unpackable),
 }
 
-/// Reads a store.
+/// Reads a storage.
 ///
 /// # Errors
 /// When the store as a whole cannot be read, or holds too much.
-pub async fn gather(store: &Store, now: SystemTime) -> Result<Gathered, Ungathered> {
+pub async fn gather(stores: Stores<'_>, now: SystemTime) -> Result<Gathered, Ungathered> {
     let mut reading = Reading {
-        store,
+        stores,
         objects: BTreeMap::new(),
         faults: BTreeMap::new(),
         bytes: 0,
     };
-    let ids: BTreeSet<String> = store
+    let ids: BTreeSet<String> = stores
+        .shared
         .list(CERTS)
         .await?
         .iter()
@@ -75,7 +76,7 @@ pub async fn gather(store: &Store, now: SystemTime) -> Result<Gathered, Ungather
 }
 
 struct Reading<'a> {
-    store: &'a Store,
+    stores: Stores<'a>,
     objects: BTreeMap<Key, Vec<u8>>,
     faults: BTreeMap<Key, String>,
     bytes: usize,
@@ -84,13 +85,13 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn name(&mut self, id: &str) -> Result<(), Ungathered> {
         let prefix = format!("{CERTS}{id}/");
-        for key in self.store.list(&prefix).await? {
+        for key in self.stores.shared.list(&prefix).await? {
             if let Some(Part::Journal(_)) = Part::of(&key) {
                 self.read(&key).await?;
             }
         }
         for reading in 1..=READINGS_MAX {
-            let keys = self.store.list(&prefix).await?;
+            let keys = self.stores.shared.list(&prefix).await?;
             let pointer = keys
                 .iter()
                 .find(|key| matches!(Part::of(key), Some(Part::Pointer(_))));
@@ -118,28 +119,27 @@ impl Reading<'_> {
     /// A pointer that cannot be read names nothing, and what it names is there if it is damaged.
     fn has_what_is_named(&self, id: &str, pointer: &Key) -> bool {
         let bytes = self.objects.get(pointer);
-        let named = bytes.and_then(|bytes| serde_json::from_slice::<Pointer>(bytes).ok());
+        let named = bytes.and_then(|bytes| pointed_at(bytes));
         named.is_none_or(|named| {
-            let is_it = |key: &Key| Part::of(key) == Some(Part::Bundle(id, named.generation));
+            let is_it = |key: &Key| Part::of(key) == Some(Part::Bundle(id, named));
             self.objects.keys().chain(self.faults.keys()).any(is_it)
         })
     }
 
-    /// Files that belong together: read until two readings agree.
+    /// Objects that belong together: read until two readings agree. Beside a whole CA, its root is only a copy for people.
     async fn local_ca(&mut self) -> Result<(), Ungathered> {
         let mut before = BTreeMap::new();
         for _reading in 0..READINGS_MAX {
-            self.objects
-                .retain(|key, _| Part::of(key) != Some(Part::LocalCa));
+            self.objects.retain(|key, _| !is_of_local_ca(key));
             self.all(LOCAL_CA).await?;
-            let own = |(key, _): &(&Key, &Vec<u8>)| Part::of(key) == Some(Part::LocalCa);
-            let now: BTreeMap<Key, Vec<u8>> = self
-                .objects
-                .iter()
-                .filter(own)
+            let found = self.objects.iter().filter(|(key, _)| is_of_local_ca(key));
+            let now: BTreeMap<Key, Vec<u8>> = found
                 .map(|(key, bytes)| (key.clone(), bytes.clone()))
                 .collect();
             if before == now {
+                if now.keys().any(part::is_whole_ca) {
+                    self.objects.retain(|key, _| !part::is_root(key));
+                }
                 return Ok(());
             }
             before = now;
@@ -152,15 +152,17 @@ impl Reading<'_> {
     }
 
     async fn all(&mut self, prefix: &str) -> Result<(), Ungathered> {
-        for key in self.store.list(prefix).await? {
-            self.read(&key).await?;
+        for key in self.stores.of(prefix).list(prefix).await? {
+            if Part::of(&key).is_some() {
+                self.read(&key).await?;
+            }
         }
         Ok(())
     }
 
     /// In place of what was read before. What is gone was removed a moment ago.
     async fn read(&mut self, key: &Key) -> Result<(), Ungathered> {
-        let object = match self.store.get(key).await {
+        let object = match self.stores.of(key.as_str()).get(key).await {
             Ok(object) => object,
             Err(error @ StoreError::Damaged { .. }) => {
                 self.faults.insert(key.clone(), error.to_string());
@@ -180,6 +182,10 @@ impl Reading<'_> {
         self.objects.insert(key.clone(), object.bytes);
         Ok(())
     }
+}
+
+fn is_of_local_ca(key: &Key) -> bool {
+    Part::of(key) == Some(Part::LocalCa)
 }
 
 impl From<StoreError> for Ungathered {

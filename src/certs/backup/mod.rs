@@ -16,7 +16,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::storage::store::Key;
+use crate::storage::store::{Key, Store};
 
 use part::Part;
 
@@ -29,6 +29,26 @@ pub struct Contents {
     /// When the first object was read.
     pub made_at: Timestamp,
     pub objects: BTreeMap<Key, Vec<u8>>,
+}
+
+/// The two stores of a storage; the same one twice where it is not shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Stores<'a> {
+    /// That of everybody who shares it.
+    pub shared: &'a Store,
+    /// What is of this machine alone.
+    pub own: &'a Store,
+}
+
+impl<'a> Stores<'a> {
+    /// Where keys that begin so are.
+    fn of(self, prefix: &str) -> &'a Store {
+        if prefix.starts_with(part::SAVED_LEASES) {
+            self.own
+        } else {
+            self.shared
+        }
+    }
 }
 
 /// How much of what there is in a backup.

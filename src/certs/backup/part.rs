@@ -3,11 +3,15 @@
 use crate::storage::store::Key;
 
 /// What begins the keys that a backup holds.
-pub(super) const PREFIXES: &[&str] = &[CERTS, LEDGERS, "alerts/", "saved-leases/", LOCAL_CA];
+pub(super) const PREFIXES: &[&str] = &[CERTS, LEDGERS, "alerts/", SAVED_LEASES, LOCAL_CA];
 pub(super) const CERTS: &str = "certs/";
 /// With the accounts.
 pub(super) const LEDGERS: &str = "acme/";
+/// Of one machine.
+pub(super) const SAVED_LEASES: &str = "saved-leases/";
 pub(super) const LOCAL_CA: &str = "local-ca/";
+/// The system's roots and ours, made anew whenever it is asked for.
+const MADE_ANEW: &str = "local-ca/bundle.pem";
 
 /// What a backup holds of, with what stands for a name in keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +31,7 @@ impl<'a> Part<'a> {
     /// None: no backup holds it.
     pub(super) fn of(key: &'a Key) -> Option<Self> {
         let text = key.as_str();
-        if !PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+        if text == MADE_ANEW || !PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
             return None;
         }
         let segments: Vec<&str> = text.split('/').collect();
@@ -55,6 +59,16 @@ impl<'a> Part<'a> {
             Self::Account | Self::Ledger | Self::LocalCa | Self::Other => None,
         }
     }
+}
+
+/// The one object that is a local CA.
+pub(super) fn is_whole_ca(key: &Key) -> bool {
+    key.as_str() == "local-ca/authority.json"
+}
+
+/// The root's certificate: of earlier versions a part of the CA, else a copy.
+pub(super) fn is_root(key: &Key) -> bool {
+    key.as_str() == "local-ca/root.pem"
 }
 
 fn generation(segment: &str) -> Option<u64> {
@@ -92,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_made_anew_is_left_out() {
-        for key in ["identity", "tickets", "challenges/http/00", "control/a"] {
+        for key in ["identity", "tickets", "challenges/http/00", MADE_ANEW] {
             check(key, None);
         }
     }

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use super::Contents;
 use super::judge::{Decision, Present, judge};
 use super::part::{PREFIXES, Part};
+use super::{Contents, Stores};
 use crate::storage::store::{Key, Lease, Store, StoreError, Version, When};
 
 /// How long a name may be held against those who order.
@@ -35,10 +35,15 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the store as a whole cannot be read.
-pub async fn look(store: &Store, backup: &Contents, now: SystemTime) -> Result<Judged, StoreError> {
+pub async fn look(
+    stores: Stores<'_>,
+    backup: &Contents,
+    now: SystemTime,
+) -> Result<Judged, StoreError> {
     let mut present = Present::default();
     let mut versions = BTreeMap::new();
     for prefix in PREFIXES {
+        let store = stores.of(prefix);
         for key in store.list(prefix).await? {
             match store.get(&key).await {
                 Ok(Some(object)) => {
@@ -64,7 +69,7 @@ pub async fn look(store: &Store, backup: &Contents, now: SystemTime) -> Result<J
 ///
 /// # Errors
 /// When the store fails; what was written until then is good.
-pub async fn carry_out(store: &Store, judged: &Judged) -> Result<Outcome, StoreError> {
+pub async fn carry_out(stores: Stores<'_>, judged: &Judged) -> Result<Outcome, StoreError> {
     let mut busy = BTreeSet::new();
     let mut held: Option<(&str, Lease)> = None;
     for decision in &judged.decisions {
@@ -78,7 +83,7 @@ pub async fn carry_out(store: &Store, judged: &Judged) -> Result<Outcome, StoreE
             if busy.contains(id) {
                 continue;
             }
-            match lease(store, id).await? {
+            match lease(stores.shared, id).await? {
                 Some(lease) => held = Some((id, lease)),
                 None => {
                     busy.insert(id.to_owned());
@@ -89,7 +94,7 @@ pub async fn carry_out(store: &Store, judged: &Judged) -> Result<Outcome, StoreE
         let version = judged.versions.get(key).cloned();
         let when = version.map_or(When::Absent, When::Is);
         let under = held.as_ref().map(|(_name, lease)| lease);
-        match store.put(key, bytes, &when, under).await {
+        match stores.of(key.as_str()).put(key, bytes, &when, under).await {
             Ok(_version) => {}
             Err(StoreError::Conflict | StoreError::Fenced) => {
                 return Ok(Outcome::Changed(key.clone()));

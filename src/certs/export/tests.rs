@@ -3,8 +3,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
 use super::*;
 use crate::certs::bundle::Origin;
+use crate::certs::import::account_key;
 use crate::certs::import::findings::{AccountKey, Findings, Tool};
-use crate::certs::import::fixture::{Ca, LETS_ENCRYPT, now};
+use crate::certs::import::fixture::{Ca, EC_JWK, LETS_ENCRYPT, now};
 use crate::certs::import::recognise;
 use crate::certs::import::tree::{self, Tree};
 
@@ -155,6 +156,8 @@ fn links_of_certbot_lead_where_it_expects_them() {
         "{text}"
     );
     assert!(!text.contains("server ="), "{text}");
+    let kind = "key_type = ecdsa\nelliptic_curve = secp256r1\n";
+    assert!(text.contains(kind), "{text}");
     assert!(
         other.contains(&format!("server = {LETS_ENCRYPT}\n")),
         "{other}"
@@ -223,11 +226,20 @@ fn a_chain_is_halved_behind_its_leaf() {
     assert_eq!(halves("x"), ("x", ""));
 }
 
-/// Taken from an account that certbot made; the digest is what it called the folder.
+/// The key of RFC 7517 appendix A.2; the digest is what Python's `cryptography` and `hashlib` make of it as certbot uses them.
 #[test]
 fn accounts_are_called_what_certbot_calls_them() {
-    let form = account_form::AccountForm::of(&account().key).unwrap();
-    let id = form.certbot_id().unwrap();
-    assert_eq!(id.len(), 32);
-    assert!(id.bytes().all(|octet| octet.is_ascii_hexdigit()));
+    let Ok(AccountKey::P256(pkcs8)) = account_key::from_jwk(EC_JWK.as_bytes()) else {
+        panic!("the key of the RFC is one");
+    };
+    let form = account_form::AccountForm::of(&pkcs8).unwrap();
+    assert_eq!(
+        form.certbot_id().as_deref(),
+        Some("66731e33a2db46ceffceefbedf96a98b")
+    );
+    let jwk = form.jwk().unwrap();
+    assert_eq!(
+        jwk,
+        serde_json::from_str::<serde_json::Value>(EC_JWK).unwrap()
+    );
 }

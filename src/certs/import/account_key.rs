@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::certs::import::fixture::{RSA_JWK, p256, pem, rsa};
+    use crate::certs::import::fixture::{EC_JWK, RSA_JWK, p256, pem, rsa};
 
     #[test]
     fn elliptic_keys_of_every_form_become_one() {
@@ -193,12 +193,9 @@ mod tests {
         assert_eq!(from_pem(pem("RSA PRIVATE KEY", &pkcs1).as_bytes()), Ok(key));
     }
 
-    /// The key of RFC 7517 appendix A.2.
     #[test]
     fn web_keys_on_a_curve_become_pkcs8() {
-        let json = br#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
-            "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
-        let Ok(AccountKey::P256(pkcs8)) = from_jwk(json) else {
+        let Ok(AccountKey::P256(pkcs8)) = from_jwk(EC_JWK.as_bytes()) else {
             panic!("no P-256 key");
         };
         assert!(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).is_ok());

@@ -28,22 +28,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it may be better by itself after a while, as when a store on the network is out of reach.
+    /// Whether it is about the store as a whole.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
-        let Self::Store(error) = self else {
-            return false;
-        };
-        let stays = matches!(
-            error,
-            StoreError::Conflict
-                | StoreError::Fenced
-                | StoreError::Damaged { .. }
-                | StoreError::TooLarge(_)
-                | StoreError::TooMany(_)
-                | StoreError::Unusable(_)
-        );
-        !stays
+    pub fn concerns_store(&self) -> bool {
+        matches!(self, Self::Store(error) if error.concerns_all())
     }
 }
 

@@ -73,6 +73,12 @@ impl Safe {
         self.folder.path(ROOT)
     }
 
+    /// Whether it may be out of reach for a while and come back by itself.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     /// The CA, if there is one. Nothing is created or changed.
     ///
     /// # Errors
@@ -85,7 +91,7 @@ impl Safe {
         }
     }
 
-    /// The CA; made as `wish` says if there is none. Of several processes that make it at once one wins, and all get its CA.
+    /// The CA; made as `wish` says if there is none, and this host never saw one there. Of several processes that make it at once one wins, and all get its CA.
     ///
     /// # Errors
     /// As for [`Safe::look`].
@@ -97,6 +103,9 @@ impl Safe {
                 break authority;
             }
             looks_left -= 1;
+            if looks_left > 0 && self.put_back().await? {
+                continue;
+            }
             let stored = make(wish, super::random(), now)?;
             let (key, bytes) = (key(AUTHORITY)?, stored.bytes());
             match self.store.put(&key, &bytes, &When::Absent, None).await {
@@ -127,15 +136,47 @@ impl Safe {
         })
     }
 
+    /// A store that was emptied has no CA, but clients trust the one that this host saw there: it comes back, before another is made.
+    /// Says whether there is one again.
+    ///
+    /// # Errors
+    /// When the store or the copy cannot be used.
+    pub async fn put_back(&self) -> Result<bool, Error> {
+        if !self.store.is_copied() {
+            return Ok(false);
+        }
+        let seen = self.store.at_hand();
+        let names = match seen.get(&key(AUTHORITY)?).await? {
+            Some(_) => &[AUTHORITY][..],
+            // The key last: a root alone is not taken for a CA.
+            None => &[ROOT, ROOT_KEY][..],
+        };
+        let mut is_back = false;
+        for name in names {
+            let name = key(name)?;
+            let Some(object) = seen.get(&name).await? else {
+                return Ok(is_back);
+            };
+            let put = self.store.put(&name, &object.bytes, &When::Absent, None);
+            match put.await {
+                Ok(_) | Err(StoreError::Conflict) => is_back = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(is_back)
+    }
+
+    /// While the store is down, what this host saw last.
     pub(super) async fn found(&self) -> Result<Found, Error> {
-        if let Some(object) = self.store.get(&key(AUTHORITY)?).await? {
+        let store = self.store.or_copy();
+        if let Some(object) = store.get(&key(AUTHORITY)?).await? {
             return Ok(Found::Whole(object));
         }
-        let root = self.store.get(&key(ROOT)?).await?;
-        let root_key = self.store.get(&key(ROOT_KEY)?).await?;
+        let root = store.get(&key(ROOT)?).await?;
+        let root_key = store.get(&key(ROOT_KEY)?).await?;
         if root.is_some() || root_key.is_some() {
             // Somebody may have made or replaced the CA between these reads.
-            if let Some(object) = self.store.get(&key(AUTHORITY)?).await? {
+            if let Some(object) = store.get(&key(AUTHORITY)?).await? {
                 return Ok(Found::Whole(object));
             }
         }

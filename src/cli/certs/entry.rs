@@ -22,6 +22,9 @@ pub(super) struct Entry {
     pub(super) certificate: Option<Leaf>,
     #[serde(flatten)]
     pub(super) state: State,
+    /// The host that ordered it, if one of ours did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ordered_by: Option<String>,
     /// When it is to be renewed by onedoor; null: it is not.
     #[serde(serialize_with = "stamp_or_null")]
     pub(super) due: Option<SystemTime>,

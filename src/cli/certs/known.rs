@@ -200,6 +200,7 @@ impl<'a> Looking<'a> {
             source,
             certificate,
             state,
+            ordered_by: None,
             due: None,
             faults: Vec::new(),
             pattern: name.clone(),
@@ -275,6 +276,9 @@ impl<'a> Looking<'a> {
             .and_then(|ready| Leaf::read(ready.leaf(), now));
         let due = ready.as_ref().map(|ready| keeper::due(ready, &state, now));
         let directory = ready.as_ref().map(|ready| ready.bundle.directory.clone());
+        let ordered_by = ready
+            .as_ref()
+            .and_then(|ready| ready.bundle.ordered_by.clone());
         let is_wanted = self.wants(&name);
         let directory = match directory {
             // Of what was imported nobody may know who made it.
@@ -301,6 +305,7 @@ impl<'a> Looking<'a> {
             source,
             certificate,
             state: how,
+            ordered_by,
             due: due.filter(|_due| is_wanted),
             faults: found.faults,
             pattern: name,

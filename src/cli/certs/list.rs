@@ -64,11 +64,19 @@ fn is_pruned(entry: &Entry) -> bool {
     !entry.is_wanted() && entry.kept.is_some()
 }
 
+/// Of a fleet also which host it was.
+fn origin(scene: &Scene, entry: &Entry) -> String {
+    match &entry.ordered_by {
+        Some(host) if scene.depot.is_shared() => format!("{} by {host}", entry.origin()),
+        Some(_) | None => entry.origin(),
+    }
+}
+
 fn row(scene: &Scene, entry: &Entry) -> [String; 5] {
     let until = entry.certificate.as_ref().map(|leaf| leaf.not_after);
     [
         entry.name.clone(),
-        entry.origin(),
+        origin(scene, entry),
         until.map(minute).unwrap_or_default(),
         until
             .map(|until| left(until, scene.now))

@@ -4,6 +4,7 @@ mod check;
 mod connect;
 pub(super) mod digest;
 mod entry;
+mod export;
 mod import;
 mod judge;
 pub(super) mod known;
@@ -38,6 +39,8 @@ pub(super) enum Verb {
     /// Take over certificates and accounts that another tool has, so that nothing is ordered anew
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArguments),
+    /// Write certificates and their keys as other tools keep them
+    Export(ExportArguments),
     /// Remove from the storage what no site of the configuration wants any more
     Prune(PruneArguments),
     /// Make a new local CA in place of the one that is there, which is kept aside
@@ -78,6 +81,25 @@ pub(super) struct ImportArguments {
     /// A folder or a file
     #[arg(value_name = "PATH")]
     path: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArguments {
+    /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the files are laid out
+    #[arg(long, value_enum, default_value_t = export::Layout::Pem)]
+    layout: export::Layout,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "onedoor-export")]
+    to: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    /// The names whose certificates are written [default: all of the storage]
+    #[arg(value_name = "NAME", value_parser = host)]
+    names: Vec<HostPattern>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -135,6 +157,10 @@ pub(super) struct RenewArguments {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(super) struct PruneArguments {
     /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
     #[arg(short, long, value_name = "FILE")]
@@ -171,6 +197,7 @@ pub(super) fn run(verb: &Verb) -> ExitCode {
         Verb::List(arguments) => list::run(arguments).into(),
         Verb::Show(arguments) => show::run(arguments).into(),
         Verb::Check(arguments) => check::run(arguments),
+        Verb::Export(arguments) => export::run(arguments).into(),
         Verb::Import(arguments) => import::run(arguments).into(),
         Verb::Renew(arguments) => renew::run(arguments).into(),
         Verb::Prune(arguments) => prune::run(arguments).into(),

@@ -162,6 +162,7 @@ fn text(shown: &Shown<'_>, scene: &Scene) -> String {
     if let Some(stored) = &shown.stored {
         tell_stored(stored, &mut lines);
     }
+    lines.push(("ordered by", entry.ordered_by.clone().unwrap_or_default()));
     lines.extend(
         entry
             .faults

@@ -88,14 +88,16 @@ impl Scene {
         found.as_ref().map(of).transpose()
     }
 
-    /// The root of the local CA, which is made if there is none, as the first site that needs it would.
+    /// The root of the local CA, which is made if there is none, as the first site that needs it would. From then on its file is there.
     pub(super) fn root_made(&self) -> Result<Root, Exit> {
-        if let Some(root) = self.root()? {
-            return Ok(root);
+        let is_new = self.root()?.is_none();
+        if is_new {
+            self.refuse_mistaken_root()?;
         }
-        self.refuse_mistaken_root()?;
         let ca = certs::block_on(self.safe.open(&self.wish, wall_clock()))?;
-        say::err(&format!("note: made a local CA in {}\n", self.name()));
+        if is_new {
+            say::err(&format!("note: made a local CA in {}\n", self.name()));
+        }
         of(&ca)
     }
 

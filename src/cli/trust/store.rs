@@ -167,6 +167,16 @@ impl Browser {
 }
 
 impl Store {
+    pub(in crate::cli) fn is_system_with_it(&self) -> bool {
+        matches!(
+            self,
+            Self::System {
+                holds: Holds::Ours,
+                ..
+            }
+        )
+    }
+
     /// Whether it counts by itself, and need not be made first.
     pub(in crate::cli) fn is_there(&self) -> bool {
         match self {

@@ -57,7 +57,7 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     let wish = wish(arguments, scene, root, &memory);
     let stores = look_around(scene, &wish)?;
     let plan = Plan::of(&stores, &wish);
-    say::out(&words::introduction(root, &scene.name()));
+    say::out(&words::introduction(root, scene.name()));
     say::out(&words::announcement(&plan, "these trust it already"));
     tell_former(scene, &memory, root)?;
     if plan.is_empty() {
@@ -80,6 +80,11 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     let stores = look_around(scene, &wish)?;
     let file = quoted(&scene.root_file());
     say::out(&format!("\n{}", words::result(&stores, &file)));
+    let trusted = stores.iter().any(|store| store.is_system_with_it());
+    let verified = certs::runtime()?.block_on(look::verified(&wish.certificate));
+    if trusted && verified == Some(false) {
+        say::err("note: OpenSSL here reads other roots than the system's, and does not trust it\n");
+    }
     Ok(exit(ended, &plan, &Plan::of(&stores, &wish)))
 }
 

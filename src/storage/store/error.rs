@@ -36,9 +36,8 @@ impl StoreError {
     #[must_use]
     pub fn concerns_all(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::TooMany(_) | Self::Unusable(_) | Self::Redis(_) | Self::S3(_) => {
-                true
-            }
+            Self::Busy(_) | Self::TooMany(_) | Self::Unusable(_) | Self::Redis(_) => true,
+            Self::S3(error) => !error.is_lie(),
             Self::Conflict | Self::Fenced | Self::Damaged { .. } | Self::TooLarge(_) => false,
         }
     }

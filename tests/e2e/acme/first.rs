@@ -8,14 +8,21 @@ use crate::support::pebble::{Pebble, own_address};
 const NAME: &str = "a.example.com";
 
 #[test]
-fn the_local_ca_serves_a_name_until_its_certificate_is_there() {
+fn a_name_shows_a_leaf_that_clients_warn_of_until_its_certificate_is_there() {
     let ca = Pebble::start();
     ca.pause();
     let door = Door::up(&config(&ca, "meanwhile = \"internal\"", &site(NAME)));
-    try_tls(ca.tls(), &roots(&door), NAME, &[]).unwrap();
+    let refused = || {
+        let refused = try_tls(ca.tls(), &roots(&door), NAME, &[]).unwrap_err();
+        format!("{refused:?}")
+    };
+    // Even those who trust the local CA: it is none for public names.
+    let words = refused();
+    assert!(words.contains("NameConstraintViolation"), "{words}");
     ca.resume();
     served(&ca, NAME);
-    assert!(try_tls(ca.tls(), &roots(&door), NAME, &[]).is_err());
+    let words = refused();
+    assert!(words.contains("UnknownIssuer"), "{words}");
 }
 
 #[test]

@@ -88,6 +88,10 @@ impl Authority {
         self.root_pem.clone()
     }
 
+    pub(crate) fn root_key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// Trusts this CA alone.
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();

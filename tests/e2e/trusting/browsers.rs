@@ -12,11 +12,13 @@ use super::machine::{DataBase, Machine};
 use super::{door, fine};
 
 const OURS: &str = "onedoor local CA ";
+const PAGE: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 21\r\n\r\n<title>a page</title>";
 
 #[test]
 fn chromium_opens_local_pages_and_no_others() {
     let machine = Machine::without_store();
-    let backend = Backend::saying("<title>a page</title>");
+    let backend = Backend::http(|_seen| PAGE.into());
     let door = door(&backend);
     fine(machine.onedoor(door.home(), &["trust", "--yes"]));
     let mut local = Browser::of_home(&machine.home(), &door, "shop.localhost");

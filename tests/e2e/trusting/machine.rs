@@ -1,7 +1,7 @@
 //! A machine of its own as far as roots go: in a private mount namespace, copies of Debian's folders lie over the real ones, so the verbs
 //! and Debian's programs run as they are and the machine is left as it was. Only root may mount.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,9 @@ impl Machine {
         for hook in fs::read_dir(machine.path("hooks")).unwrap() {
             fs::remove_file(hook.unwrap().path()).unwrap();
         }
+        // Whatever was done to the real ones by hand, these are as Debian makes them.
+        let (code, _out, err) = machine.program(&["update-ca-certificates", "--fresh"]);
+        assert_eq!(code, 0, "{err}");
         machine
     }
 
@@ -140,12 +143,28 @@ impl Machine {
     }
 
     /// What lies in the folders of the system's store: what files hold, and where links lead.
-    pub(super) fn store(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(super) fn store(&self) -> Store {
         let mut found = BTreeMap::new();
         for folder in ["certs", "anchors"] {
             gather(&self.path(folder), &mut found);
         }
-        found
+        Store(found)
+    }
+}
+
+/// The store of the system at one moment.
+pub(super) struct Store(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Store {
+    /// Everything that is in one and not, or otherwise, in the other.
+    pub(super) fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a Path> {
+        let paths: BTreeSet<&PathBuf> = self.0.keys().chain(other.0.keys()).collect();
+        let differs = |path: &&PathBuf| self.0.get(*path) != other.0.get(*path);
+        paths
+            .into_iter()
+            .filter(differs)
+            .map(PathBuf::as_path)
+            .collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //! one, and never in place of what is good. Decided as a whole before anything is written; decided again afterwards, nothing is left
 //! to do.
 
+mod kept;
 mod name;
 mod shared;
 
@@ -80,9 +81,9 @@ pub fn judge(backup: &Contents, present: &Present, now: SystemTime) -> Vec<Decis
         }
     }
     let all_read = BTreeSet::new();
-    let mine = name::by_name(&backup.objects, &all_read);
-    let theirs = name::by_name(&present.objects, &present.unreadable);
-    let nothing = name::Kept::default();
+    let mine = kept::by_name(&backup.objects, &all_read);
+    let theirs = kept::by_name(&present.objects, &present.unreadable);
+    let nothing = kept::Kept::default();
     for id in names {
         let (Some(mine), theirs) = (mine.get(id), theirs.get(id).unwrap_or(&nothing)) else {
             continue;
@@ -132,5 +133,7 @@ impl fmt::Debug for Deed {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,11 @@
 //! What is kept of one name: of two certificates the newer one is served, whatever its number; an order is gone on with only where its
 //! certificate may still be fetched and nobody has another.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::super::part::Part;
+use super::kept::{Kept, is_same, newness};
 use super::{Decision, Deed};
 use crate::certs::acme::journal::Journal;
 use crate::certs::bundle::{Bundle, Ready};
@@ -18,68 +17,10 @@ use crate::storage::store::Key;
 /// Of this age an order is dead to us: asking for its certificate is not worth an order that nobody answers for.
 const ORDER_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// All that one side has of a name.
-#[derive(Default)]
-pub(super) struct Kept<'a> {
-    pointer: Option<&'a [u8]>,
-    journal: Option<&'a [u8]>,
-    state: Option<&'a [u8]>,
-    bundles: BTreeMap<u64, Bundled<'a>>,
-    /// There, and not readable.
-    unreadable: BTreeSet<&'a Key>,
-}
-
-struct Bundled<'a> {
-    bytes: &'a [u8],
-    /// Or why it cannot be served.
-    ready: Result<Ready, String>,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) made_at: SystemTime,
     pub(super) now: SystemTime,
-}
-
-/// Everything of names, by what stands for them.
-pub(super) fn by_name<'a>(
-    objects: &'a BTreeMap<Key, Vec<u8>>,
-    unreadable: &'a BTreeSet<Key>,
-) -> BTreeMap<&'a str, Kept<'a>> {
-    let mut names: BTreeMap<&str, Kept<'_>> = BTreeMap::new();
-    for (key, bytes) in objects {
-        let Some((part, id)) = Part::of(key).and_then(|part| Some((part, part.id()?))) else {
-            continue;
-        };
-        let kept = names.entry(id).or_default();
-        match part {
-            Part::Pointer(_) => kept.pointer = Some(bytes),
-            Part::Journal(_) => kept.journal = Some(bytes),
-            Part::State(_) => kept.state = Some(bytes),
-            Part::Bundle(id, generation) => {
-                let ready = bundle(id, generation, bytes);
-                kept.bundles.insert(generation, Bundled { bytes, ready });
-            }
-            Part::Account | Part::Ledger | Part::LocalCa | Part::Other => {}
-        }
-    }
-    for key in unreadable {
-        if let Some(id) = Part::of(key).and_then(Part::id) {
-            names.entry(id).or_default().unreadable.insert(key);
-        }
-    }
-    names
-}
-
-fn bundle(id: &str, generation: u64, bytes: &[u8]) -> Result<Ready, String> {
-    let ready = Bundle::read(bytes).map_err(|error| error.to_string())?;
-    if !CertId::of_key(id).is_of(&ready) {
-        return Err("its certificate is for another name".to_owned());
-    }
-    if ready.bundle.generation != generation {
-        return Err("its number is not that of its place".to_owned());
-    }
-    Ok(ready)
 }
 
 pub(super) fn judge(id: &str, mine: &Kept<'_>, theirs: &Kept<'_>, times: Times) -> Vec<Decision> {
@@ -100,12 +41,6 @@ pub(super) fn judge(id: &str, mine: &Kept<'_>, theirs: &Kept<'_>, times: Times) 
     decisions.extend(judging.journal());
     decisions.extend(judging.pointer());
     decisions
-}
-
-/// What is over is never newer; else what was issued later, and of the same instant what holds longer.
-fn newness(ready: &Ready, now: SystemTime) -> (bool, SystemTime, SystemTime) {
-    let facts = &ready.facts;
-    (facts.not_after > now, facts.not_before, facts.not_after)
 }
 
 struct Judging<'a> {
@@ -315,67 +250,6 @@ impl Judging<'_> {
             "the order's certificate may still be fetched",
         )
     }
-}
-
-impl Kept<'_> {
-    /// As the vault finds it: what the pointer names, else the newest that is good.
-    fn served(&self) -> Option<&Ready> {
-        let good = |bundled: &Bundled<'_>| bundled.ready.is_ok();
-        let named = self.named().and_then(|named| self.bundles.get(&named));
-        let newest = self.bundles.values().rev().find(|it| good(it));
-        named.filter(|it| good(it)).or(newest)?.ready.as_ref().ok()
-    }
-
-    fn named(&self) -> Option<u64> {
-        let pointer: Pointer = serde_json::from_slice(self.pointer?).ok()?;
-        Some(pointer.generation)
-    }
-
-    /// The highest number that is known, good or not; 0 if none is.
-    fn highest(&self) -> u64 {
-        let kept = self.bundles.keys().copied();
-        let unreadable = self.unreadable.iter().filter_map(|key| number(key));
-        kept.chain(unreadable)
-            .chain(self.named())
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn is_taken(&self, key: &Key, generation: u64) -> bool {
-        self.bundles.contains_key(&generation) || self.unreadable.contains(key)
-    }
-
-    /// The number of a good bundle with this certificate.
-    fn with_the_leaf(&self, ready: &Ready) -> Option<u64> {
-        let mut bundles = self.bundles.iter().rev();
-        let found = bundles.find(|(_, it)| it.ready.as_ref().is_ok_and(|own| is_same(own, ready)));
-        found.map(|(generation, _)| *generation)
-    }
-
-    fn has_key(&self, pem: &str) -> bool {
-        let mut good = self
-            .bundles
-            .values()
-            .filter_map(|it| it.ready.as_ref().ok());
-        good.any(|ready| ready.bundle.key.0.trim() == pem.trim())
-    }
-}
-
-fn number(key: &Key) -> Option<u64> {
-    match Part::of(key)? {
-        Part::Bundle(_, generation) => Some(generation),
-        Part::Pointer(_)
-        | Part::Journal(_)
-        | Part::State(_)
-        | Part::Account
-        | Part::Ledger
-        | Part::LocalCa
-        | Part::Other => None,
-    }
-}
-
-fn is_same(one: &Ready, other: &Ready) -> bool {
-    one.leaf() == other.leaf()
 }
 
 fn json(value: &impl Serialize) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::Contents;
-use super::super::part::Part;
+use super::super::part::{self, Part};
 use super::{Decision, Deed, Present};
 use crate::certs::keeper::ledgers::ca_id;
 use crate::certs::ledger::Ledger;
@@ -90,14 +90,25 @@ pub(super) fn local_ca(backup: &Contents, present: &Present) -> Vec<Decision> {
         let incoming = backup.objects.get(key);
         incoming.is_some() && incoming == present.objects.get(key)
     };
-    let mut there = present.objects.keys().chain(&present.unreadable);
-    let stays = there.any(|key| is_own(&key) && !is_same(key));
+    let there: Vec<&Key> = present
+        .objects
+        .keys()
+        .chain(&present.unreadable)
+        .filter(is_own)
+        .collect();
+    let is_copy = |key: &Key| {
+        let is_alone = there
+            .iter()
+            .all(|key| part::is_root(key) || part::is_whole_ca(key));
+        part::is_root(key) && is_alone && backup.objects.keys().any(part::is_whole_ca)
+    };
+    let stays = there.iter().any(|key| !is_same(key) && !is_copy(key));
     let mut decisions: Vec<Decision> = objects
         .map(|(key, bytes)| {
             let (deed, why) = if is_same(key) {
                 (Deed::Same, SAME)
             } else if stays {
-                let why = "the storage has another local CA, which clients may trust: it stays; to go back to that of the backup, move the folder `local-ca` away first";
+                let why = "the storage has another local CA, which clients may trust: it stays; to go back to that of the backup, move `local-ca` out of the storage first";
                 (Deed::Keep, why)
             } else {
                 (Deed::Write(bytes.clone()), "the local CA")

@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::certs::fixture::{Authority, Leaf, days, noon};
 use crate::certs::ledger::Ledger;
 use crate::certs::ledger::limits::Limits;
 
-type Objects = BTreeMap<Key, Vec<u8>>;
+pub(super) type Objects = BTreeMap<Key, Vec<u8>>;
 
 const CA: &str = "https://acme-v02.api.letsencrypt.org/directory";
 const LEDGER: &str = "acme/acme-v02.api.letsencrypt.org-directory/ledger";
@@ -177,6 +177,20 @@ fn an_account_or_a_local_ca_that_is_there_stays() {
 }
 
 #[test]
+fn the_copy_of_a_root_without_its_ca_is_in_nobodys_way() {
+    let backup = objects([object("local-ca/authority.json", b"whole")]);
+    let copy = object("local-ca/root.pem", b"root");
+    let after = restored(&backup, objects([copy.clone()]));
+    assert_eq!(
+        after,
+        objects([copy.clone(), object("local-ca/authority.json", b"whole")])
+    );
+    changes_nothing(&backup, &after);
+    let other = objects([copy, object("local-ca/root.key", b"key")]);
+    assert_eq!(restored(&backup, other.clone()), other);
+}
+
+#[test]
 fn an_order_is_gone_on_with_only_while_its_certificate_may_be_fetched() {
     let leaf = leaf(0, 90);
     let fetched = |state: &str| objects([journal(state, &leaf.key_pem)]);
@@ -196,17 +210,17 @@ fn an_order_is_gone_on_with_only_while_its_certificate_may_be_fetched() {
 #[test]
 fn an_order_whose_certificate_came_or_that_is_not_needed_is_left_out() {
     let (leaf, other) = (leaf(0, 90), leaf(0, 80));
-    let journal = || journal("finalizing", &leaf.key_pem);
-    let place = journal().0;
-    let backup = objects([journal(), bundle(&leaf, 1), pointer(1)]);
+    let under_way = || journal("finalizing", &leaf.key_pem);
+    let place = under_way().0;
+    let backup = objects([under_way(), bundle(&leaf, 1), pointer(1)]);
     assert!(!restored(&backup, Objects::new()).contains_key(&place));
     let store = objects([bundle(&other, 1), pointer(1)]);
-    assert_eq!(restored(&objects([journal()]), store.clone()), store);
+    assert_eq!(restored(&objects([under_way()]), store.clone()), store);
     let own = objects([(place.clone(), br#"{"state":"idle"}"#.to_vec())]);
-    let after = restored(&objects([journal()]), own);
-    assert_eq!(after, objects([journal()]));
-    let busy = objects([super::tests::journal("ordered", "another")]);
-    assert_eq!(restored(&objects([journal()]), busy.clone()), busy);
+    let after = restored(&objects([under_way()]), own);
+    assert_eq!(after, objects([under_way()]));
+    let busy = objects([journal("ordered", "another")]);
+    assert_eq!(restored(&objects([under_way()]), busy.clone()), busy);
 }
 
 #[test]
@@ -248,11 +262,15 @@ fn changes_nothing(backup: &Objects, store: &Objects) {
 }
 
 fn judged(backup: &Objects, store: Objects) -> Vec<Decision> {
+    judged_at(backup, store, noon())
+}
+
+pub(super) fn judged_at(backup: &Objects, store: Objects, now: SystemTime) -> Vec<Decision> {
     let present = Present {
         objects: store,
         ..Present::default()
     };
-    judge(&contents(backup), &present, noon())
+    judge(&contents(backup), &present, now)
 }
 
 fn restored(backup: &Objects, store: Objects) -> Objects {
@@ -260,7 +278,7 @@ fn restored(backup: &Objects, store: Objects) -> Objects {
 }
 
 /// The store after what was decided is carried out.
-fn restored_at(backup: &Objects, store: Objects, now: SystemTime) -> Objects {
+pub(super) fn restored_at(backup: &Objects, store: Objects, now: SystemTime) -> Objects {
     let mut present = Present {
         objects: store,
         ..Present::default()
@@ -297,12 +315,12 @@ fn left(store: &Objects) -> Vec<u32> {
     report.buckets.iter().map(|bucket| bucket.ca_left).collect()
 }
 
-fn leaf(begin: u64, days_valid: u64) -> Leaf {
+pub(super) fn leaf(begin: u64, days_valid: u64) -> Leaf {
     let begin = noon() + days(begin);
     Authority::new().leaf(&["a.test"], begin..begin + days(days_valid))
 }
 
-fn bundle(leaf: &Leaf, generation: u64) -> (Key, Vec<u8>) {
+pub(super) fn bundle(leaf: &Leaf, generation: u64) -> (Key, Vec<u8>) {
     let origin = Origin {
         generation,
         directory: CA,
@@ -313,7 +331,7 @@ fn bundle(leaf: &Leaf, generation: u64) -> (Key, Vec<u8>) {
     (key(&format!("certs/a.test/v{generation:08}")), bytes)
 }
 
-fn pointer(generation: u64) -> (Key, Vec<u8>) {
+pub(super) fn pointer(generation: u64) -> (Key, Vec<u8>) {
     let text = json!({ "generation": generation }).to_string();
     object("certs/a.test/current", text.as_bytes())
 }
@@ -323,7 +341,7 @@ fn state(generation: u64) -> (Key, Vec<u8>) {
     object("certs/a.test/state", text.as_bytes())
 }
 
-fn ledger(accounts: u64) -> (Key, Vec<u8>) {
+pub(super) fn ledger(accounts: u64) -> (Key, Vec<u8>) {
     let mut ledger = Ledger::default();
     for hour in 0..accounts {
         let at = noon() + days(1) - Duration::from_secs(hour);
@@ -337,7 +355,7 @@ fn account(key: &str) -> (Key, Vec<u8>) {
     object(ACCOUNT, text.as_bytes())
 }
 
-fn journal(state: &str, key_pem: &str) -> (Key, Vec<u8>) {
+pub(super) fn journal(state: &str, key_pem: &str) -> (Key, Vec<u8>) {
     let plan = json!({
         "ca": CA, "key_pem": key_pem, "names": ["a.test"], "challenges": [],
     });
@@ -349,7 +367,7 @@ fn journal(state: &str, key_pem: &str) -> (Key, Vec<u8>) {
     object("certs/a.test/journal", journal.to_string().as_bytes())
 }
 
-fn object(at: &str, bytes: &[u8]) -> (Key, Vec<u8>) {
+pub(super) fn object(at: &str, bytes: &[u8]) -> (Key, Vec<u8>) {
     (key(at), bytes.to_vec())
 }
 
@@ -361,6 +379,6 @@ fn is(key: &Key, last: &str) -> bool {
     key.as_str().ends_with(last)
 }
 
-fn key(text: &str) -> Key {
+pub(super) fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }

@@ -5,21 +5,28 @@ use std::time::Duration;
 use super::simulation::{DAY, HOUR, ORDER, Simulation};
 use crate::certs::backup::gather::gather;
 use crate::certs::backup::restore::{Outcome, carry_out, look};
-use crate::certs::backup::{Contents, pack, unpack};
+use crate::certs::backup::{Contents, Stores, pack, unpack};
 use crate::certs::keeper::ledgers::ca_id;
 
 impl Simulation {
+    fn stores(&self) -> Stores<'_> {
+        Stores {
+            shared: &self.store,
+            own: &self.store,
+        }
+    }
+
     /// As it comes back from a file.
     async fn backup(&self) -> Contents {
-        let gathered = gather(&self.store, self.now()).await.unwrap();
+        let gathered = gather(self.stores(), self.now()).await.unwrap();
         assert_eq!(gathered.faults, [""; 0]);
         let file = pack(&gathered.contents, None).unwrap();
         unpack(&file, None).unwrap()
     }
 
     async fn put_back(&self, backup: &Contents) {
-        let judged = look(&self.store, backup, self.now()).await.unwrap();
-        let done = carry_out(&self.store, &judged).await.unwrap();
+        let judged = look(self.stores(), backup, self.now()).await.unwrap();
+        let done = carry_out(self.stores(), &judged).await.unwrap();
         assert_eq!(done, Outcome::Done);
     }
 }

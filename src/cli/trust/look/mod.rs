@@ -23,6 +23,7 @@ use crate::certs::pem::Contents;
 use crate::cli::place::program;
 use crate::system::System;
 pub(in crate::cli) use person::Owning;
+pub(super) use system::verified;
 
 /// How long a tool of a store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -101,10 +102,11 @@ pub(super) async fn at(person: &Person, laid: Vec<Laid>) -> Vec<Seen> {
 }
 
 fn anchored(file: &Path, mark: &Mark) -> Found {
-    match in_file(file, mark) {
-        Found::Nothing if system::has_taken_up(mark) => Found::TakenUp,
-        found => found,
+    let found = in_file(file, mark);
+    if found == Found::Nothing && system::has_taken_up(mark) {
+        return Found::TakenUp;
     }
+    found
 }
 
 fn in_file(file: &Path, mark: &Mark) -> Found {

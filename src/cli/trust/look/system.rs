@@ -36,6 +36,19 @@ pub(super) fn has_taken_up(mark: &Mark) -> bool {
     anchors.folder().is_some() && by_bundle(anchors, mark) == Holds::Ours
 }
 
+/// Whether OpenSSL takes a certificate for trusted by the system's roots; none: there is no OpenSSL to be asked.
+pub(in crate::cli::trust) async fn verified(certificate: &Path) -> Option<bool> {
+    if System::HERE == System::Darwin {
+        return None;
+    }
+    let mut verify = Command::new("openssl");
+    verify
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR");
+    let (success, _out) = said(verify.arg("verify").arg(certificate)).await?;
+    Some(success)
+}
+
 fn anchors() -> Anchors {
     if System::HERE == System::Darwin {
         return Anchors::Keychain;

@@ -139,7 +139,7 @@ fn a_missing_tool_is_named_and_nothing_is_done_without_it() {
     ];
     let plan = Plan::of(&stores, &wish(user()));
     assert!(plan.is_empty());
-    let [updater, certutil, unknown] = plan.left_out.as_slice() else {
+    let [updater, certutil, unknown, _firefox] = plan.left_out.as_slice() else {
         panic!("{plan:?}");
     };
     assert!(updater.what.contains("`update-ca-trust` is not installed"));
@@ -148,6 +148,16 @@ fn a_missing_tool_is_named_and_nothing_is_done_without_it() {
         Some("sudo dnf install nss-tools")
     );
     assert!(unknown.what.contains("is not known here"));
+}
+
+#[test]
+fn a_browser_that_is_not_there_is_named() {
+    let system = system(Anchors::Debian, &["x"], Holds::Ours);
+    let plan = Plan::of(&[system, chromium(There::Made, Holds::Ours)], &wish(user()));
+    let [firefox] = plan.left_out.as_slice() else {
+        panic!("{plan:?}");
+    };
+    assert!(firefox.what.starts_with("Firefox: it has no profile"));
 }
 
 #[test]
@@ -202,7 +212,8 @@ fn java_is_changed_on_request_and_not_where_the_system_feeds_it() {
     let plan = Plan::of(&[java(Owner::Us, Fed::ByHand)], &wish);
     assert_eq!(shell(&plan.steps), [format!("{words} < {CERTIFICATE}")]);
     let plan = Plan::of(&[java(Owner::Root, Fed::BySystem)], &wish);
-    assert!(plan.is_empty() && plan.left_out.len() == 1);
+    assert!(plan.is_empty());
+    assert!(plan.left_out[0].what.contains("by itself"));
 }
 
 #[test]
