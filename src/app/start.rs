@@ -133,12 +133,11 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let tickets = keeping.tickets(&shutdown).await?;
-        let crew = Crew::muster(&loaded.config, &current, tickets)?;
+        let crew = Crew::muster(&loaded.config, &current, keeping.tickets(&shutdown).await?)?;
         let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
-        let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
+            checks: Checks::new(&current.table.common, keeping.post()),
             source,
             heed,
             doorway,
@@ -175,7 +174,6 @@ impl App {
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
             attending_ca: None,
-            checks,
         };
         app.let_in().await
     }

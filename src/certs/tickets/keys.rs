@@ -117,7 +117,7 @@ impl Keys {
     }
 
     fn sorted(mut keys: Vec<TicketKey>) -> Self {
-        keys.sort_by(|one, other| (one.from, one.id).cmp(&(other.from, other.id)));
+        keys.sort_by_key(|key| (key.from, key.id));
         let surplus = keys.len().saturating_sub(KEYS_MAX);
         keys.drain(..surplus);
         Self(keys)
