@@ -50,7 +50,8 @@ fn kept(number: u64, which: usize, luck: u8) -> (Key, Vec<u8>) {
 fn look<T>(objects: &Objects, ask: impl FnOnce(&Kept<'_>) -> T) -> T {
     let nothing = BTreeSet::new();
     let names = by_name(objects, &nothing);
-    ask(names.get(ID).unwrap_or(&Kept::default()))
+    let absent = Kept::default();
+    ask(names.get(ID).unwrap_or(&absent))
 }
 
 proptest! {
