@@ -26,6 +26,8 @@ use super::support::pebble::{Pebble, Release, Wanted};
 fn ca() -> Pebble {
     Pebble::with(&Wanted {
         release: Release::Newer,
+        // Not every tool asks again with another nonce.
+        variables: vec![("PEBBLE_WFE_NONCEREJECT", "0".to_owned())],
         ..Wanted::default()
     })
 }
