@@ -110,6 +110,7 @@ impl Local {
             },
             (Err(error), None) => return self.unusable(planned, error),
         };
+        self.show(settled.ca.as_deref()).await;
         let wish = wish(config);
         settled.refusals = judge(planned, &wish, settled.ca.as_deref());
         settled
@@ -160,6 +161,13 @@ impl Local {
         error.concerns_store() && self.safe.as_ref().is_some_and(Safe::is_shared)
     }
 
+    /// Another machine may have made it, and people here look for its root as well.
+    async fn show(&self, ca: Option<&LocalCa>) {
+        if let (Some(safe), Some(ca), Missing::Make) = (&self.safe, ca, self.missing) {
+            safe.show(&ca.root().pem).await;
+        }
+    }
+
     /// Whether the storage, which has lost its CA, has it again.
     async fn put_back(&self) -> bool {
         match (&self.safe, self.missing) {
@@ -197,6 +205,7 @@ impl Local {
                 }
                 let Settled { ca, remarks, .. } = Settled::found(Some(found), current);
                 tell_remarks(&remarks);
+                self.show(ca.as_deref()).await;
                 if let Some(ca) = ca {
                     resolver.serve_local_ca(ca);
                 }

@@ -61,6 +61,10 @@ async fn a_fleet_has_one_ca_and_a_host_alone_has_its_copy() {
     let first = one.settle(&local, None).await.ca.unwrap();
     let second = other.settle(&local, None).await.ca.unwrap();
     assert!(first.is_same(&second));
+    for ca in [&first, &second] {
+        let shown = std::fs::read_to_string(&ca.root().path).unwrap();
+        assert_eq!(shown, first.root().pem);
+    }
     other.faults.crash();
     let alone = other.settle(&local, None).await;
     assert!(alone.ca.unwrap().is_same(&first));

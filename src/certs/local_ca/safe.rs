@@ -220,7 +220,7 @@ impl Safe {
     }
 
     /// Sees to it that the file for people is the root. It is a copy, so what hinders that hinders nobody who serves.
-    pub(super) async fn show(&self, root: &str) {
+    pub async fn show(&self, root: &str) {
         let (folder, root) = (self.folder.clone(), root.to_owned());
         let showing = task::spawn_blocking(move || shown(&folder, &root));
         match showing.await {
