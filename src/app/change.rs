@@ -151,7 +151,7 @@ impl App {
             tracing::error!(%error, "a new socket is bound, but nothing is accepted on it: SIGHUP tries again");
         }
         self.check_targets();
-        self.await_local_ca();
+        self.attend_local_ca();
         if let Err(error) = self.keep().await {
             tracing::error!(%error, "`acme.dns` cannot be used: certificates are kept as before");
         }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::App;
 use super::prepare::Planned;
+use super::start::tell_remarks;
 use crate::causes::one_line;
 use crate::certs::local_ca::LocalCa;
 use crate::certs::local_ca::error::Error;
@@ -20,6 +21,8 @@ use crate::hostname::HostPattern;
 
 /// Between two attempts to have a CA from a storage that is out of reach.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Between two looks at whether the CA in service is still that of the storage.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the CA is, and what becomes of one that is not there.
 #[derive(Debug, Clone)]
@@ -96,6 +99,7 @@ impl Local {
             None => Ok(None),
         };
         let mut settled = match (found, current) {
+            (Ok(None), Some(current)) if self.put_back().await => Settled::with(Some(current)),
             (Ok(found), current) => Settled::found(found, current),
             (Err(error), Some(current)) => Settled {
                 remarks: vec![format!(
@@ -106,6 +110,7 @@ impl Local {
             },
             (Err(error), None) => return self.unusable(planned, error),
         };
+        self.show(settled.ca.as_deref()).await;
         let wish = wish(config);
         settled.refusals = judge(planned, &wish, settled.ca.as_deref());
         settled
@@ -156,44 +161,81 @@ impl Local {
         error.concerns_store() && self.safe.as_ref().is_some_and(Safe::is_shared)
     }
 
-    /// Tries until handshakes have it, or it is clear that they never will.
-    async fn keep_trying(self, resolver: Resolver, wish: Wish, clock: Clock) {
+    /// Another machine may have made it, and people here look for its root as well.
+    async fn show(&self, ca: Option<&LocalCa>) {
+        if let (Some(safe), Some(ca), Missing::Make) = (&self.safe, ca, self.missing) {
+            safe.show(&ca.root().pem).await;
+        }
+    }
+
+    /// Whether the storage, which has lost its CA, has it again.
+    async fn put_back(&self) -> bool {
+        match (&self.safe, self.missing) {
+            (Some(safe), Missing::Make) => safe.put_back().await.unwrap_or(false),
+            (Some(_), Missing::Imagine) | (None, _) => false,
+        }
+    }
+
+    /// Looks after the CA in service for as long as it runs: one that cannot be had yet, one that others replaced, one that the
+    /// storage lost.
+    async fn attend(self, resolver: Resolver, wish: Wish, clock: Clock) {
+        loop {
+            let pause = match resolver.local_ca() {
+                Some(_) => LOOK_EVERY,
+                None => RETRY_AFTER,
+            };
+            sleep(pause).await;
+            self.look_again(&resolver, &wish, clock.now()).await;
+        }
+    }
+
+    async fn look_again(&self, resolver: &Resolver, wish: &Wish, now: SystemTime) {
         let Some(safe) = &self.safe else {
             return;
         };
-        loop {
-            sleep(RETRY_AFTER).await;
-            match safe.open(&wish, clock.now()).await {
-                Ok(ca) => {
+        let current = resolver.local_ca();
+        let found = match &current {
+            Some(_) => safe.look(now).await,
+            None => safe.open(wish, now).await.map(Some),
+        };
+        match found {
+            Ok(Some(found)) => {
+                if current.is_none() {
                     tracing::info!("the local CA can be had again");
-                    ca.remarks()
-                        .iter()
-                        .for_each(|remark| tracing::warn!("{remark}"));
-                    return resolver.serve_local_ca(Arc::new(ca));
                 }
-                Err(error) if self.may_pass(&error) => {}
-                Err(error) => {
-                    let error = one_line(&error);
-                    return tracing::error!(error, "the local CA cannot be used");
+                let Settled { ca, remarks, .. } = Settled::found(Some(found), current);
+                tell_remarks(&remarks);
+                self.show(ca.as_deref()).await;
+                if let Some(ca) = ca {
+                    resolver.serve_local_ca(ca);
                 }
+            }
+            Ok(None) => {
+                if self.put_back().await {
+                    tracing::warn!("the storage had lost the local CA, and has it again");
+                }
+            }
+            Err(error) => {
+                let error = one_line(&error);
+                tracing::debug!(error, "the local CA cannot be looked at");
             }
         }
     }
 }
 
 impl App {
-    /// Sees to it that a local CA which could not be had is had as soon as it can.
-    pub(super) fn await_local_ca(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.abort();
+    /// Looks after the local CA from now on, if the configuration in service needs it.
+    pub(super) fn attend_local_ca(&mut self) {
+        if let Some(former) = self.attending_ca.take() {
+            former.abort();
         }
-        if !self.current.plan.needs_local_ca() || self.resolver.local_ca().is_some() {
+        if !self.current.plan.needs_local_ca() {
             return;
         }
         let wish = wish(&self.loaded.config);
         let (local, resolver) = (self.local.clone(), self.resolver.clone());
-        let trying = local.keep_trying(resolver, wish, Clock::system());
-        self.waiting = Some(self.shutdown.spawn_attendant(trying));
+        let attending = local.attend(resolver, wish, Clock::system());
+        self.attending_ca = Some(self.shutdown.spawn_attendant(attending));
     }
 }
 

@@ -22,6 +22,7 @@ struct Host {
 impl Host {
     fn new(memory: &Faults) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        memory.share();
         let (shared, faults) = memory.process();
         let copy = folder.path().join("copy");
         let store = Store::copied(shared, copy, Clock::system(), Merging::NOTHING);
@@ -60,6 +61,10 @@ async fn a_fleet_has_one_ca_and_a_host_alone_has_its_copy() {
     let first = one.settle(&local, None).await.ca.unwrap();
     let second = other.settle(&local, None).await.ca.unwrap();
     assert!(first.is_same(&second));
+    for ca in [&first, &second] {
+        let shown = std::fs::read_to_string(&ca.root().path).unwrap();
+        assert_eq!(shown, first.root().pem);
+    }
     other.faults.crash();
     let alone = other.settle(&local, None).await;
     assert!(alone.ca.unwrap().is_same(&first));
@@ -133,4 +138,57 @@ async fn a_suffix_that_only_the_catch_all_needs_is_remarked_on() {
     assert!(settled.remarks[0].contains("`lan.example.com`"));
     let fine = host.settle(&loaded("", &["*"]), None).await;
     assert!(fine.remarks.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ca_that_could_not_be_had_is_served_once_the_store_is_back() {
+    let (_store, memory) = Memory::new();
+    let host = Host::new(&memory);
+    host.faults.crash();
+    let resolver = Resolver::new();
+    let wish = wish(&loaded("", &["a.test"]).config);
+    let reviving = async {
+        sleep(RETRY_AFTER * 3).await;
+        assert!(resolver.local_ca().is_none());
+        host.faults.revive();
+    };
+    let local = host.local.clone();
+    let attending = local.attend(resolver.clone(), wish, Clock::system());
+    let had = async {
+        reviving.await;
+        while resolver.local_ca().is_none() {
+            sleep(RETRY_AFTER).await;
+        }
+    };
+    tokio::select! {
+        () = attending => {}
+        () = had => {}
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_the_stored_ca_is_followed() {
+    let (store, memory) = Memory::new();
+    let host = Host::new(&memory);
+    let local = loaded("", &["a.test"]);
+    let wish = wish(&local.config);
+    let first = host.settle(&local, None).await.ca.unwrap();
+    let resolver = Resolver::new();
+    resolver.serve_local_ca(first.clone());
+    let look = || host.local.look_again(&resolver, &wish, wall_clock());
+    look().await;
+    assert!(Arc::ptr_eq(&resolver.local_ca().unwrap(), &first));
+
+    let safe = host.local.safe.as_ref().unwrap();
+    let new = safe.replace(&wish, wall_clock()).await.unwrap().ca;
+    look().await;
+    assert!(resolver.local_ca().unwrap().is_same(&new));
+
+    for key in store.list("local-ca").await.unwrap() {
+        let when = crate::storage::store::When::Always;
+        store.delete(&key, &when, None).await.unwrap();
+    }
+    look().await;
+    let newcomer = Host::new(&memory).settle(&local, None).await;
+    assert!(newcomer.ca.unwrap().is_same(&new));
 }

@@ -127,8 +127,7 @@ pub struct App {
     last_refusal: Option<String>,
     probe: Arc<SelfProbe>,
     checks: Checks,
-    /// Waits for a local CA that cannot be had yet.
-    waiting: Option<tokio::task::JoinHandle<()>>,
+    attending_ca: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// How a door ended for this process.

@@ -133,12 +133,11 @@ impl App {
         let (loaded, current) = assemble(prepared, &resolver, revision, &port_of, &common);
         warn_of_few(connections_max, &loaded.config);
         keeping.load(&current.plan, &loaded.config).await;
-        let tickets = keeping.tickets(&shutdown).await?;
-        let crew = Crew::muster(&loaded.config, &current, tickets)?;
+        let crew = Crew::muster(&loaded.config, &current, keeping.tickets(&shutdown).await?)?;
         let experts = Experts::of(&keeping, &common);
         let desk = Desk::open(control, &mut claim, &own.config, experts, &shutdown)?;
-        let checks = Checks::new(&current.table.common, keeping.post());
         let app = Self {
+            checks: Checks::new(&current.table.common, keeping.post()),
             source,
             heed,
             doorway,
@@ -174,8 +173,7 @@ impl App {
             attended: None,
             last_refusal: None,
             probe: Arc::new(SelfProbe::new(crew.awaited)),
-            waiting: None,
-            checks,
+            attending_ca: None,
         };
         app.let_in().await
     }
@@ -187,7 +185,7 @@ impl App {
         self.check_targets();
         self.announce();
         // A CA asks through the door, so the door is open first.
-        self.await_local_ca();
+        self.attend_local_ca();
         self.keep().await.map_err(StartError::Dns)?;
         Ok(self)
     }

@@ -298,8 +298,8 @@ mod tests {
             demand(Demand::Require, &[one.clone(), other.clone()]),
             demand(Demand::Request, &[one.clone(), other.clone()]),
             demand(Demand::Require, &[other.clone(), one.clone()]),
-            demand(Demand::Require, &[[one.clone(), other.clone()].concat()]),
-            demand(Demand::Require, &[one.clone()]),
+            demand(Demand::Require, &[[one.clone(), other].concat()]),
+            demand(Demand::Require, &[one]),
         ];
         for (index, demand) in demands.iter().enumerate() {
             assert_eq!(label(demand), label(&ClientAuth::clone(demand)));

@@ -17,6 +17,7 @@ use super::support::door::{Door, Home};
 use super::support::eventually;
 use super::support::false_clock::FalseClock;
 use super::support::openssl::{described, s_client};
+use super::support::redis::Redis;
 
 const FINE: &str = "Verify return code: 0 (ok)";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -145,6 +146,30 @@ fn doors_on_one_storage_have_one_ca() {
     for door in &doors {
         try_tls(door.tls(), &trusting(&root), "a.test", &[]).unwrap();
     }
+}
+
+#[test]
+fn a_fleet_has_one_ca_that_outlives_an_emptied_store() {
+    let backend = Backend::saying("served");
+    let redis = Redis::start();
+    let settings = format!("storage = \"{}\"", redis.url());
+    let text = config(&settings, &site("a.test", &backend));
+    let doors = std::thread::scope(|scope| {
+        let starting = [(); 2].map(|()| scope.spawn(|| Door::up(&text)));
+        starting.map(|door| door.join().unwrap())
+    });
+    let [one, other] = &doors;
+    let root = fs::read_to_string(one.ca()).unwrap();
+    assert_eq!(fs::read_to_string(other.ca()).unwrap(), root);
+    try_tls(other.tls(), &roots(one), "a.test", &[]).unwrap();
+    let own = one.home().path().join("storage/local-ca/authority.json");
+    assert!(!own.exists(), "the key lies in the store, and in the copy");
+
+    redis.ask(&["flushall"]);
+    one.reload(&text);
+    let newcomer = Door::up(&text);
+    assert_eq!(fs::read_to_string(newcomer.ca()).unwrap(), root);
+    try_tls(newcomer.tls(), &roots(one), "a.test", &[]).unwrap();
 }
 
 #[test]

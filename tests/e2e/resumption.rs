@@ -12,7 +12,7 @@ const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 
 #[test]
 fn a_session_is_resumed_at_another_door_of_the_fleet() {
-    let (redis, backend) = (Redis::start(), Backend::start());
+    let (redis, backend) = (Redis::start(), Backend::saying("hello"));
     let [one, other] = [(); 2].map(|()| door(&redis, &backend, "+0"));
     for version in VERSIONS {
         let session = one.home().path().join(version);
@@ -26,7 +26,7 @@ fn a_session_is_resumed_at_another_door_of_the_fleet() {
 
 #[test]
 fn a_rotation_drops_nobody() {
-    let (redis, backend) = (Redis::start(), Backend::start());
+    let (redis, backend) = (Redis::start(), Backend::saying("hello"));
     let today = door(&redis, &backend, "+0");
     let sessions = |door: &Door| VERSIONS.map(|version| door.home().path().join(version));
     for (version, session) in VERSIONS.iter().zip(sessions(&today)) {
@@ -51,7 +51,7 @@ fn a_rotation_drops_nobody() {
 
 #[test]
 fn doors_that_share_nothing_resume_nothing_of_each_other() {
-    let backend = Backend::start();
+    let backend = Backend::saying("hello");
     let [one, other] = [(); 2].map(|()| Door::before(&backend));
     for version in VERSIONS {
         let session = one.home().path().join(version);

@@ -90,6 +90,11 @@ impl Stored {
         })
     }
 
+    /// Reads what is kept, whichever CA's it is.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
     /// PKCS#8, P-256.
     pub(super) fn key(&self) -> Result<Vec<u8>, OrderError> {
         self.own_key()?.pkcs8().map_err(|_unusable| unusable_key())

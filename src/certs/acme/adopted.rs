@@ -114,6 +114,39 @@ pub fn read(bytes: &[u8], place: &str, options: &CaOptions) -> Result<Known, Ord
     })
 }
 
+/// An account of ours, whole. Its `Debug` is blind: it holds the key.
+pub struct Own {
+    pub directory: String,
+    pub url: Option<String>,
+    pub email: Option<String>,
+    /// PKCS#8, P-256.
+    pub key: Vec<u8>,
+}
+
+/// Reads what is kept of an account, whichever CA's it is; none if it is damaged, or not ours yet.
+#[must_use]
+pub fn own(bytes: &[u8]) -> Option<Own> {
+    let stored = Stored::read(bytes)?;
+    if stored.old_key().ok()?.is_some() {
+        return None;
+    }
+    Some(Own {
+        key: stored.key().ok()?,
+        directory: stored.directory,
+        url: stored.url,
+        email: stored.email,
+    })
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own")
+            .field("directory", &self.directory)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Registry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")

@@ -1,7 +1,6 @@
 //! Accounts that were found: one for each CA becomes ours, if we have none there. Who renews under the account that ordered is exempt from the CA's
 //! limits, and records that name the account stay true.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::options::CaOptions;
 use crate::certs::acme::seams::{AccountKeeper as _, Class};
 use crate::certs::acme::transport::Transport;
+use crate::certs::adopt::account_fate::{AccountFate, PlannedAccount, Seen};
+use crate::certs::adopt::election::{fault, ordered};
 use crate::certs::adopt::{AdoptError, Adopter, Plan, Policy};
 use crate::certs::import::fault::AccountFault;
 use crate::certs::import::findings::{AccountKey as FoundKey, Findings, FoundAccount};
@@ -24,68 +25,6 @@ use crate::storage::store::StoreError;
 
 /// How long a CA may take to say whether it knows an account.
 const ASK_PATIENCE: Duration = Duration::from_secs(15);
-
-/// One account of the findings, by its number there.
-#[derive(Debug)]
-pub struct PlannedAccount {
-    pub number: usize,
-    /// How many of the certificates that were found it ordered.
-    pub certificates: usize,
-    pub fate: AccountFate,
-}
-
-/// What becomes of an account.
-#[derive(Debug)]
-pub enum AccountFate {
-    /// To be ours.
-    Adopt { url: String, seen: Seen },
-    /// Ours.
-    Adopted { url: String, seen: Seen },
-    /// To get a key of ours.
-    TakeOver { url: String },
-    /// Ours under a new key; the tool that made it cannot use it any more.
-    TakenOver { url: String },
-    /// It has been ours before.
-    Ours { url: String },
-    /// There is another one of ours at that CA.
-    OursStays { url: Option<String> },
-    /// Another one of that CA ordered more of what was found; its number.
-    OtherWins { number: usize },
-    /// Its key is none that onedoor orders with, and nobody said that it may be taken over.
-    NeedsTakeOver { kind: KeyType },
-    /// The CA does not know it.
-    Unknown,
-    /// The CA will have nothing to do with it, or it cannot be used, in words.
-    Unusable(String),
-    /// Its CA was not reached, and without that nothing can be done, in words.
-    Unreachable(String),
-    /// Somebody is just making an account there.
-    Busy,
-    /// It went wrong, in words.
-    Failed(String),
-}
-
-/// Whether the CA said that it knows an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    Confirmed,
-    /// It could not be asked, in words.
-    NotAsked(String),
-}
-
-impl AccountFate {
-    /// Whether it is still to be done.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        matches!(self, Self::Adopt { .. } | Self::TakeOver { .. })
-    }
-
-    /// Whether what should have been done was not.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Busy | Self::Failed(_))
-    }
-}
 
 /// What is kept at a CA.
 enum Kept {
@@ -205,34 +144,6 @@ impl Adopter {
         (self.connect)(options).map_err(network)
     }
 
-    /// Where its CA is: as the tool says, else the configured one on the host of its URL.
-    pub(super) fn directory_of(&self, found: &FoundAccount) -> Option<String> {
-        let said = found.directory.clone();
-        said.or_else(|| {
-            let ca = self.wishes.ca_of_url(found.url.as_deref()?)?;
-            Some(ca.directory.clone())
-        })
-    }
-
-    /// The account that is adopted at each CA, by the CA's id: the one that ordered most of what was found; of equals one that needs no new key, or
-    /// the first.
-    fn chosen(&self, findings: &Findings) -> BTreeMap<String, usize> {
-        let mut chosen: BTreeMap<String, (usize, (usize, bool))> = BTreeMap::new();
-        for (number, account) in findings.accounts.iter().enumerate() {
-            let usable = account.key.as_ref().filter(|_key| fault(account).is_none());
-            let (Some(key), Some(directory)) = (usable, self.directory_of(account)) else {
-                continue;
-            };
-            let rank = (ordered(findings, number), matches!(key, FoundKey::P256(_)));
-            let best = chosen.entry(ca_id(&directory)).or_insert((number, rank));
-            if rank > best.1 {
-                *best = (number, rank);
-            }
-        }
-        let chosen = chosen.into_iter();
-        chosen.map(|(ca, (number, _rank))| (ca, number)).collect()
-    }
-
     pub(super) async fn keep_accounts(
         &self,
         plan: &mut Plan,
@@ -267,23 +178,22 @@ impl Adopter {
             Some(Err(words)) => return Ok(AccountFate::Unusable(words)),
             None => return Ok(AccountFate::Unusable("it has no key".to_owned())),
         };
-        match self.account_fate(found).await? {
-            AccountFate::Adopt { url, seen } => {
-                self.adopt(&options, &account, &key, url, seen).await
-            }
-            AccountFate::TakeOver { url } => {
-                let begun = account.object().await.map_err(VaultError::from)?;
-                let taken = match begun {
-                    Some(_) => self.finish(&options, &account).await,
-                    None => self.take_over(&options, &account, &key, &url).await,
-                };
-                Ok(match taken {
-                    Ok(()) => AccountFate::TakenOver { url },
-                    Err(fault) => AccountFate::Failed(fault.problem),
-                })
-            }
-            fate => Ok(fate),
+        let fate = self.account_fate(found).await?;
+        if let AccountFate::Adopt { url, seen } = fate {
+            return self.adopt(&options, &account, &key, url, seen).await;
         }
+        let AccountFate::TakeOver { url } = fate else {
+            return Ok(fate);
+        };
+        let begun = account.object().await.map_err(VaultError::from)?;
+        let taken = match begun {
+            Some(_) => self.finish(&options, &account).await,
+            None => self.take_over(&options, &account, &key, &url).await,
+        };
+        Ok(match taken {
+            Ok(()) => AccountFate::TakenOver { url },
+            Err(fault) => AccountFate::Failed(fault.problem),
+        })
     }
 
     async fn adopt(
@@ -341,18 +251,6 @@ impl Adopter {
         let opening = Ca::open(options, account, self.clock.clone(), transport);
         Box::pin(opening).await.map(drop)
     }
-}
-
-/// What keeps an account from being used; where its CA is may be known to the configuration.
-fn fault(found: &FoundAccount) -> Option<&AccountFault> {
-    let fault = found.fault.as_ref();
-    fault.filter(|fault| **fault != AccountFault::UnknownDirectory)
-}
-
-fn ordered(findings: &Findings, account: usize) -> usize {
-    let certificates = findings.certificates.iter();
-    let own = certificates.filter(|it| it.account == Some(account) && it.fault.is_none());
-    own.map(|it| &it.names).collect::<BTreeSet<_>>().len()
 }
 
 fn signing(key: &FoundKey) -> Result<AccountKey, String> {

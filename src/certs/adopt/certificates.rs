@@ -1,104 +1,23 @@
 //! Certificates that were found, put into the vault under each of their names.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::causes::one_line;
 use crate::certs::acme::journal::Journal;
 use crate::certs::adopt::choice::{self, Standing, Verdict};
+use crate::certs::adopt::fate::{Fate, PlannedCertificate, PlannedPlace, Skipped};
 use crate::certs::adopt::origin::directory_of;
 use crate::certs::adopt::{AdoptError, Adopter, Plan};
 use crate::certs::bundle::{Bundle, Origin, Ready, Unservable};
-use crate::certs::import::fault::{Fault, Warning};
+use crate::certs::import::fault::Warning;
 use crate::certs::import::findings::{Findings, FoundCertificate};
-use crate::certs::ledger::Ledger;
-use crate::certs::ledger::elsewhere::Elsewhere;
-use crate::certs::ledger::limits::Limits;
-use crate::certs::utc::minute;
 use crate::certs::vault::{CertId, VaultError};
 use crate::hostname::HostPattern;
 use crate::storage::store::{Key, Lease};
 
 /// How long putting one certificate there may take.
 const LEASE_TIME: Duration = Duration::from_secs(60);
-
-/// One certificate of the findings, by its number there.
-#[derive(Debug)]
-pub struct PlannedCertificate {
-    pub number: usize,
-    /// Where its renewals will be asked for; none if nobody knows who made it.
-    pub directory: Option<String>,
-    /// Why nothing is done about it.
-    pub skipped: Option<Skipped>,
-    /// Where it goes; none if it is skipped.
-    pub places: Vec<PlannedPlace>,
-}
-
-/// One name that it is kept under.
-#[derive(Debug)]
-pub struct PlannedPlace {
-    pub name: HostPattern,
-    /// Whether a site of the configuration wants it.
-    pub is_wanted: bool,
-    pub fate: Fate,
-}
-
-/// What becomes of a certificate under one name.
-#[derive(Debug)]
-pub enum Fate {
-    /// To be put there, in place of one of ours that lasts until then.
-    Take { over: Option<SystemTime> },
-    /// Put there.
-    Taken,
-    /// It is there already.
-    Same,
-    /// Ours is newer or lasts longer, until then.
-    OursStays { until: SystemTime },
-    /// Another one that was found is better; its number.
-    OtherWins { number: usize },
-    /// Somebody is just ordering for that name.
-    Busy,
-    /// The store will not have it, in words.
-    Failed(String),
-}
-
-/// Why a certificate is left where it is.
-#[derive(Debug, Clone)]
-pub enum Skipped {
-    Fault(Fault),
-    /// No public CA would renew it, and it would be served until its end.
-    SelfSigned,
-    /// From a test environment that the configuration does not order from.
-    Staging,
-    NotYetValid(SystemTime),
-    Unservable(String),
-}
-
-impl Skipped {
-    /// Whether it should have been of use.
-    #[must_use]
-    pub fn is_loss(&self) -> bool {
-        match self {
-            Self::Fault(Fault::Expired(_)) | Self::SelfSigned | Self::Staging => false,
-            Self::Fault(_) | Self::NotYetValid(_) | Self::Unservable(_) => true,
-        }
-    }
-}
-
-impl Fate {
-    /// Whether it is still to be done.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        matches!(self, Self::Take { .. })
-    }
-
-    /// Whether what should have been done was not.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Busy | Self::Failed(_))
-    }
-}
 
 /// One that can be served, and where it would go.
 struct Candidate<'a> {
@@ -235,40 +154,6 @@ impl Adopter {
         self.wishes.cas.is_empty() || directory.is_some_and(|it| self.wishes.ca(it).is_some())
     }
 
-    /// The ledger of each CA learns of what it issued lately, so that orders do not run into its limits.
-    pub(super) async fn note_in_ledgers(
-        &self,
-        plan: &Plan,
-        findings: &Findings,
-    ) -> Result<(), AdoptError> {
-        let mut by_ca: BTreeMap<&str, Vec<Elsewhere>> = BTreeMap::new();
-        for planned in plan.certificates.iter().filter(|it| it.skipped.is_none()) {
-            let found = findings.certificates.get(planned.number);
-            let facts = found.and_then(|found| found.facts.as_ref());
-            if let (Some(directory), Some(facts)) = (planned.directory.as_deref(), facts) {
-                by_ca.entry(directory).or_default().push(Elsewhere {
-                    names: facts.names.iter().map(ToString::to_string).collect(),
-                    not_before: facts.not_before,
-                });
-            }
-        }
-        for (directory, issued) in by_ca {
-            let seen = Ledger::of_elsewhere(Limits::of(directory), &issued, self.clock.now());
-            let known = self.ledgers.read(directory).await?;
-            let mut merged = known.clone();
-            merged.merge(&seen);
-            if merged == known {
-                continue;
-            }
-            let change = self.ledgers.change(directory, |ledger, _now| {
-                ledger.merge(&seen);
-                Ok(())
-            });
-            change.await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn keep_certificates(
         &self,
         plan: &mut Plan,
@@ -367,33 +252,6 @@ impl Candidate<'_> {
             not_before: self.ready.facts.not_before,
             not_after: self.ready.facts.not_after,
             is_of_configured_ca: self.is_of_configured_ca,
-        }
-    }
-}
-
-impl PlannedCertificate {
-    fn skipped(number: usize, skipped: Skipped) -> Self {
-        Self {
-            number,
-            directory: None,
-            skipped: Some(skipped),
-            places: Vec::new(),
-        }
-    }
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::SelfSigned => f.write_str("it is signed by itself: no CA renews it"),
-            Self::Staging => f.write_str(
-                "it is from a CA's test environment: no browser trusts it, and `[acme]` orders elsewhere",
-            ),
-            Self::NotYetValid(from) => {
-                write!(f, "it is valid only from {}", minute(*from))
-            }
-            Self::Unservable(why) => f.write_str(why),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Certificates and accounts that other tools made become ours: first what would be done is found out, then it is done. What is in the vault
 //! already stays if it is as good, so that a second time changes nothing.
 
+mod account_fate;
 mod accounts;
 mod certificates;
 mod choice;
+mod election;
+mod fate;
+mod ledgers;
 mod origin;
 #[cfg(test)]
 mod tests;
@@ -17,8 +21,8 @@ use crate::certs::keeper::Connect;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers};
 use crate::certs::vault::{Vault, VaultError};
 use crate::clock::Clock;
-pub use accounts::{AccountFate, PlannedAccount, Seen};
-pub use certificates::{Fate, PlannedCertificate, PlannedPlace, Skipped};
+pub use account_fate::{AccountFate, PlannedAccount, Seen};
+pub use fate::{Fate, PlannedCertificate, PlannedPlace, Skipped};
 pub use wishes::Wishes;
 
 /// Where what is found goes, and who can be asked.

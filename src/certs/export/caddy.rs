@@ -1,6 +1,8 @@
 //! A storage folder of Caddy. It looks certificates up by each single name, so each name gets a copy.
 //! <https://caddyserver.com/docs/conventions#data-directory>
 
+use std::cmp::Reverse;
+
 use serde_json::json;
 
 use super::account_form::AccountForm;
@@ -15,7 +17,7 @@ pub(super) fn lay_out(holdings: &Holdings<'_>) -> Outlay {
     }
     // Of two certificates for one name, the one that lasts longer is laid first, and the first stays.
     let mut bundles = holdings.certificates();
-    bundles.sort_by(|one, other| other.not_after.cmp(&one.not_after));
+    bundles.sort_by_key(|bundle| Reverse(bundle.not_after));
     for bundle in bundles {
         if bundle.directory.is_empty() {
             outlay.remarks.push(format!(

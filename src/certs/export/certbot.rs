@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustls::SignatureScheme;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use serde_json::json;
 
 use super::account_form::AccountForm;
 use super::{Account, Holdings, Outlay, PUBLIC_MODE, SECRET_MODE, halves};
 use crate::certs::bundle::Bundle;
+use crate::certs::pem::{Contents, Key};
 use crate::certs::utc::second;
 
 /// The layout of files has been the same since this version.
@@ -102,7 +105,34 @@ fn lay_certificate(
         set("server", &bundle.directory);
     }
     set("authenticator", "standalone");
+    for (name, value) in key_settings(bundle) {
+        set(name, value);
+    }
     outlay.file(format!("renewal/{lineage}.conf"), &text, PUBLIC_MODE);
+}
+
+/// certbot changes the kind of a key with the next renewal, unless it is told to keep it.
+fn key_settings(bundle: &Bundle) -> Vec<(&'static str, &'static str)> {
+    let Ok(Contents {
+        key: Key::Plain(key),
+        ..
+    }) = Contents::parse(bundle.key.0.as_bytes())
+    else {
+        return Vec::new();
+    };
+    let Ok(key) = any_supported_type(&key) else {
+        return Vec::new();
+    };
+    let signs = |scheme| key.choose_scheme(&[scheme]).is_some();
+    if signs(SignatureScheme::ECDSA_NISTP256_SHA256) {
+        vec![("key_type", "ecdsa"), ("elliptic_curve", "secp256r1")]
+    } else if signs(SignatureScheme::ECDSA_NISTP384_SHA384) {
+        vec![("key_type", "ecdsa"), ("elliptic_curve", "secp384r1")]
+    } else if signs(SignatureScheme::RSA_PSS_SHA256) {
+        vec![("key_type", "rsa")]
+    } else {
+        Vec::new()
+    }
 }
 
 /// As ConfigObj reads it: a comma would make a list, and a `#` a comment.

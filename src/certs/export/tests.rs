@@ -156,6 +156,8 @@ fn links_of_certbot_lead_where_it_expects_them() {
         "{text}"
     );
     assert!(!text.contains("server ="), "{text}");
+    let kind = "key_type = ecdsa\nelliptic_curve = secp256r1\n";
+    assert!(text.contains(kind), "{text}");
     assert!(
         other.contains(&format!("server = {LETS_ENCRYPT}\n")),
         "{other}"

@@ -64,3 +64,134 @@ fn of_files(survey: &mut Survey<'_>) {
 fn looks_like_yaml(path: &str, bytes: &[u8]) -> bool {
     (path.ends_with(".yaml") || path.ends_with(".yml")) && bytes.starts_with(b"apiVersion:")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::certs::import::fixture::{Ca, found, now, tree};
+
+    #[test]
+    fn everything_below_one_folder_is_told_once() {
+        let ca = Ca::new();
+        let (one, two) = (ca.pair(&["a.test"]), ca.pair(&["b.test"]));
+        let findings = found(&[
+            (
+                "caddy/certificates/ca.test-dir/a.test/a.test.crt",
+                &one.chain,
+            ),
+            ("caddy/certificates/ca.test-dir/a.test/a.test.key", &one.key),
+            ("letsencrypt/live/b.test/fullchain.pem", &two.chain),
+            ("letsencrypt/live/b.test/privkey.pem", &two.key),
+            ("copies/b.pem", &format!("{}{}", two.chain, two.key)),
+        ]);
+        assert_eq!(findings.tools.len(), 3, "{findings:#?}");
+        let places: Vec<&str> = findings
+            .certificates
+            .iter()
+            .map(|found| found.place.as_str())
+            .collect();
+        assert_eq!(
+            places,
+            [
+                "/base/caddy/certificates/ca.test-dir/a.test",
+                "/base/letsencrypt/live/b.test"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        let findings = found(&[
+            ("a.json", "{}"),
+            ("b.conf", "x=1"),
+            ("c.yaml", "apiVersion: v1"),
+        ]);
+        assert!(findings.tools.is_empty() && findings.certificates.is_empty());
+        assert!(findings.remarks[0].contains("kubectl"), "{findings:?}");
+    }
+
+    /// Where readers look.
+    const PLACES: &[&str] = &[
+        "certificates/ca.test-dir/a.test/a.test.crt",
+        "certificates/ca.test-dir/a.test/a.test.key",
+        "certificates/ca.test-dir/a.test/a.test.json",
+        "acme/ca.test-dir/users/ada/ada.json",
+        "acme/ca.test-dir/users/ada/ada.key",
+        "acme.json",
+        "live/a.test/fullchain.pem",
+        "live/a.test/fullchain",
+        "archive/a.test/cert1.pem",
+        "renewal/a.test.conf",
+        "accounts/ca.test/dir/1/private_key.json",
+        "accounts/ca.test/dir/1/regr.json",
+        "accounts/ca.test/ada/account.json",
+        "accounts/ca.test/ada/ada.key",
+        "accounts/aHR0cHM6Ly9h/account_key.pem",
+        "accounts/aHR0cHM6Ly9h/account_id.json",
+        "accounts/ca.test%2fdir/1/privkey",
+        "certificates/a.test.json",
+        "certificates/a.test.crt",
+        "a.test/a.test.conf",
+        "a.test/a.test.key",
+        "a.test/.companion",
+        "a.test/fullchain-1800000000.pem",
+        "ca/ca.test/dir/account.key",
+        "ca/ca.test/dir/account.json",
+        "ca/ca.test/dir/ca.conf",
+        "certs/1/url",
+        "certs/1/cert",
+        "custom_ssl/npm-1/fullchain.pem",
+        "tls.crt",
+        "tls.key",
+        "a.tar",
+    ];
+    /// What files are made of.
+    const WORDS: &[&str] = &[
+        "-----BEGIN CERTIFICATE-----\n",
+        "-----END CERTIFICATE-----\n",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----END PRIVATE KEY-----\n",
+        "MIIB\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "1",
+        "null",
+        "\"Account\"",
+        "\"Certificates\"",
+        "\"kind\"",
+        "\"apiVersion\"",
+        "\"items\"",
+        "\"Secret\"",
+        "\"data\"",
+        "\"issuer_data\"",
+        "\"registration\"",
+        "\"body\"",
+        "\"contact\"",
+        "\"url\"",
+        "Le_Domain=",
+        "Le_API='",
+        "\n",
+        "\u{0}",
+        "é",
+    ];
+
+    proptest! {
+        #[test]
+        fn whatever_lies_where_readers_look_is_answered(
+            files in prop::collection::vec((select(PLACES), prop::collection::vec(select(WORDS), 0..12)), 0..12)
+        ) {
+            let files: Vec<(&str, String)> =
+                files.into_iter().map(|(place, words)| (place, words.concat())).collect();
+            let files: Vec<(&str, &str)> =
+                files.iter().map(|(place, text)| (*place, text.as_str())).collect();
+            drop(recognise(&tree(&files), now()));
+        }
+    }
+}

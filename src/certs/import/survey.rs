@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use crate::certs::import::certificate::{Draft, Part};
 use crate::certs::import::findings::{Findings, FoundAccount, FoundCertificate, Tool};
 use crate::certs::import::tree::{Content, Tree};
@@ -16,6 +18,8 @@ pub(super) struct Survey<'a> {
     now: SystemTime,
     findings: Findings,
     claimed: BTreeSet<String>,
+    /// Digests of the certificates found, with their keys.
+    kept: BTreeSet<Vec<u8>>,
 }
 
 impl<'a> Survey<'a> {
@@ -25,6 +29,7 @@ impl<'a> Survey<'a> {
             now,
             findings: Findings::default(),
             claimed: BTreeSet::new(),
+            kept: BTreeSet::new(),
         }
     }
 
@@ -92,10 +97,11 @@ impl<'a> Survey<'a> {
     }
 
     fn keep(&mut self, found: FoundCertificate) {
-        let is_same = |other: &FoundCertificate| {
-            !found.chain.is_empty() && other.chain == found.chain && other.key == found.key
-        };
-        if !self.findings.certificates.iter().any(is_same) {
+        let mut both = Context::new(&SHA256);
+        both.update(found.chain.as_bytes());
+        both.update(found.key.0.as_bytes());
+        let is_new = self.kept.insert(both.finish().as_ref().to_vec());
+        if is_new || found.chain.is_empty() {
             self.findings.certificates.push(found);
         }
     }

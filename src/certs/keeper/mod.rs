@@ -232,6 +232,10 @@ impl Desk {
                 }
                 self.look_soon(|name| ids.contains(&CertId::of(name)));
             }
+            Order::Renew(_, tell) if self.works.options().role == Role::ServeOnly => {
+                // Whoever asked may have left.
+                let _left = tell.send(Outcome::ServesOnly);
+            }
             Order::Renew(name, tell) => {
                 if let Some(waiting) = self.tended.get_mut(&name) {
                     waiting.push(tell);

@@ -94,7 +94,7 @@ impl Works {
         };
         let ready = self.look(name, &id, wish).await?;
         if self.options().role == Role::ServeOnly {
-            return Ok(self.serve_only(why, ready.as_ref()));
+            return Ok(self.serve_only(ready.as_ref()));
         }
         let mut state = self.vault.state(&id).await?;
         if let Some(ready) = &ready {
@@ -120,13 +120,9 @@ impl Works {
     }
 
     /// Somebody else orders and renews; what they made is served.
-    fn serve_only(&self, why: Why, ready: Option<&Ready>) -> (Outcome, SystemTime) {
+    fn serve_only(&self, ready: Option<&Ready>) -> (Outcome, SystemTime) {
         let now = self.clock.now();
-        let outcome = match (why, ready) {
-            (Why::Asked, _) => Outcome::ServesOnly,
-            (Why::Time | Why::Demanded, Some(ready)) => Outcome::fine(ready),
-            (Why::Time | Why::Demanded, None) => Outcome::Busy,
-        };
+        let outcome = ready.map_or(Outcome::Busy, Outcome::fine);
         let pause = if ready.is_some() { LOOK_AGAIN } else { LATER };
         (outcome, now + pause)
     }

@@ -81,7 +81,13 @@ impl Works {
                 (Some("certs"), Some(id)) if !is_first => {
                     certificates.entry(id).or_default().push(key);
                 }
-                (Some("acme"), _) => self.take_copy(key).await,
+                (Some("acme"), Some(ca)) => {
+                    self.take_copy(key).await;
+                    // Another host may have changed the account, or its key.
+                    if !is_first && parts.next() == Some("account") {
+                        self.close(ca);
+                    }
+                }
                 _ => {}
             }
         }

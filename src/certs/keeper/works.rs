@@ -19,7 +19,7 @@ use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
 use crate::certs::keeper::account::Account;
 use crate::certs::keeper::figures::Figures;
-use crate::certs::keeper::ledgers::{LedgerError, Ledgers};
+use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
 use crate::certs::keeper::options::Options;
 use crate::certs::ledger::limits::{Limit, Limits};
@@ -171,6 +171,12 @@ impl Works {
         };
         let opened = cell.get_or_try_init(|| Box::pin(self.open(options)));
         opened.await.cloned()
+    }
+
+    /// Opens the CA that this stands for anew before the next order.
+    pub(super) fn close(&self, id: &str) {
+        let mut cas = self.cas.lock().unwrap_or_else(PoisonError::into_inner);
+        cas.retain(|(known, _cell)| ca_id(&known.directory) != id);
     }
 
     async fn open(&self, options: &CaOptions) -> Result<Arc<Ca>, OrderError> {

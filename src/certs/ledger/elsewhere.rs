@@ -1,20 +1,18 @@
 //! What an authority issued to others than this ledger's owner: it counts against the same limits, whoever asked.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::Ledger;
 use super::instant::{length, millis};
 use super::limits::{Limits, RENEWAL_WITHIN};
 use super::subject;
 
-/// How much before their issuance authorities say that certificates begin, since not all clocks are right.
-const BACKDATED: Duration = Duration::from_secs(60 * 60);
-
 /// A certificate that was issued to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {
     pub names: BTreeSet<String>,
+    /// Taken for the time of its issuance, which is at most an hour later.
     pub not_before: SystemTime,
 }
 
@@ -25,7 +23,7 @@ impl Ledger {
         let now = millis(now);
         let mut issued: Vec<(u64, &BTreeSet<String>)> = issued
             .iter()
-            .map(|one| (millis(one.not_before + BACKDATED).min(now), &one.names))
+            .map(|one| (millis(one.not_before), &one.names))
             .filter(|(at, _names)| at.saturating_add(length(RENEWAL_WITHIN)) > now)
             .collect();
         issued.sort_unstable();
@@ -47,6 +45,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::instant::DAY;
     use super::super::order::Purpose;
     use super::*;
@@ -66,7 +66,7 @@ mod tests {
     fn days_ago(names: &[&str], days: u32) -> Elsewhere {
         Elsewhere {
             names: set(names),
-            not_before: noon() - BACKDATED - DAY * days,
+            not_before: noon() - DAY * days,
         }
     }
 
@@ -97,17 +97,5 @@ mod tests {
         let issued = [days_ago(&["a.example.com"], 130)];
         let seen = Ledger::of_elsewhere(limits(), &issued, noon());
         assert_eq!(seen, Ledger::default());
-    }
-
-    #[test]
-    fn a_clock_that_is_behind_dates_nothing_into_its_future() {
-        let ahead = Elsewhere {
-            names: set(&["a.example.com"]),
-            not_before: noon() + DAY,
-        };
-        let seen = Ledger::of_elsewhere(limits(), &[ahead], noon());
-        let mut settled = seen.clone();
-        settled.settle(limits(), noon());
-        assert_eq!(settled, seen);
     }
 }

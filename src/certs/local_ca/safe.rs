@@ -137,7 +137,11 @@ impl Safe {
     }
 
     /// A store that was emptied has no CA, but clients trust the one that this host saw there: it comes back, before another is made.
-    async fn put_back(&self) -> Result<bool, Error> {
+    /// Says whether there is one again.
+    ///
+    /// # Errors
+    /// When the store or the copy cannot be used.
+    pub async fn put_back(&self) -> Result<bool, Error> {
         if !self.store.is_copied() {
             return Ok(false);
         }
@@ -216,7 +220,7 @@ impl Safe {
     }
 
     /// Sees to it that the file for people is the root. It is a copy, so what hinders that hinders nobody who serves.
-    pub(super) async fn show(&self, root: &str) {
+    pub async fn show(&self, root: &str) {
         let (folder, root) = (self.folder.clone(), root.to_owned());
         let showing = task::spawn_blocking(move || shown(&folder, &root));
         match showing.await {

@@ -60,11 +60,6 @@ impl Keys {
         serde_json::to_vec(&Stored { keys }).unwrap_or_default()
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether there must be another: none seals yet, or none is there that will follow.
     #[must_use]
     pub fn is_due(&self, now: SystemTime) -> bool {
@@ -110,12 +105,19 @@ impl Keys {
         Self::sorted(self.0.iter().cloned().chain(others).collect())
     }
 
+    /// Whether one of them is among the others.
+    #[must_use]
+    pub fn shares_any(&self, others: &Self) -> bool {
+        let has = |key: &TicketKey| others.0.iter().any(|other| other.id == key.id);
+        self.0.iter().any(has)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &TicketKey> {
         self.0.iter()
     }
 
     fn sorted(mut keys: Vec<TicketKey>) -> Self {
-        keys.sort_by(|one, other| (one.from, one.id).cmp(&(other.from, other.id)));
+        keys.sort_by_key(|key| (key.from, key.id));
         let surplus = keys.len().saturating_sub(KEYS_MAX);
         keys.drain(..surplus);
         Self(keys)
@@ -288,13 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_still_opens_after_the_store_was_emptied() {
+    fn keys_are_joined_in_their_order_and_each_once() {
         let known = Keys::default().rotated(noon(), fresh(1));
         let found = Keys::default().rotated(noon() + HOUR, fresh(3));
         let joined = found.joined(&known);
         let ids: Vec<u8> = joined.iter().map(|key| key.id[0]).collect();
         assert_eq!(ids, [1, 3, 2, 4]);
         assert_eq!(joined.joined(&known), joined);
+        assert!(joined.shares_any(&known) && !found.shares_any(&known));
     }
 
     #[test]

@@ -37,17 +37,16 @@ pub struct Ticketer {
 }
 
 impl Ring {
-    /// `shared` says which key seals; those of `known` open what they sealed before.
+    /// One of `current` seals; those of `former` only open.
     #[must_use]
-    pub fn of(shared: &Keys, known: &Keys, now: SystemTime) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(InUse::of(
-            shared, known, now,
-        ))))
+    pub fn of(current: &Keys, former: &Keys, now: SystemTime) -> Self {
+        let in_use = InUse::of(current, former, now);
+        Self(Arc::new(ArcSwap::from_pointee(in_use)))
     }
 
     /// From now on.
-    pub fn adopt(&self, shared: &Keys, known: &Keys, now: SystemTime) {
-        self.0.store(Arc::new(InUse::of(shared, known, now)));
+    pub fn adopt(&self, current: &Keys, former: &Keys, now: SystemTime) {
+        self.0.store(Arc::new(InUse::of(current, former, now)));
     }
 
     #[must_use]
@@ -60,13 +59,13 @@ impl Ring {
 }
 
 impl InUse {
-    fn of(shared: &Keys, known: &Keys, now: SystemTime) -> Self {
-        let opening = shared.joined(known).accepted(now);
+    fn of(current: &Keys, former: &Keys, now: SystemTime) -> Self {
+        let opening = current.accepted(now).joined(former);
         let extracted = |key: &TicketKey| {
             let salt = Salt::new(HKDF_SHA256, PURPOSE);
             (key.id, salt.extract(&key.secret))
         };
-        let sealing = shared.sealing(now).map(|key| key.id);
+        let sealing = current.sealing(now).map(|key| key.id);
         Self {
             sealing: opening.iter().position(|key| Some(key.id) == sealing),
             keys: opening.iter().map(extracted).collect(),

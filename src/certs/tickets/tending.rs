@@ -1,12 +1,12 @@
 //! Keeps the ticket keys of this process those of its fleet: reads them, and makes the next one when it is due.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use tokio::time;
 
-use super::keys::{Fresh, ID_BYTES, Keys, SECRET_BYTES};
+use super::keys::{Fresh, ID_BYTES, KEPT, Keys, SECRET_BYTES};
 use super::ring::Ring;
 use crate::clock::Clock;
 use crate::storage::store::{BadKey, Key, Store, StoreError, When};
@@ -19,17 +19,34 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// Looks in a row, if somebody else is always faster.
 const TRIES: usize = 4;
+/// Of them and of those in use together there are no more than a ring holds.
+const FORMER_MAX: usize = 2;
 
 pub(super) struct Tending {
     store: Store,
     clock: Clock,
     ring: Ring,
-    /// What the fleet had when it was last seen.
-    shared: Option<Keys>,
-    /// Every key that was ever used here and may still open something.
-    known: Keys,
+    /// The fleet's as they were last seen, or those of this process until they are.
+    current: Keys,
+    whose: Whose,
+    /// What `current` took the place of, the newest last.
+    former: Vec<Former>,
     /// Told once, until it is over.
     is_down: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// This process's, which knows nothing of a fleet yet.
+    Own,
+    Fleet,
+}
+
+/// Keys that seal nothing any more.
+struct Former {
+    keys: Keys,
+    /// What they sealed is good for so long.
+    until: SystemTime,
 }
 
 /// Why nothing is known of the fleet's keys.
@@ -50,9 +67,10 @@ impl Tending {
         Ok(Self {
             store,
             clock,
-            ring: Ring::of(&own, &own, now),
-            shared: None,
-            known: own,
+            ring: Ring::of(&own, &Keys::default(), now),
+            current: own,
+            whose: Whose::Own,
+            former: Vec::new(),
             is_down: false,
         })
     }
@@ -80,33 +98,45 @@ impl Tending {
         let now = self.clock.now();
         match found {
             Ok(found) => {
-                if self.shared.is_none() || self.is_down {
-                    tracing::debug!("session tickets are sealed with the keys of the fleet");
-                }
                 self.is_down = false;
-                self.known = found.joined(&self.known).accepted(now);
-                self.shared = Some(found);
+                self.adopt(found, now);
             }
             Err(unknown) => {
                 if !std::mem::replace(&mut self.is_down, true) {
                     tracing::warn!(error = %unknown.text(), "the keys of session tickets cannot be read: those that are known go on");
                 }
-                self.rotate_alone();
+                self.rotate_alone(now);
             }
         }
         // As time goes on another key seals, also while nothing is heard.
-        let shared = self.shared.as_ref().unwrap_or(&self.known);
-        self.ring.adopt(shared, &self.known, now);
+        self.former.retain(|former| former.until > now);
+        let former = self.former.iter().map(|former| former.keys.accepted(now));
+        let former = former.fold(Keys::default(), |all, keys| all.joined(&keys));
+        self.ring.adopt(&self.current, &former, now);
     }
 
-    /// Who never knew the fleet's keys has its own in its place.
-    fn rotate_alone(&mut self) {
-        let now = self.clock.now();
-        if self.shared.is_none()
-            && self.known.is_due(now)
+    fn adopt(&mut self, found: Keys, now: SystemTime) {
+        let before = std::mem::replace(&mut self.current, found);
+        self.whose = Whose::Fleet;
+        // A rotation leaves most of them there; else somebody has begun anew.
+        if !self.current.shares_any(&before) {
+            if self.former.len() >= FORMER_MAX {
+                self.former.remove(0);
+            }
+            self.former.push(Former {
+                keys: before,
+                until: now + KEPT,
+            });
+        }
+    }
+
+    /// Who never knew the fleet's keys has its own in their place.
+    fn rotate_alone(&mut self, now: SystemTime) {
+        if self.whose == Whose::Own
+            && self.current.is_due(now)
             && let Ok(fresh) = fresh()
         {
-            self.known = self.known.rotated(now, fresh);
+            self.current = self.current.rotated(now, fresh);
         }
     }
 
@@ -122,8 +152,8 @@ impl Tending {
             let keys = match stored {
                 Some(stored) if !stored.is_due(now) => return Ok(stored),
                 Some(stored) => stored,
-                // It was emptied, or scribbled upon: what is known goes back.
-                None => self.shared.clone().unwrap_or_default(),
+                // It is empty, or scribbled upon: what is known goes there.
+                None => self.current.clone(),
             };
             let keys = if keys.is_due(now) {
                 keys.rotated(now, fresh().map_err(|_error| Unknown::Randomness)?)

@@ -157,6 +157,10 @@ pub(super) struct RenewArguments {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(super) struct PruneArguments {
     /// The configuration [default: proxy.toml, then /etc/onedoor/proxy.toml]
     #[arg(short, long, value_name = "FILE")]

@@ -74,7 +74,7 @@ fn told(replaced: &Replaced, arguments: &NewCaArguments) -> String {
         text.push_str(&format!("the old one: {aside}\n"));
     }
     text.push_str(&format!(
-        "next:\n  onedoor reload            each running onedoor serves the new one from then on\n  onedoor trust{config}             on every machine whose clients shall accept it\n"
+        "next:\n  onedoor reload            each running onedoor serves the new one then, or within half a minute\n  onedoor trust{config}             on every machine whose clients shall accept it\n"
     ));
     text
 }

@@ -52,7 +52,7 @@ async fn show(audience: Audience) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let exit = match audience {
-        Audience::People => serve(opened, &scratch, stop).await,
+        Audience::People => Box::pin(serve(opened, &scratch, stop)).await,
         Audience::Itself => Box::pin(try_out(opened, &shutdown, stop)).await,
     };
     shutdown.cut_off();

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use self::load::Load;
@@ -34,6 +36,27 @@ fn a_fleet_on_redis_orders_once_and_outlives_the_store() {
 #[test]
 fn a_fleet_on_a_bucket_orders_once_and_outlives_the_store() {
     outlive(Kind::Bucket);
+}
+
+#[test]
+fn with_a_bucket_whose_conditions_lie_nothing_is_ordered_and_it_is_told_why() {
+    let fleet = Fleet::on(Kind::Lying);
+    let door = fleet.ordering();
+    let why = "of several writes at once, of which one may win, it accepted";
+    eventually("a word about the store", || {
+        door.said().contains(why).then_some(())
+    });
+    assert!(
+        door.said()
+            .contains("use Redis, or a store with conditional writes")
+    );
+    assert_eq!(fleet.orders(), 0);
+    let root = door.home().path().join("copy/local-ca/root.pem");
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(root).unwrap())
+        .unwrap();
+    try_tls(door.tls(), &Arc::new(roots), "b.test", &[]).unwrap();
 }
 
 struct Fleet {
@@ -77,7 +100,7 @@ impl Fleet {
             store = self.store.said(),
             directory = self.ca.directory(),
             roots = self.ca.roots_file(),
-            site = site(NAME),
+            site = [NAME, "b.test"].map(site).concat(),
         )
     }
 
@@ -98,6 +121,8 @@ fn outlive(kind: Kind) {
         leaves.iter().all(|leaf| leaf.as_ref() == Some(&first))
     });
     assert_eq!((fleet.orders(), fleet.ca.issued()), (1, 1));
+    // Alone where the CA asks, and not the one that ordered.
+    assert!(!doors[2].said().contains("certificate issued"));
     for door in &doors {
         assert_eq!(who_ordered(door.home()), host());
     }

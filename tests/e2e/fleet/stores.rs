@@ -1,7 +1,7 @@
-//! Stores that a fleet shares: Redis, and moto as S3. On an address of their own, so that they come back where they were, and emptied,
-//! for both keep everything in memory.
+//! Stores that a fleet shares: Redis, moto as S3, and one that only seems to be one. Each is on an address of its own, so that it comes
+//! back where it was; and emptied, for the honest ones keep everything in memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,7 @@ use crate::support::pebble::own_address;
 const PORT: u16 = 6390;
 const BUCKET: &str = "fleet";
 const MOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/moto_server");
+const S3S: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/s3s/bin/s3s-fs");
 /// moto looks whether there is a signature, not whether it is right.
 const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -21,6 +22,7 @@ const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_
 pub(super) enum Kind {
     Redis,
     Bucket,
+    Lying,
 }
 
 /// A store that runs; gone when dropped.
@@ -66,6 +68,10 @@ impl Shared {
                 let answer = self.ask_moto("PUT", &format!("/{BUCKET}"))?;
                 answer.starts_with("HTTP/1.1 200").then_some(())
             }
+            Kind::Lying => {
+                let _there_already = fs::create_dir(self.folder.path().join(BUCKET));
+                self.ask_moto("GET", "/").map(drop)
+            }
         });
     }
 
@@ -74,7 +80,7 @@ impl Shared {
         let address = SocketAddr::from((self.address, PORT));
         match self.kind {
             Kind::Redis => format!("url = \"redis://{address}/0?prefix=fleet\""),
-            Kind::Bucket => format!(
+            Kind::Bucket | Kind::Lying => format!(
                 "url = \"s3://{BUCKET}/edge\", endpoint = \"http://{address}\", access_key = \"A\", secret_key = \"B\""
             ),
         }
@@ -84,7 +90,7 @@ impl Shared {
     pub(super) fn names(&self) -> String {
         let names = match self.kind {
             Kind::Redis => self.ask("KEYS *\r\n"),
-            Kind::Bucket => self.ask_moto("GET", &format!("/{BUCKET}?list-type=2")),
+            Kind::Bucket | Kind::Lying => self.ask_moto("GET", &format!("/{BUCKET}?list-type=2")),
         };
         names.unwrap_or_default()
     }
@@ -129,6 +135,13 @@ fn run(kind: Kind, address: Ipv4Addr, folder: &TempDir) -> Child {
         Kind::Bucket => {
             let mut command = Command::new(MOTO);
             command.args(["-H", &address, "-p", &port]);
+            command
+        }
+        Kind::Lying => {
+            let mut command = Command::new(S3S);
+            command.args(["--host", &address, "--port", &port]);
+            command.args(["--access-key", "A", "--secret-key", "B"]);
+            command.arg(folder.path());
             command
         }
     };

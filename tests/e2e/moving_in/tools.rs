@@ -1,6 +1,7 @@
 //! Other ACME clients, each run once against a test's CA: `tests/run` installs them.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -34,7 +35,10 @@ impl Tool {
     pub(super) fn write(&self, path: &str, text: &str) {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        File::create(path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     pub(super) fn read(&self, path: &str) -> String {
@@ -241,7 +245,7 @@ pub(super) fn caddy(ca: &Pebble, name: &str) -> Tool {
     caddyfile(&tool, ca, name);
     let running = serve_by_caddy(&tool);
     eventually("Caddy's certificate", || {
-        find(&tool.at("caddy"), &format!("{name}.json"))
+        find(&tool.at("caddy/certificates"), &format!("{name}.json"))
     });
     drop(running);
     tool

@@ -98,7 +98,7 @@ fn a_wrong_passphrase_is_told_from_damage() {
         Unreadable::WrongPassphrase
     ));
     assert!(matches!(refused(&sealed, None), Unreadable::Sealed));
-    let mut damaged = sealed.clone();
+    let mut damaged = sealed;
     let at = damaged.len() - SUM_LINE_BYTES - 1;
     damaged[at] ^= 1;
     for passphrase in [None, Some(&other), Some(&right)] {

@@ -111,7 +111,7 @@ fn a_damaged_bundle_of_either_side_is_stepped_over() {
     let damaged = object("certs/a.test/v00000002", b"{\"generation\":2");
     let backup = objects([bundle(&old, 1), damaged.clone(), pointer(2)]);
     let after = restored(&backup, Objects::new());
-    assert_eq!(served(&after), (1, old.pem.clone()));
+    assert_eq!(served(&after), (1, old.pem));
     let backup = objects([bundle(&new, 2), pointer(2)]);
     let store = objects([damaged.clone(), pointer(2)]);
     let after = restored(&backup, store);
@@ -216,7 +216,7 @@ fn an_order_whose_certificate_came_or_that_is_not_needed_is_left_out() {
     assert!(!restored(&backup, Objects::new()).contains_key(&place));
     let store = objects([bundle(&other, 1), pointer(1)]);
     assert_eq!(restored(&objects([under_way()]), store.clone()), store);
-    let own = objects([(place.clone(), br#"{"state":"idle"}"#.to_vec())]);
+    let own = objects([(place, br#"{"state":"idle"}"#.to_vec())]);
     let after = restored(&objects([under_way()]), own);
     assert_eq!(after, objects([under_way()]));
     let busy = objects([journal("ordered", "another")]);

@@ -6,6 +6,7 @@ mod damage;
 mod fleet;
 mod guard;
 mod headline;
+mod imported;
 mod refusals;
 mod reload;
 mod restored;

@@ -145,11 +145,11 @@ async fn made_at_any_instant_of_a_renewal_it_keeps_what_was_served() {
         let process = simulation.start(&["a.test"]).await;
         tokio::time::sleep(10 * DAY).await;
         let renewal = process.keeper.clone();
-        let renewing =
-            tokio::spawn(async move { renewal.renew(super::simulation::pattern("a.test")).await });
+        let mut renewing = tokio::task::JoinSet::new();
+        renewing.spawn(async move { renewal.renew(super::simulation::pattern("a.test")).await });
         tokio::time::sleep(Duration::from_millis(100) * instant).await;
         let backup = simulation.backup().await;
-        renewing.await.unwrap();
+        renewing.join_next().await.unwrap().unwrap();
         process.kill().await;
         assert_eq!(simulation.bill(), (2, 0), "{instant}");
         simulation.restore(&Default::default()).await;

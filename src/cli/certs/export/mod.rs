@@ -1,6 +1,5 @@
 //! `onedoor certs export`: what the storage has, laid out as other tools keep it, for a trial of them or for leaving.
 
-mod pem;
 mod write;
 
 use std::path::Path;
@@ -10,7 +9,9 @@ use clap::ValueEnum;
 use super::known::Scene;
 use super::{ExportArguments, block_on};
 use crate::app::banner::counted;
-use crate::certs::bundle::Ready;
+use crate::certs::acme::adopted;
+use crate::certs::bundle::Bundle;
+use crate::certs::export::{self, Account, Holdings, Outlay};
 use crate::certs::vault::{CertId, VaultError};
 use crate::cli::{Exit, say};
 use crate::hostname::HostPattern;
@@ -19,31 +20,20 @@ use write::Existing;
 /// How files are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Layout {
-    /// A folder a name, with `fullchain.pem`, `cert.pem`, `chain.pem` and `privkey.pem`
+    /// For `certbot --config-dir DIR`, with the accounts
+    Certbot,
+    /// For Caddy's storage, with the accounts
+    Caddy,
+    /// A folder a certificate, with `fullchain.pem` and `privkey.pem`
     Pem,
 }
 
-/// One file or link to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Piece {
-    /// Within the folder, with `/` between its parts.
-    pub(super) path: String,
-    pub(super) body: Body,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Body {
-    /// It may be a key: its `Debug` is blind.
-    File(Vec<u8>),
-    /// A symbolic link to there, from the folder that it lies in.
-    Link(String),
-}
-
-/// A certificate to be laid out.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) id: CertId,
-    pub(super) ready: Ready,
+/// What of the storage is laid out.
+#[derive(Debug, Default)]
+struct Kept {
+    ids: Vec<CertId>,
+    bundles: Vec<Bundle>,
+    accounts: Vec<Account>,
 }
 
 pub(super) fn run(arguments: &ExportArguments) -> Exit {
@@ -57,23 +47,22 @@ pub(super) fn run(arguments: &ExportArguments) -> Exit {
     let missing = arguments
         .names
         .iter()
-        .filter(|name| !kept.iter().any(|it| it.id == CertId::of(name)));
+        .filter(|name| !kept.ids.contains(&CertId::of(name)));
     let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
-    if !missing.is_empty() || kept.is_empty() {
+    if !missing.is_empty() || kept.ids.is_empty() {
         nothing(&missing);
         return Exit::Failed;
     }
-    let pieces = match arguments.layout {
-        Layout::Pem => pem::pieces(&kept),
-    };
+    let folder = std::path::absolute(&arguments.to).unwrap_or_else(|_gone| arguments.to.clone());
+    let outlay = laid_out(arguments.layout, &kept, &folder, &scene);
     let existing = if arguments.force {
         Existing::Replace
     } else {
         Existing::Refuse
     };
-    match write::write(&arguments.to, &pieces, existing) {
+    match write::write(&folder, &outlay.entries, existing) {
         Ok(()) => {
-            tell(&arguments.to, &kept);
+            tell(&folder, &kept, &outlay);
             Exit::Fine
         }
         Err(error) => {
@@ -83,18 +72,55 @@ pub(super) fn run(arguments: &ExportArguments) -> Exit {
     }
 }
 
+fn laid_out(layout: Layout, kept: &Kept, folder: &Path, scene: &Scene) -> Outlay {
+    let layout = match layout {
+        Layout::Certbot => export::Layout::Certbot,
+        Layout::Caddy => export::Layout::Caddy,
+        Layout::Pem => export::Layout::Pem,
+    };
+    export::lay_out(
+        layout,
+        &Holdings {
+            bundles: &kept.bundles,
+            accounts: &kept.accounts,
+            root: &folder.display().to_string(),
+            now: scene.now,
+        },
+    )
+}
+
 /// What can be served of these names, or of all.
-async fn kept(scene: &Scene, names: &[HostPattern]) -> Result<Vec<Kept>, VaultError> {
+async fn kept(scene: &Scene, names: &[HostPattern]) -> Result<Kept, VaultError> {
     let wanted: Vec<CertId> = names.iter().map(CertId::of).collect();
-    let mut kept = Vec::new();
+    let mut kept = Kept::default();
     for id in scene.vault.ids().await? {
         if !wanted.is_empty() && !wanted.contains(&id) {
             continue;
         }
-        let ready = scene.vault.bundle(&id).await?.ready;
-        kept.extend(ready.map(|ready| Kept { id, ready }));
+        if let Some(ready) = scene.vault.bundle(&id).await?.ready {
+            kept.bundles.push((*ready.bundle).clone());
+            kept.ids.push(id);
+        }
+    }
+    let store = scene.vault.store();
+    for key in store.list("acme/").await? {
+        if key.as_str().ends_with("/account")
+            && let Some(object) = store.get(&key).await?
+        {
+            kept.accounts.extend(account(&object.bytes));
+        }
     }
     Ok(kept)
+}
+
+fn account(bytes: &[u8]) -> Option<Account> {
+    let own = adopted::own(bytes)?;
+    Some(Account {
+        directory: own.directory,
+        url: own.url,
+        email: own.email,
+        key: own.key,
+    })
 }
 
 fn nothing(missing: &[String]) {
@@ -109,31 +135,19 @@ fn nothing(missing: &[String]) {
     say::err("  try:  onedoor certs list   says where every certificate comes from\n");
 }
 
-fn tell(folder: &Path, kept: &[Kept]) {
-    let names: Vec<String> = kept
-        .iter()
-        .map(|it| {
-            it.id
-                .name()
-                .map_or_else(String::new, |name| name.to_string())
-        })
-        .collect();
+fn tell(folder: &Path, kept: &Kept, outlay: &Outlay) {
+    let names = kept.ids.iter().filter_map(CertId::name);
+    let names: Vec<String> = names.map(|name| name.to_string()).collect();
     say::out(&format!(
-        "{} with its key in {}: {}\n",
-        counted(kept.len(), "certificate"),
+        "written to {}: certificates and keys for {}: {}\n",
         folder.display(),
+        counted(names.len(), "name"),
         names.join(", ")
     ));
-    say::err(
-        "  note: whoever renews them from now on, let it be one of the two: onedoor renews them as long as its sites want them\n",
-    );
-}
-
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(bytes) => write!(f, "File({} octets)", bytes.len()),
-            Self::Link(to) => f.debug_tuple("Link").field(to).finish(),
-        }
+    for remark in &outlay.remarks {
+        say::err(&format!("  note: {remark}\n"));
     }
+    say::err(
+        "  note: let one of the two renew them from now on: onedoor does as long as its sites want them\n",
+    );
 }

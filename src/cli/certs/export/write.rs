@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{Body, Piece};
+use crate::certs::export::{Content, Entry, FOLDER_MODE};
 
 /// What becomes of files that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,27 +27,32 @@ pub(super) enum WriteError {
 }
 
 /// Writes all of it; if something is in the way, none of it.
-pub(super) fn write(folder: &Path, pieces: &[Piece], existing: Existing) -> Result<(), WriteError> {
+pub(super) fn write(
+    folder: &Path,
+    entries: &[Entry],
+    existing: Existing,
+) -> Result<(), WriteError> {
     if existing == Existing::Refuse {
-        for piece in pieces {
-            let path = folder.join(&piece.path);
+        for entry in entries {
+            let path = folder.join(&entry.path);
             if path.symlink_metadata().is_ok() {
                 return Err(WriteError::Exists(path));
             }
         }
     }
-    for piece in pieces {
-        let path = folder.join(&piece.path);
-        put(&path, &piece.body, existing).map_err(|source| WriteError::Failed { path, source })?;
+    for entry in entries {
+        let path = folder.join(&entry.path);
+        put(&path, &entry.content, existing)
+            .map_err(|source| WriteError::Failed { path, source })?;
     }
     Ok(())
 }
 
-fn put(path: &Path, body: &Body, existing: Existing) -> io::Result<()> {
+fn put(path: &Path, content: &Content, existing: Existing) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(FOLDER_MODE)
             .create(parent)?;
     }
     if existing == Existing::Replace {
@@ -56,13 +61,13 @@ fn put(path: &Path, body: &Body, existing: Existing) -> io::Result<()> {
             Ok(()) | Err(_) => {}
         }
     }
-    match body {
-        Body::Link(to) => symlink(to, path),
-        Body::File(bytes) => {
+    match content {
+        Content::Link(to) => symlink(to, path),
+        Content::File { bytes, mode } => {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
-                .mode(0o600)
+                .mode(*mode)
                 .open(path)?;
             file.write_all(bytes)?;
             file.sync_all()
@@ -98,14 +103,15 @@ mod tests {
 
     use super::*;
 
-    fn pieces(text: &str) -> Vec<Piece> {
-        let piece = |path: &str, body| Piece {
+    fn entries(text: &str) -> Vec<Entry> {
+        let entry = |path: &str, content| Entry {
             path: path.to_owned(),
-            body,
+            content,
         };
+        let (bytes, mode) = (text.as_bytes().to_vec(), 0o600);
         vec![
-            piece("a/key.pem", Body::File(text.as_bytes().to_vec())),
-            piece("a/link.pem", Body::Link("key.pem".to_owned())),
+            entry("a/key.pem", Content::File { bytes, mode }),
+            entry("a/link.pem", Content::Link("key.pem".to_owned())),
         ]
     }
 
@@ -113,17 +119,17 @@ mod tests {
     fn files_are_for_their_owner_alone_and_replaced_only_on_demand() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("out");
-        write(&folder, &pieces("one"), Existing::Refuse).unwrap();
+        write(&folder, &entries("one"), Existing::Refuse).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder.join("a/key.pem")), 0o600);
         assert_eq!(mode(&folder.join("a")), 0o700);
         assert_eq!(fs::read(folder.join("a/link.pem")).unwrap(), b"one");
 
         fs::remove_file(folder.join("a/key.pem")).unwrap();
-        let refused = write(&folder, &pieces("two"), Existing::Refuse).unwrap_err();
+        let refused = write(&folder, &entries("two"), Existing::Refuse).unwrap_err();
         assert!(refused.to_string().contains("--force"), "{refused}");
         assert!(!folder.join("a/key.pem").exists());
-        write(&folder, &pieces("two"), Existing::Replace).unwrap();
+        write(&folder, &entries("two"), Existing::Replace).unwrap();
         assert_eq!(fs::read(folder.join("a/link.pem")).unwrap(), b"two");
     }
 
@@ -132,7 +138,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("file");
         fs::File::create(&folder).unwrap();
-        let failed = write(&folder, &pieces("one"), Existing::Replace).unwrap_err();
+        let failed = write(&folder, &entries("one"), Existing::Replace).unwrap_err();
         assert!(failed.to_string().contains("a/key.pem"), "{failed}");
     }
 }

@@ -79,10 +79,8 @@ impl Plan {
                 Store::SystemKeychain { .. } | Store::Java(_) | Store::Node { .. } => {}
             }
         }
-        let is_data_base = |store: &Store| matches!(store, Store::Nss(_));
-        if !of_macos && !stores.iter().any(is_data_base) {
-            let none = "browsers: no Chromium is installed, and Firefox has no profile yet";
-            plan.leave(none, None);
+        if !of_macos {
+            plan.leave_absent(stores);
         }
         plan
     }
@@ -238,6 +236,27 @@ impl Plan {
             self.for_root.push(step);
         } else {
             self.steps.push(step);
+        }
+    }
+
+    /// Browsers that have nothing into which a root could be laid.
+    fn leave_absent(&mut self, stores: &[Store]) {
+        let has = |browser: Browser| {
+            let is_its = |store: &Store| match store {
+                Store::Nss(data_base) => data_base.browser == browser,
+                Store::System { .. }
+                | Store::SystemKeychain { .. }
+                | Store::Node { .. }
+                | Store::Java(_) => false,
+            };
+            stores.iter().any(is_its)
+        };
+        if !has(Browser::Chromium) {
+            self.leave("Chromium: it is not installed here", None);
+        }
+        if !has(Browser::Firefox) {
+            let what = "Firefox: it has no profile here; once it has one, `onedoor trust` again";
+            self.leave(what, None);
         }
     }
 

@@ -139,7 +139,7 @@ fn a_missing_tool_is_named_and_nothing_is_done_without_it() {
     ];
     let plan = Plan::of(&stores, &wish(user()));
     assert!(plan.is_empty());
-    let [updater, certutil, unknown] = plan.left_out.as_slice() else {
+    let [updater, certutil, unknown, _firefox] = plan.left_out.as_slice() else {
         panic!("{plan:?}");
     };
     assert!(updater.what.contains("`update-ca-trust` is not installed"));
@@ -151,12 +151,13 @@ fn a_missing_tool_is_named_and_nothing_is_done_without_it() {
 }
 
 #[test]
-fn where_no_browser_is_found_that_is_said() {
-    let plan = Plan::of(
-        &[system(Anchors::Debian, &["x"], Holds::Ours)],
-        &wish(user()),
-    );
-    assert!(plan.left_out[0].what.starts_with("browsers: no Chromium"));
+fn a_browser_that_is_not_there_is_named() {
+    let system = system(Anchors::Debian, &["x"], Holds::Ours);
+    let plan = Plan::of(&[system, chromium(There::Made, Holds::Ours)], &wish(user()));
+    let [firefox] = plan.left_out.as_slice() else {
+        panic!("{plan:?}");
+    };
+    assert!(firefox.what.starts_with("Firefox: it has no profile"));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct RedisError {
 enum Fault {
     /// No connection, or none any more.
     Unreachable,
+    /// Its certificate is of nobody whom we trust, or for another name.
+    Untrusted,
     /// It wants a password, or another one.
     Unauthenticated,
     /// It is a replica, or loading, or its disk is full.
@@ -39,6 +41,9 @@ impl RedisError {
 
 impl Fault {
     fn of(error: &redis::RedisError) -> Self {
+        if error.to_string().contains("certificate") {
+            return Self::Untrusted;
+        }
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return Self::Unreachable;
         }
@@ -60,6 +65,10 @@ impl fmt::Display for RedisError {
             Fault::Unreachable => write!(
                 f,
                 "the storage at {place} cannot be reached: see that Redis runs there and lets this host in"
+            ),
+            Fault::Untrusted => write!(
+                f,
+                "the storage at {place} shows a certificate that is not trusted: name its CA with `roots` in `storage`, and the host as the certificate does"
             ),
             Fault::Unauthenticated => write!(
                 f,

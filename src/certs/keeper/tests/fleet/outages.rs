@@ -101,7 +101,7 @@ async fn an_emptied_store_costs_no_issuance_while_anybody_remembers() {
     fleet.empty();
     let revived = fleet.start(&hosts[1], "a.test").await;
     assert_eq!(revived.generation("a.test"), Some(1));
-    tokio::time::sleep(DAY).await;
+    tokio::time::sleep(HOUR).await;
     assert_eq!(fleet.bill(), (1, 0));
     assert_eq!(fleet.ca.accounts(), 1);
 }
@@ -109,14 +109,14 @@ async fn an_emptied_store_costs_no_issuance_while_anybody_remembers() {
 #[tokio::test(start_paused = true)]
 async fn an_old_backup_of_the_store_costs_no_issuance_while_anybody_remembers() {
     let fleet = Fleet::in_memory();
-    fleet.ca.behave(|it| it.validity = 45 * DAY);
+    fleet.ca.behave(|it| it.validity = 2 * DAY);
     let (hosts, replicas) = three(&fleet).await;
-    tokio::time::sleep(DAY).await;
+    tokio::time::sleep(HOUR).await;
     let old = fleet.backup().await;
-    tokio::time::sleep(40 * DAY).await;
+    tokio::time::sleep(DAY + 2 * HOUR).await;
     assert_eq!(fleet.bill(), (2, 0));
     fleet.restore(&old).await;
-    tokio::time::sleep(DAY).await;
+    tokio::time::sleep(HOUR).await;
     assert!(replicas.iter().all(|it| it.generation("a.test") == Some(2)));
     assert_eq!(fleet.bill(), (2, 0));
     for replica in replicas {
@@ -161,6 +161,7 @@ async fn a_host_that_starts_while_the_store_is_away_serves_and_orders_nothing() 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_only_serves_orders_nothing_and_says_so() {
     let fleet = Fleet::in_memory();
+    fleet.ca.behave(|it| it.validity = 2 * DAY);
     let trim = Trim {
         options: Options {
             role: Role::ServeOnly,
@@ -178,7 +179,7 @@ async fn a_host_that_only_serves_orders_nothing_and_says_so() {
     let late = serving.until_it_serves("a.test", 1).await;
     assert!(late < Duration::from_secs(30), "{late:?}");
     issuing.kill().await;
-    tokio::time::sleep(80 * DAY).await;
+    tokio::time::sleep(2 * DAY).await;
     assert_eq!(fleet.bill(), (1, 0));
     assert_eq!(serving.store.list("identity").await.unwrap().len(), 1);
 }

@@ -21,7 +21,7 @@ pub(super) async fn all_at_once(fleet: &Fleet) -> Vec<Replica> {
     let mut served = None;
     for replica in &replicas {
         replica.until_it_serves("a.test", 1).await;
-        served.get_or_insert(begun.elapsed());
+        served.get_or_insert_with(|| begun.elapsed());
     }
     assert_eq!(fleet.bill(), (1, 0));
     assert_eq!(fleet.ca.accounts(), 1);

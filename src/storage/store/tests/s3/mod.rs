@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::between::Between;
 use self::server::{MOTO, SECRET, Server};
@@ -354,6 +356,17 @@ async fn what_is_wrong_is_named_with_the_way_out() {
             assert!(!one_line(&error).contains(SECRET));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_left_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let store = server::store(server::place(&address, "bucket"));
+    let begun = Instant::now();
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+    assert!(begun.elapsed() < PATIENCE * 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -1,14 +1,15 @@
-//! The store in a real Redis: `redis-server` of Debian's package of that name.
+//! The store in a real Redis.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+mod secured;
+mod server;
+
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use self::server::Server;
 use super::super::memory::Memory;
 use super::super::redis::{Place, Reached, Redis};
 use super::super::{Lease, Mark, Store, StoreError, When};
@@ -19,64 +20,6 @@ use super::{content, key, names};
 const LASTS: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(10);
-
-/// A server of its own, on a socket in a folder; gone when dropped.
-struct Server {
-    child: Child,
-    folder: TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let child = serve(folder.path());
-        Self { child, folder }
-    }
-
-    fn place(&self, prefix: &str) -> Place {
-        Place {
-            reached: Reached::Socket(socket(self.folder.path()).into()),
-            database: 0,
-            prefix: prefix.into(),
-            user: None,
-            password: None,
-            name: "redis+unix".into(),
-        }
-    }
-
-    /// A process of its own, as far as Redis can see.
-    fn store(&self, prefix: &str) -> Store {
-        Store::on(Redis::at(self.place(prefix)).unwrap())
-    }
-
-    /// Everything is forgotten.
-    fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = serve(self.folder.path());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-fn socket(folder: &Path) -> String {
-    folder.join("socket").display().to_string()
-}
-
-fn serve(folder: &Path) -> Child {
-    Command::new("redis-server")
-        .args(["--port", "0", "--save", "", "--appendonly", "no"])
-        .args(["--unixsocket", &socket(folder)])
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("no redis-server: run `tests/run --prepare`")
-}
 
 /// Tries until the server is there.
 async fn ready(store: &Store) {

@@ -1,0 +1,78 @@
+//! `redis-server` of Debian's package of that name.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::super::super::Store;
+use super::super::super::redis::{Place, Reached, Redis};
+
+/// A server of its own, on a socket in a folder; gone when dropped.
+pub(super) struct Server {
+    child: Child,
+    folder: TempDir,
+    words: Vec<String>,
+}
+
+impl Server {
+    pub(super) fn start() -> Self {
+        Self::start_with(TempDir::new().unwrap(), &[])
+    }
+
+    /// With words more, in a folder that has what they name.
+    pub(super) fn start_with(folder: TempDir, words: &[&str]) -> Self {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let child = serve(folder.path(), &words);
+        Self {
+            child,
+            folder,
+            words,
+        }
+    }
+
+    pub(super) fn place(&self, prefix: &str) -> Place {
+        Place {
+            reached: Reached::Socket(socket(self.folder.path()).into()),
+            database: 0,
+            prefix: prefix.into(),
+            user: None,
+            password: None,
+            name: "redis+unix".into(),
+        }
+    }
+
+    /// A process of its own, as far as Redis can see.
+    pub(super) fn store(&self, prefix: &str) -> Store {
+        Store::on(Redis::at(self.place(prefix)).unwrap())
+    }
+
+    /// Everything is forgotten.
+    pub(super) fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = serve(self.folder.path(), &self.words);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn socket(folder: &Path) -> String {
+    folder.join("socket").display().to_string()
+}
+
+fn serve(folder: &Path, words: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .args(["--unixsocket", &socket(folder)])
+        .args(words)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("no redis-server: run `tests/run --prepare`")
+}
