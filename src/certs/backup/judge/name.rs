@@ -56,79 +56,91 @@ struct Judging<'a> {
 
 impl Judging<'_> {
     fn bundles(&self) -> Vec<Decision> {
-        let decisions = self
-            .mine
-            .bundles
-            .iter()
-            .rev()
-            .filter_map(|(number, bundled)| {
-                let key = vault::generation_key(&self.id, *number).ok()?;
-                let same = self.theirs.bundles.get(number);
-                if same.is_some_and(|same| same.bytes == bundled.bytes) {
-                    return Some(Decision::new(&key, Deed::Same, SAME.to_owned()));
-                }
-                let ready = match &bundled.ready {
-                    Ok(ready) => ready,
-                    Err(fault) => {
-                        let why = format!("in the backup, {fault}");
-                        return Some(Decision::new(&key, Deed::Drop, why));
-                    }
-                };
-                if let Some(there) = self.theirs.with_the_leaf(ready) {
-                    let why = format!("the storage has the same certificate, as number {there}");
-                    return Some(Decision::new(&key, Deed::Same, why));
-                }
-                Some(self.bundle(&key, *number, bundled.bytes, ready))
-            });
-        let mut decisions: Vec<Decision> = decisions.collect();
-        decisions.reverse();
-        decisions
+        let bundles = self.mine.bundles.iter();
+        let decisions = bundles.filter_map(|(number, bundled)| {
+            let key = vault::generation_key(&self.id, *number).ok()?;
+            if let Some(incoming) = self.incoming
+                && incoming.bundle.generation == *number
+                && self.is_to_be_written(incoming)
+            {
+                return Some(self.put(&key, bundled.bytes, incoming));
+            }
+            let same = self.theirs.bundles.get(number);
+            if same.is_some_and(|same| same.bytes == bundled.bytes) {
+                return Some(Decision::new(&key, Deed::Same, SAME.to_owned()));
+            }
+            Some(match &bundled.ready {
+                Ok(ready) => self.beside(&key, *number, bundled.bytes, ready),
+                Err(fault) => Decision::new(&key, Deed::Drop, format!("in the backup, {fault}")),
+            })
+        });
+        decisions.collect()
     }
 
-    /// Of one that the store does not have.
-    fn bundle(&self, key: &Key, number: u64, bytes: &[u8], ready: &Ready) -> Decision {
-        let until = minute(ready.facts.not_after);
-        let is_incoming = self.incoming.is_some_and(|it| is_same(it, ready));
-        let (fresh, highest) = (self.number_of(number), self.theirs.highest());
-        if is_incoming && fresh != number {
-            return self.renumbered(ready, fresh).map_or_else(
-                || Decision::new(key, Deed::Drop, "it cannot be written again".to_owned()),
-                |(key, bytes)| {
-                    let why = format!(
-                        "valid until {until}; number {number} in the backup, but the storage knows numbers up to {highest}"
-                    );
-                    Decision::new(&key, Deed::Write(bytes), why)
-                },
-            );
-        }
-        if is_incoming {
+    /// Of the one that is put into service.
+    fn put(&self, key: &Key, bytes: &[u8], incoming: &Ready) -> Decision {
+        let until = minute(incoming.facts.not_after);
+        let number = incoming.bundle.generation;
+        let fresh = self.number_of(incoming);
+        if fresh == number {
             let why = format!("valid until {until}");
             return Decision::new(key, Deed::Write(bytes.to_vec()), why);
         }
+        let highest = self.theirs.highest();
+        self.renumbered(incoming, fresh).map_or_else(
+            || Decision::new(key, Deed::Drop, "it cannot be written again".to_owned()),
+            |(key, bytes)| {
+                let why = format!(
+                    "valid until {until}; number {number} in the backup, but the storage knows numbers up to {highest}"
+                );
+                Decision::new(&key, Deed::Write(bytes), why)
+            },
+        )
+    }
+
+    /// Of one that is only kept beside that.
+    fn beside(&self, key: &Key, number: u64, bytes: &[u8], ready: &Ready) -> Decision {
+        let until = minute(ready.facts.not_after);
+        let decided = |deed, why: String| Decision::new(key, deed, why);
+        if let Some(there) = self.theirs.with_the_leaf(ready) {
+            let why = format!("the storage has the same certificate, as number {there}");
+            return decided(Deed::Same, why);
+        }
         match self.own {
-            Some(own) => {
-                let why = if newness(own, self.times.now) > newness(ready, self.times.now) {
-                    let own = minute(own.facts.not_after);
-                    format!("valid until {until}; the storage has a newer one, valid until {own}")
-                } else {
-                    format!("valid until {until}; a newer one of the backup is put into service")
-                };
-                Decision::new(key, Deed::Keep, why)
+            Some(own) if newness(own, self.times.now) > newness(ready, self.times.now) => {
+                let own = minute(own.facts.not_after);
+                let why =
+                    format!("valid until {until}; the storage has a newer one, valid until {own}");
+                decided(Deed::Keep, why)
+            }
+            Some(_older) => {
+                let why =
+                    format!("valid until {until}; a newer one of the backup is put into service");
+                decided(Deed::Keep, why)
             }
             None if self.theirs.is_taken(key, number) => {
                 let why = "the storage has something else under its number".to_owned();
-                Decision::new(key, Deed::Drop, why)
+                decided(Deed::Drop, why)
             }
             None => {
                 let why = format!("valid until {until}; an older one");
-                Decision::new(key, Deed::Write(bytes.to_vec()), why)
+                decided(Deed::Write(bytes.to_vec()), why)
             }
         }
     }
 
+    /// Not if the store has it under a number above which it knows none.
+    fn is_to_be_written(&self, incoming: &Ready) -> bool {
+        let there = self.theirs.with_the_leaf(incoming);
+        there.is_none_or(|there| there < self.theirs.highest())
+    }
+
     /// Numbers grow: nothing in the store may be taken for newer than what is put in front of it.
-    fn number_of(&self, number: u64) -> u64 {
-        let highest = self.theirs.highest();
+    fn number_of(&self, incoming: &Ready) -> u64 {
+        let (number, highest) = (incoming.bundle.generation, self.theirs.highest());
+        if !self.is_to_be_written(incoming) {
+            return highest;
+        }
         if number > highest {
             return number;
         }
@@ -148,10 +160,7 @@ impl Judging<'_> {
         let key = vault::key(&self.id, "current").ok()?;
         let decided = |deed, why: &str| Some(Decision::new(&key, deed, why.to_owned()));
         let generation = match (self.incoming, self.own) {
-            (Some(incoming), _) => {
-                let there = self.theirs.with_the_leaf(incoming);
-                there.unwrap_or_else(|| self.number_of(incoming.bundle.generation))
-            }
+            (Some(incoming), _) => self.number_of(incoming),
             // It is served, but only because it is the newest.
             (None, Some(own)) if self.theirs.named().is_none() => own.bundle.generation,
             (None, Some(_)) => {
@@ -191,12 +200,8 @@ impl Judging<'_> {
         if self.theirs.state.is_some() || self.theirs.unreadable.contains(&key) {
             return decided(Deed::Keep, "the storage has its own");
         }
-        let is_renumbered = |incoming: &Ready| {
-            let number = incoming.bundle.generation;
-            self.number_of(number) != number
-        };
         let is_of_another = match (self.incoming, self.own) {
-            (Some(incoming), _) => is_renumbered(incoming),
+            (Some(incoming), _) => self.number_of(incoming) != incoming.bundle.generation,
             (None, Some(own)) => self.mine.served().is_none_or(|mine| {
                 !is_same(mine, own) || mine.bundle.generation != own.bundle.generation
             }),
