@@ -32,16 +32,19 @@ fn served(ca: &Pebble) -> Vec<u8> {
 fn stored(home: &Home) -> BTreeMap<String, Vec<u8>> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
+            let entry = entry.unwrap();
+            let path = entry.path();
             let name = path.strip_prefix(root).unwrap();
             let name = name.to_str().unwrap().to_owned();
-            if name.starts_with('.') || name == "leases" {
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if is_hidden || name == "leases" {
                 continue;
             }
             if path.is_dir() {
                 walk(&path, root, found);
-            } else {
-                found.insert(name, fs::read(&path).unwrap());
+            } else if let Ok(content) = fs::read(&path) {
+                // What is gone by now was removed by the door.
+                found.insert(name, content);
             }
         }
     }
