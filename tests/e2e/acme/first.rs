@@ -1,9 +1,10 @@
 //! Before the first certificate is there, and when the first CA is not.
 
-use super::{config, config_of, served, site};
+use super::{config, config_of, served, shown, site};
 use crate::support::client::{roots, try_tls};
 use crate::support::door::Door;
 use crate::support::pebble::{Pebble, own_address};
+use crate::support::{PATIENCE, within};
 
 const NAME: &str = "a.example.com";
 
@@ -47,5 +48,9 @@ fn the_second_ca_is_asked_when_the_first_is_gone() {
         ca.directory()
     );
     let _door = Door::up(&config_of("storage".as_ref(), &ca, &acme, &site(NAME)));
-    served(&ca, NAME);
+    // The first is tried again for fifteen seconds.
+    let patience = 3 * PATIENCE;
+    within(patience, "a certificate of the second CA", || {
+        shown(&ca, NAME)
+    });
 }

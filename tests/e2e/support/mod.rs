@@ -26,13 +26,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until the answer is there.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+/// The same for what takes its time on purpose.
+#[track_caller]
+pub(crate) fn within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "never happened: {what}");
+        assert!(started.elapsed() < patience, "never happened: {what}");
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
