@@ -5,6 +5,12 @@ mod account_form;
 mod caddy;
 mod certbot;
 mod pem;
+/// Names come from other tools and from backups, and lead nowhere else.
+fn is_inside(path: &str) -> bool {
+    let is_odd = |part: &str| matches!(part, "" | "." | "..");
+    !path.split('/').any(is_odd) && !path.contains(char::is_control)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -87,7 +93,7 @@ pub fn lay_out(layout: Layout, holdings: &Holdings<'_>) -> Outlay {
     let mut paths = BTreeSet::new();
     outlay
         .entries
-        .retain(|entry| paths.insert(entry.path.clone()));
+        .retain(|entry| is_inside(&entry.path) && paths.insert(entry.path.clone()));
     outlay
 }
 

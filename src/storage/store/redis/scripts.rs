@@ -136,7 +136,7 @@ const RECORD: &str = "
         redis.call('HSET', KEYS[5], 'floor', last[2])
         redis.call('ZREMRANGEBYRANK', KEYS[4], 0, over - 1)
       end
-      redis.call('PUBLISH', ARGV[5], ARGV[1])
+      redis.pcall('PUBLISH', ARGV[5], ARGV[1])
     end";
 
 /// Whether a write may take effect.
