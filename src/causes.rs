@@ -1,23 +1,28 @@
-//! An error and what caused it, in one line.
+//! An error and what caused it.
 
 use std::error::Error;
 
 /// More causes than an honest error has; a circle of them ends here.
 const CAUSES_MAX: usize = 16;
 
-/// The error, then its causes, outermost first. A cause that an error already told with its own words is not told again.
+/// The error and its causes, outermost first. A cause that was already told by what it caused is not told again.
 #[must_use]
-pub fn one_line(error: &(dyn Error + 'static)) -> String {
+pub fn each(error: &(dyn Error + 'static)) -> Vec<String> {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let mut line = error.to_string();
+    let mut told = vec![error.to_string()];
     for cause in causes.take(CAUSES_MAX) {
         let words = cause.to_string();
-        if !line.ends_with(&words) {
-            line.push_str(": ");
-            line.push_str(&words);
+        if !told.last().is_some_and(|last| last.ends_with(&words)) {
+            told.push(words);
         }
     }
-    line
+    told
+}
+
+/// [`each`], in one line.
+#[must_use]
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
+    each(error).join(": ")
 }
 
 #[cfg(test)]
@@ -55,6 +60,11 @@ mod tests {
     #[test]
     fn nothing_is_told_twice() {
         assert_eq!(one_line(&told(&["a: b", "b", "c"])), "a: b: c");
+    }
+
+    #[test]
+    fn each_is_told_once() {
+        assert_eq!(each(&told(&["a: b", "b", "b", "c"])), ["a: b", "c"]);
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub(super) fn run(arguments: &QuotaArguments) -> Exit {
     let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
         return Exit::Configuration;
     };
+    let scene = match scene.or_as_seen() {
+        Ok(scene) => scene,
+        Err(exit) => return exit,
+    };
     let directories = match block_on(directories(&scene)) {
         Ok(directories) => directories,
         Err(exit) => return exit,

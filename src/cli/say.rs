@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use crate::causes;
 use crate::config::Refused;
 use crate::config::problem::{Color, Problem, Sources, render};
 
@@ -18,14 +19,20 @@ pub(super) fn err(text: &str) {
 }
 
 /// An error with its causes, one below the other.
-pub(super) fn error(code: &str, error: &dyn std::error::Error) {
-    let mut text = format!("error[{code}]: {error}\n");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!("  because: {inner}\n"));
-        cause = inner.source();
-    }
-    err(&text);
+pub(super) fn error(code: &str, error: &(dyn std::error::Error + 'static)) {
+    err(&format!("error[{code}]: {}\n", below(error)));
+}
+
+/// What hinders nothing, with its causes and what is done instead.
+pub(super) fn warning(code: &str, error: &(dyn std::error::Error + 'static), instead: &str) {
+    err(&format!(
+        "warning[{code}]: {}\n  note: {instead}\n",
+        below(error)
+    ));
+}
+
+fn below(error: &(dyn std::error::Error + 'static)) -> String {
+    causes::each(error).join("\n  because: ")
 }
 
 /// Asks the person at the terminal, if there is one.

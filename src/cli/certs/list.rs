@@ -12,6 +12,10 @@ pub(super) fn run(arguments: &ListArguments) -> Exit {
     let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
         return Exit::Configuration;
     };
+    let scene = match scene.or_as_seen() {
+        Ok(scene) => scene,
+        Err(exit) => return exit,
+    };
     let known = match super::block_on(scene.known()) {
         Ok(known) => known,
         Err(exit) => return exit,

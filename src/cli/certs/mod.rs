@@ -234,7 +234,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
 }
 
 /// Waits for work on the storage; what goes wrong is told.
-pub(super) fn block_on<T, E: std::error::Error>(
+pub(super) fn block_on<T, E: std::error::Error + 'static>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Exit> {
     runtime()?.block_on(work).map_err(|error| {

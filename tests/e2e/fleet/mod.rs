@@ -133,6 +133,10 @@ fn outlive(kind: Kind) {
     // Starts while nobody is there, and serves what it has seen.
     let other = Door::up_in(other.leave(), &["up"]);
     assert_eq!(shown(other.tls(), &roots).as_ref(), Some(&first));
+    let (code, seen, told) = other.home().run(&["certs", "list"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(seen.contains(NAME) && seen.contains(" by "), "{seen}");
+    assert!(told.contains("what this host saw last"), "{told}");
     let before = load.done();
     eventually("handshakes without a store", || {
         (load.done() > before + HANDSHAKES).then_some(())
