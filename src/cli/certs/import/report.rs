@@ -60,7 +60,7 @@ impl Report {
             dry_run: told == Told::Beforehand,
             accounts: accounts.collect(),
             certificates,
-            remarks: findings.remarks.clone(),
+            remarks: [&findings.remarks[..], &plan.remarks].concat(),
             sums: sums(plan),
             tools: findings.tools.iter().copied().collect(),
             needs_take_over: plan.accounts.iter().any(|it| needs_take_over(&it.fate)),
