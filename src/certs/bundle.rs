@@ -14,11 +14,16 @@ use crate::certs::pem::{Contents, Key};
 use crate::certs::schedule::Validity;
 use crate::hostname::HostPattern;
 
+/// The highest number of a bundle: as many digits as keys have for it, or they would not sort as bundles do. Two renewals a day would
+/// need a hundred thousand years for it.
+pub const GENERATION_MAX: u64 = 99_999_999;
+
 /// What is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
-    /// Grows with every renewal.
+    /// Grows with every renewal, up to [`GENERATION_MAX`].
     pub generation: u64,
+    /// The leaf's own, as its dates are, whatever is stored beside it.
     pub names: Vec<String>,
     /// The leaf first.
     pub chain: String,
@@ -62,6 +67,8 @@ pub enum Unservable {
     UnusableKey(rustls::Error),
     BrokenCertificate,
     KeyMismatch,
+    /// Above [`GENERATION_MAX`].
+    Generation(u64),
     NotCovered(HostPattern),
 }
 
@@ -77,10 +84,9 @@ impl Bundle {
         now: SystemTime,
     ) -> Result<Ready, Unservable> {
         let (certified, facts) = judge(&chain, &key)?;
-        let at = |time: SystemTime| Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
         let bundle = Self {
-            generation: origin.generation,
-            names: facts.names.iter().map(ToString::to_string).collect(),
+            generation: numbered(origin.generation)?,
+            names: names(&facts),
             chain,
             key: Secret(key),
             not_before: at(facts.not_before),
@@ -98,19 +104,41 @@ impl Bundle {
         })
     }
 
-    /// Reads a stored one.
+    /// Reads a stored one; for what it is good is what its certificate says.
     ///
     /// # Errors
     /// When it is damaged, or was never good.
     pub fn read(bytes: &[u8]) -> Result<Ready, Unservable> {
         let bundle: Self = serde_json::from_slice(bytes).map_err(Unservable::Unreadable)?;
         let (certified, facts) = judge(&bundle.chain, &bundle.key.0)?;
+        let bundle = Self {
+            generation: numbered(bundle.generation)?,
+            names: names(&facts),
+            not_before: at(facts.not_before),
+            not_after: at(facts.not_after),
+            ..bundle
+        };
         Ok(Ready {
             bundle: Arc::new(bundle),
             certified: Arc::new(certified),
             facts,
         })
     }
+}
+
+fn names(facts: &Facts) -> Vec<String> {
+    facts.names.iter().map(ToString::to_string).collect()
+}
+
+fn at(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn numbered(generation: u64) -> Result<u64, Unservable> {
+    if generation > GENERATION_MAX {
+        return Err(Unservable::Generation(generation));
+    }
+    Ok(generation)
 }
 
 /// Where a bundle comes from.
@@ -233,6 +261,10 @@ impl fmt::Display for Unservable {
             Self::UnusableKey(_) => f.write_str("its key cannot be used"),
             Self::BrokenCertificate => f.write_str("its certificate is damaged"),
             Self::KeyMismatch => f.write_str("its key is not that of its certificate"),
+            Self::Generation(number) => write!(
+                f,
+                "its number is {number}, and no onedoor counts further than {GENERATION_MAX}"
+            ),
             Self::NotCovered(name) => write!(f, "its certificate is not for `{name}`"),
         }
     }
@@ -248,6 +280,7 @@ impl std::error::Error for Unservable {
             | Self::NoKey
             | Self::BrokenCertificate
             | Self::KeyMismatch
+            | Self::Generation(_)
             | Self::NotCovered(_) => None,
         }
     }
@@ -295,6 +328,43 @@ mod tests {
             serde_json::to_vec(&*Bundle::of(chain, key, ORIGIN, noon()).unwrap().bundle).unwrap();
         for end in (0..bytes.len()).step_by(7) {
             assert!(Bundle::read(&bytes[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_beside_a_certificate_does_not_say_what_it_is_for() {
+        let (chain, key) = pem();
+        let ready = Bundle::of(chain, key, ORIGIN, noon()).unwrap();
+        let altered = Bundle {
+            names: vec!["../../etc/x".to_owned()],
+            not_before: Timestamp::MIN,
+            not_after: Timestamp::MAX,
+            ..(*ready.bundle).clone()
+        };
+        let again = Bundle::read(&serde_json::to_vec(&altered).unwrap()).unwrap();
+        assert_eq!(again.bundle, ready.bundle);
+    }
+
+    #[test]
+    fn a_number_that_no_key_has_room_for_is_refused() {
+        let (chain, key) = pem();
+        let numbered = |generation| {
+            let origin = Origin {
+                generation,
+                ..ORIGIN
+            };
+            Bundle::of(chain.clone(), key.clone(), origin, noon())
+        };
+        let last = numbered(GENERATION_MAX).unwrap();
+        for generation in [GENERATION_MAX + 1, u64::MAX] {
+            let refused = numbered(generation).unwrap_err();
+            assert!(refused.to_string().contains(&generation.to_string()));
+            let altered = Bundle {
+                generation,
+                ..(*last.bundle).clone()
+            };
+            let read = Bundle::read(&serde_json::to_vec(&altered).unwrap());
+            assert!(matches!(read, Err(Unservable::Generation(it)) if it == generation));
         }
     }
 

@@ -18,7 +18,7 @@ use crate::certs::adopt::election::{fault, ordered};
 use crate::certs::adopt::{AdoptError, Adopter, Plan, Policy};
 use crate::certs::import::fault::AccountFault;
 use crate::certs::import::findings::{AccountKey as FoundKey, Findings, FoundAccount};
-use crate::certs::keeper::account::{ACCOUNT_LEASE, Account};
+use crate::certs::keeper::account::Account;
 use crate::certs::keeper::ledgers::ca_id;
 use crate::certs::vault::VaultError;
 use crate::storage::store::StoreError;
@@ -161,18 +161,13 @@ impl Adopter {
     /// Makes it ours under the account's lease, if there still is none.
     async fn keep_account(&self, found: &FoundAccount) -> Result<AccountFate, AdoptError> {
         let options = self.options(&self.directory_of(found).unwrap_or_default());
-        let account = match Account::of(&options.directory, self.vault.store()) {
+        let mut account = match Account::of(&options.directory, self.vault.store()) {
             Ok(account) => account,
             Err(fault) => return Ok(AccountFate::Unusable(fault.problem)),
         };
-        let lease = self
-            .vault
-            .store()
-            .lease(&account.lease, ACCOUNT_LEASE)
-            .await;
-        let Some(_lease) = lease.map_err(VaultError::from)? else {
+        if !account.hold().await.map_err(VaultError::from)? {
             return Ok(AccountFate::Busy);
-        };
+        }
         let key = match found.key.as_ref().map(signing) {
             Some(Ok(key)) => key,
             Some(Err(words)) => return Ok(AccountFate::Unusable(words)),
@@ -210,7 +205,7 @@ impl Adopter {
         };
         match account.save_first(&bytes).await {
             Ok(()) => Ok(AccountFate::Adopted { url, seen }),
-            Err(StoreError::Conflict) => Ok(AccountFate::Busy),
+            Err(StoreError::Conflict | StoreError::Fenced) => Ok(AccountFate::Busy),
             Err(error) => Err(VaultError::from(error).into()),
         }
     }

@@ -138,7 +138,8 @@ impl Adopter {
                 Warning::Staging
                 | Warning::NoChain
                 | Warning::ChainBroken(_)
-                | Warning::NamesDiffer(_) => {}
+                | Warning::NamesDiffer(_)
+                | Warning::OddDirectory(_) => {}
             }
         }
         let ready = bundle(found, directory.as_deref(), 1, now);
@@ -195,7 +196,7 @@ impl Adopter {
         if !fate.is_due() {
             return Ok(fate);
         }
-        let generation = ours.map_or(1, |ours| ours.bundle.generation + 1);
+        let generation = ours.map_or(1, |ours| ours.bundle.generation.saturating_add(1));
         match self.put(&candidate, &id, generation, &lease).await {
             Ok(()) => Ok(Fate::Taken),
             Err(error) => Ok(Fate::Failed(one_line(&error))),

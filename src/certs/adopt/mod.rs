@@ -49,6 +49,8 @@ pub struct Plan {
     /// In the order in which they were found.
     pub certificates: Vec<PlannedCertificate>,
     pub accounts: Vec<PlannedAccount>,
+    /// What else was left out, and why.
+    pub remarks: Vec<String>,
 }
 
 /// Why nothing more is done.
@@ -85,6 +87,7 @@ impl Adopter {
         Ok(Plan {
             certificates: self.plan_certificates(findings).await?,
             accounts: self.plan_accounts(findings).await?,
+            remarks: Vec::new(),
         })
     }
 

@@ -8,7 +8,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use serde_json::json;
 
 use super::account_form::AccountForm;
-use super::{Account, Holdings, Outlay, PUBLIC_MODE, SECRET_MODE, halves};
+use super::{Account, Holdings, Outlay, PUBLIC_MODE, SECRET_MODE, halves, is_inside};
 use crate::certs::bundle::Bundle;
 use crate::certs::pem::{Contents, Key};
 use crate::certs::utc::second;
@@ -22,6 +22,13 @@ const NAMESAKES_MAX: usize = 9999;
 
 pub(super) fn lay_out(holdings: &Holdings<'_>) -> Outlay {
     let mut outlay = Outlay::default();
+    if quoted(holdings.root).is_none() {
+        outlay.remarks.push(format!(
+            "nothing is laid out: certbot's files cannot name the folder `{}`: choose another",
+            holdings.root.escape_debug()
+        ));
+        return outlay;
+    }
     let ids: BTreeMap<&str, String> = holdings
         .accounts
         .iter()
@@ -42,7 +49,14 @@ pub(super) fn lay_out(holdings: &Holdings<'_>) -> Outlay {
             continue;
         };
         let account = ids.get(bundle.directory.as_str()).map(String::as_str);
-        lay_certificate(&mut outlay, &lineage, bundle, holdings.root, account);
+        let Some(renewal) = renewal(&lineage, bundle, holdings.root, account) else {
+            outlay.remarks.push(format!(
+                "{lineage} is left out: certbot's files cannot name what belongs to it"
+            ));
+            continue;
+        };
+        lay_certificate(&mut outlay, &lineage, bundle);
+        outlay.file(format!("renewal/{lineage}.conf"), &renewal, PUBLIC_MODE);
     }
     if !taken.is_empty() {
         outlay.remarks.push(
@@ -62,13 +76,7 @@ fn lineage(bundle: &Bundle, taken: &mut BTreeSet<String>) -> Option<String> {
     names.find(|name| taken.insert(name.clone()))
 }
 
-fn lay_certificate(
-    outlay: &mut Outlay,
-    lineage: &str,
-    bundle: &Bundle,
-    root: &str,
-    account: Option<&str>,
-) {
+fn lay_certificate(outlay: &mut Outlay, lineage: &str, bundle: &Bundle) {
     let (leaf, rest) = halves(&bundle.chain);
     let parts = [
         ("cert", leaf, PUBLIC_MODE),
@@ -85,30 +93,29 @@ fn lay_certificate(
             format!("../../archive/{lineage}/{kind}1.pem"),
         );
     }
+}
+
+/// None if something cannot be written in it.
+fn renewal(lineage: &str, bundle: &Bundle, root: &str, account: Option<&str>) -> Option<String> {
     let root = root.trim_end_matches('/');
-    let mut text = format!("version = {VERSION}\n");
-    let mut set = |name: &str, value: &str| {
-        text.push_str(&format!("{name} = {}\n", quoted(value)));
-    };
-    set("archive_dir", &format!("{root}/archive/{lineage}"));
+    let setting = |name: &str, value: &str| Some(format!("{name} = {}\n", quoted(value)?));
+    let mut text = setting("version", VERSION)?;
+    text += &setting("archive_dir", &format!("{root}/archive/{lineage}"))?;
     for kind in ["cert", "privkey", "chain", "fullchain"] {
-        set(kind, &format!("{root}/live/{lineage}/{kind}.pem"));
+        text += &setting(kind, &format!("{root}/live/{lineage}/{kind}.pem"))?;
     }
-    text.push_str("\n# Options used in the renewal process\n[renewalparams]\n");
-    let mut set = |name: &str, value: &str| {
-        text.push_str(&format!("{name} = {}\n", quoted(value)));
-    };
+    text += "\n# Options used in the renewal process\n[renewalparams]\n";
     if let Some(account) = account {
-        set("account", account);
+        text += &setting("account", account)?;
     }
     if !bundle.directory.is_empty() {
-        set("server", &bundle.directory);
+        text += &setting("server", &bundle.directory)?;
     }
-    set("authenticator", "standalone");
+    text += &setting("authenticator", "standalone")?;
     for (name, value) in key_settings(bundle) {
-        set(name, value);
+        text += &setting(name, value)?;
     }
-    outlay.file(format!("renewal/{lineage}.conf"), &text, PUBLIC_MODE);
+    Some(text)
 }
 
 /// certbot changes the kind of a key with the next renewal, unless it is told to keep it.
@@ -135,13 +142,22 @@ fn key_settings(bundle: &Bundle) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// As ConfigObj reads it: a comma would make a list, and a `#` a comment.
-fn quoted(value: &str) -> String {
+/// As ConfigObj reads it: a comma would make a list, a `#` a comment, and `%(` begin another value's name. None if there is no way to write
+/// it: a line that ended in it would begin another setting, and among these are commands that certbot runs.
+fn quoted(value: &str) -> Option<String> {
+    // Where Python ends lines, and what stands for what is no text.
+    let is_foreign = |letter: char| {
+        letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{fffd}')
+    };
+    if value.contains(is_foreign) || value.contains("%(") {
+        return None;
+    }
     let is_plain = !value.contains([',', '#', '"', '\'']) && value.trim() == value;
-    match value.contains('"') {
-        _ if is_plain => value.to_owned(),
-        true => format!("'{value}'"),
-        false => format!("\"{value}\""),
+    match (value.contains('"'), value.contains('\'')) {
+        _ if is_plain => Some(value.to_owned()),
+        (true, true) => None,
+        (true, false) => Some(format!("'{value}'")),
+        (false, _) => Some(format!("\"{value}\"")),
     }
 }
 
@@ -159,6 +175,13 @@ fn lay_account(outlay: &mut Outlay, holdings: &Holdings<'_>, account: &Account) 
     let address = account.directory.split_once("://");
     let address = address.map_or(account.directory.as_str(), |(_scheme, address)| address);
     let folder = format!("accounts/{}/{id}", address.trim_matches('/'));
+    if !is_inside(&folder) {
+        outlay.remarks.push(format!(
+            "the account at {} is left out: certbot has no folder for that URL",
+            account.directory
+        ));
+        return None;
+    }
     let registration = json!({ "body": {}, "uri": url });
     let made = json!({ "creation_dt": second(holdings.now), "creation_host": "onedoor" });
     let mut lay = |name: &str, text: String, mode| {
@@ -168,4 +191,29 @@ fn lay_account(outlay: &mut Outlay, holdings: &Holdings<'_>, account: &Account) 
     lay("regr.json", registration.to_string(), PUBLIC_MODE);
     lay("meta.json", made.to_string(), PUBLIC_MODE);
     Some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: Option<&str>) {
+        assert_eq!(quoted(value).as_deref(), expected, "{value:?}");
+    }
+
+    #[test]
+    fn a_value_is_one_value_on_one_line_or_not_written() {
+        check("/etc/letsencrypt", Some("/etc/letsencrypt"));
+        check("/a b", Some("/a b"));
+        check(" /a", Some("\" /a\""));
+        check("/a,b#c", Some("\"/a,b#c\""));
+        check("/it's", Some("\"/it's\""));
+        check("/\"a\"", Some("'/\"a\"'"));
+        check("/\"it's\"", None);
+        for end in ['\n', '\r', '\u{b}', '\u{1c}', '\u{85}', '\u{2028}', '\0'] {
+            check(&format!("x{end}renew_hook = id"), None);
+        }
+        check("%(server)s", None);
+    }
 }

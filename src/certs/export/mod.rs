@@ -4,13 +4,10 @@
 mod account_form;
 mod caddy;
 mod certbot;
+#[cfg(test)]
+mod hostile;
 mod pem;
-/// Names come from other tools and from backups, and lead nowhere else.
-fn is_inside(path: &str) -> bool {
-    let is_odd = |part: &str| matches!(part, "" | "." | "..");
-    !path.split('/').any(is_odd) && !path.contains(char::is_control)
-}
-
+mod sound;
 #[cfg(test)]
 mod tests;
 
@@ -82,19 +79,33 @@ pub enum Content {
     Link(String),
 }
 
-/// Lays out all certificates and, where the layout has a place for them, all accounts.
+/// Lays out all certificates and, where the layout has a place for them, all accounts. What names, URLs or addresses cannot be is left
+/// out, for it would end up in other tools' files and paths.
 #[must_use]
 pub fn lay_out(layout: Layout, holdings: &Holdings<'_>) -> Outlay {
-    let mut outlay = match layout {
-        Layout::Certbot => certbot::lay_out(holdings),
-        Layout::Caddy => caddy::lay_out(holdings),
-        Layout::Pem => pem::lay_out(holdings),
+    let mut remarks = Vec::new();
+    let bundles = sound::bundles(holdings.bundles, &mut remarks);
+    let accounts = sound::accounts(holdings.accounts, &mut remarks);
+    let holdings = Holdings {
+        bundles: &bundles,
+        accounts: &accounts,
+        ..*holdings
     };
-    let mut paths = BTreeSet::new();
+    let mut outlay = match layout {
+        Layout::Certbot => certbot::lay_out(&holdings),
+        Layout::Caddy => caddy::lay_out(&holdings),
+        Layout::Pem => pem::lay_out(&holdings),
+    };
+    remarks.append(&mut outlay.remarks);
+    outlay.remarks = remarks;
+    outlay.keep_one_inside_each();
     outlay
-        .entries
-        .retain(|entry| is_inside(&entry.path) && paths.insert(entry.path.clone()));
-    outlay
+}
+
+/// Names come from other tools and from backups, and lead nowhere else.
+fn is_inside(path: &str) -> bool {
+    let is_odd = |part: &str| matches!(part, "" | "." | "..");
+    !path.split('/').any(is_odd) && !path.contains(char::is_control)
 }
 
 /// What only the owner may read.
@@ -102,6 +113,34 @@ const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 
 impl Outlay {
+    /// Of entries at the same path the first stays.
+    fn keep_one_inside_each(&mut self) {
+        let mut paths = BTreeSet::new();
+        let mut left_out = BTreeSet::new();
+        self.entries.retain(|entry| {
+            let is_inside = is_inside(&entry.path);
+            let stays = is_inside && paths.insert(entry.path.clone());
+            if !stays {
+                let folder = entry
+                    .path
+                    .rsplit_once('/')
+                    .map_or("", |(folder, _file)| folder);
+                left_out.insert((folder.to_owned(), is_inside));
+            }
+            stays
+        });
+        let remarks = left_out
+            .into_iter()
+            .map(|(folder, is_inside)| match is_inside {
+                true => format!("of several that belong at {folder}, the first is laid out"),
+                false => format!(
+                    "what belongs at {} is left out: that leads out of the folder",
+                    folder.escape_debug()
+                ),
+            });
+        self.remarks.extend(remarks);
+    }
+
     fn file(&mut self, path: String, text: &str, mode: u32) {
         let bytes = text.as_bytes().to_vec();
         let content = Content::File { bytes, mode };

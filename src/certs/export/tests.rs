@@ -11,7 +11,7 @@ use crate::certs::import::tree::{self, Tree};
 
 const URL: &str = "https://acme-v02.api.letsencrypt.org/acme/acct/7";
 
-fn bundle(names: &[&str], directory: &str) -> Bundle {
+pub(super) fn bundle(names: &[&str], directory: &str) -> Bundle {
     let pair = Ca::new().pair(names);
     let origin = Origin {
         generation: 1,
@@ -22,7 +22,7 @@ fn bundle(names: &[&str], directory: &str) -> Bundle {
     (*ready.bundle).clone()
 }
 
-fn account() -> Account {
+pub(super) fn account() -> Account {
     let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
     Account {
         directory: LETS_ENCRYPT.to_owned(),
@@ -32,7 +32,7 @@ fn account() -> Account {
     }
 }
 
-fn outlay(layout: Layout, bundles: &[Bundle], accounts: &[Account]) -> Outlay {
+pub(super) fn outlay(layout: Layout, bundles: &[Bundle], accounts: &[Account]) -> Outlay {
     lay_out(
         layout,
         &Holdings {

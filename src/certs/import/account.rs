@@ -34,8 +34,17 @@ impl Draft {
     }
 
     pub(super) fn judged(self) -> FoundAccount {
-        let url = self.url.filter(|url| !url.is_empty());
-        let directory = self.directory.filter(|url| !url.is_empty());
+        let mut odd = None;
+        let mut sound = |url: Option<String>| {
+            let url = url.filter(|url| !url.is_empty())?;
+            if known::is_url(&url) {
+                return Some(url);
+            }
+            odd = Some(AccountFault::OddUrl(url));
+            None
+        };
+        let url = sound(self.url);
+        let directory = sound(self.directory);
         let directory =
             directory.or_else(|| known::directory_of_url(url.as_deref()?).map(str::to_owned));
         let is_ended = |status: &String| matches!(status.as_str(), "deactivated" | "revoked");
@@ -48,6 +57,7 @@ impl Draft {
             Err(fault) => (None, Some(fault)),
         };
         let fault = fault.or_else(|| self.status.filter(is_ended).map(AccountFault::NotValid));
+        let fault = fault.or(odd);
         let is_nowhere = directory.is_none() && url.is_none();
         let contacts = self.contacts.iter();
         FoundAccount {

@@ -77,13 +77,19 @@ impl Draft {
         });
         let fault = fault.or_else(|| facts.as_ref().and_then(|facts| facts_fault(facts, now)));
         let guessed = || known::directory_of_issuer(&facts.as_ref()?.issuer).map(str::to_owned);
-        let directory = self.directory.or_else(guessed);
-        let warnings = match (&parsed, &facts) {
+        let told = self.directory.filter(|directory| !directory.is_empty());
+        let (told, odd) = match told {
+            Some(directory) if !known::is_url(&directory) => (None, Some(directory)),
+            told => (told, None),
+        };
+        let directory = told.or_else(guessed);
+        let mut warnings: Vec<Warning> = match (&parsed, &facts) {
             (Ok(parsed), Some(facts)) => {
                 warnings(parsed, facts, directory.as_deref(), &self.said, now).collect()
             }
             _unreadable => Vec::new(),
         };
+        warnings.extend(odd.map(Warning::OddDirectory));
         let names = match &facts {
             Some(facts) => facts.names.iter().map(ToString::to_string).collect(),
             None => self.said,

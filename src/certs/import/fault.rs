@@ -42,6 +42,8 @@ pub enum Warning {
     ChainBroken(usize),
     /// The tool thinks that it is for these names, and the leaf does not.
     NamesDiffer(Vec<String>),
+    /// What the tool has as its CA's directory is no URL, and was dropped.
+    OddDirectory(String),
 }
 
 /// Why an account cannot be used.
@@ -55,6 +57,8 @@ pub enum AccountFault {
     UnusableKey(String),
     /// The tool does not say at which CA it is.
     UnknownDirectory,
+    /// What the tool has as its URL, or as that of its CA's directory, is none.
+    OddUrl(String),
     /// The CA does not know it any more, says the tool.
     NotValid(String),
     /// The tool's own file about it cannot be read: why.
@@ -111,8 +115,19 @@ impl fmt::Display for Warning {
                 "the tool has it for {}, which it does not name",
                 names.join(", ")
             ),
+            Self::OddDirectory(text) => write!(
+                f,
+                "the tool has it from a CA at `{}`, which is no URL: left out",
+                shown(text)
+            ),
         }
     }
+}
+
+/// A text that may hold anything, on one line.
+fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 200;
+    text.escape_debug().take(SHOWN_MAX).collect()
 }
 
 impl fmt::Display for AccountFault {
@@ -127,6 +142,9 @@ impl fmt::Display for AccountFault {
                 write!(f, "its key is {kind}, which onedoor cannot sign with")
             }
             Self::UnknownDirectory => f.write_str("nothing says at which CA it is"),
+            Self::OddUrl(text) => {
+                write!(f, "the tool has it at `{}`, which is no URL", shown(text))
+            }
             Self::NotValid(status) => write!(f, "the tool noted that it is {status}"),
             Self::Unreadable(why) => f.write_str(why),
         }

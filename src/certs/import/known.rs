@@ -79,9 +79,68 @@ pub fn directory_of_issuer(issuer: &str) -> Option<&'static str> {
     })
 }
 
+/// Octets of an URL; none that a CA gives is as long.
+const URL_BYTES_MAX: usize = 2000;
+
+/// Whether a text can be the URL of a CA's directory or of an account: of the letters that URLs are made of (RFC 3986 section 2) and no
+/// others, so that whatever file it is written to, it is one word there. An apostrophe is none of them, though the RFC lets it be one.
+#[must_use]
+pub fn is_url(text: &str) -> bool {
+    let address = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let is_letter =
+        |octet: u8| octet.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(&octet);
+    let is_encoded = |(at, _percent): (usize, &str)| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    address.is_some_and(|address| !address.is_empty() && !address.starts_with('/'))
+        && text.len() <= URL_BYTES_MAX
+        && text.bytes().all(is_letter)
+        && text.match_indices('%').all(is_encoded)
+}
+
 /// Host and port of an URL.
 #[must_use]
 pub fn authority(url: &str) -> Option<&str> {
     let (_scheme, rest) = url.split_once("://")?;
     rest.split('/').next().filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_url_is_one_word_in_any_file() {
+        for directory in DIRECTORIES {
+            assert!(is_url(directory), "{directory}");
+        }
+        for fine in [
+            "http://[::1]:14000/dir?a=b,c#d",
+            "https://ca.test/%7Eada/(x)",
+        ] {
+            assert!(is_url(fine), "{fine}");
+        }
+        for odd in [
+            "",
+            "https://",
+            "https:///etc",
+            "ca.test/dir",
+            "ftp://ca.test",
+            "https://ca.test/dir\nrenew_hook = id",
+            "https://ca.test/\u{2028}x",
+            "https://ca.test/ x",
+            "https://ca.test/\"x",
+            "https://ca.test/'x",
+            "https://ca.test/%(server)s",
+            "https://ca.test/%4",
+            "https://ca.test/é",
+            "https://ca.test/\u{1b}[2J",
+        ] {
+            assert!(!is_url(odd), "{odd:?}");
+        }
+        assert!(!is_url(&format!("https://{}", "a".repeat(URL_BYTES_MAX))));
+    }
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use crate::certs::import::findings::Findings;
 use crate::certs::import::survey::Survey;
 use crate::certs::import::tree::{Content, Tree};
+use crate::certs::import::walk::IMPORT_BYTES_MAX;
 use crate::certs::import::{
     acme_sh, acmetool, archive, caddy, certbot, companion, dehydrated, kubernetes, lego, plain,
     proxy_manager, traefik,
@@ -30,18 +31,19 @@ const READERS: &[Reader] = &[
 /// Recognises what a tree holds, archives in it included. Whatever is in it, there is an answer.
 #[must_use]
 pub fn recognise(tree: &Tree, now: SystemTime) -> Findings {
+    recognise_within(IMPORT_BYTES_MAX, tree, now)
+}
+
+/// What archives hold is counted as what the tree holds is.
+pub(super) fn recognise_within(bytes_max: u64, tree: &Tree, now: SystemTime) -> Findings {
+    let mut budget = bytes_max.saturating_sub(tree.bytes());
     let mut survey = Survey::new(tree, now);
     let mut archives = Vec::new();
     for (path, content) in tree.files() {
         let Content::Bytes(bytes) = content else {
             continue;
         };
-        let place = tree.place(path);
-        if looks_like_yaml(path, bytes) {
-            survey.remark(format!(
-                "{place} is YAML: secrets are read from `kubectl get secret -o json`"
-            ));
-        } else if let Some(unpacked) = archive::unpack(bytes, place) {
+        if let Some(unpacked) = archive::unpack(bytes, tree.place(path), &mut budget) {
             survey.set_aside(path);
             archives.push(unpacked);
         }
@@ -61,17 +63,14 @@ fn of_files(survey: &mut Survey<'_>) {
     }
 }
 
-fn looks_like_yaml(path: &str, bytes: &[u8]) -> bool {
-    (path.ends_with(".yaml") || path.ends_with(".yml")) && bytes.starts_with(b"apiVersion:")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
     use super::*;
-    use crate::certs::import::fixture::{Ca, found, now, tree};
+    use crate::certs::import::fault::AccountFault;
+    use crate::certs::import::fixture::{Ca, found, now, p256, tree};
 
     #[test]
     fn everything_below_one_folder_is_told_once() {
@@ -103,6 +102,43 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_is_no_url_is_dropped_with_a_word() {
+        let pair = Ca::new().pair(&["a.test"]);
+        let at = "certificates/ca.test-dir/a.test/a.test";
+        let user = "acme/ca.test-dir/users/default/default";
+        let record =
+            r#"{"sans":["a.test"],"issuer_data":{"ca":"https://ca.test/dir\nrenew_hook = id"}}"#;
+        let findings = found(&[
+            (&format!("{at}.crt"), &pair.chain),
+            (&format!("{at}.key"), &pair.key),
+            (&format!("{at}.json"), record),
+            (&format!("{user}.key"), &p256().1),
+            (
+                &format!("{user}.json"),
+                r#"{"location":"https://ca.test/ a"}"#,
+            ),
+        ]);
+        let [certificate] = &findings.certificates[..] else {
+            panic!("{findings:#?}");
+        };
+        assert_eq!((&certificate.directory, &certificate.fault), (&None, &None));
+        let [warning] = &certificate.warnings[..] else {
+            panic!("{certificate:#?}");
+        };
+        let warning = warning.to_string();
+        assert!(
+            warning.contains(r"https://ca.test/dir\nrenew_hook"),
+            "{warning}"
+        );
+        let account = &findings.accounts[0];
+        assert_eq!(account.url, None);
+        assert!(
+            matches!(account.fault, Some(AccountFault::OddUrl(_))),
+            "{account:#?}"
+        );
+    }
+
+    #[test]
     fn nothing_is_found_in_nothing() {
         let findings = found(&[
             ("a.json", "{}"),
@@ -110,7 +146,6 @@ mod tests {
             ("c.yaml", "apiVersion: v1"),
         ]);
         assert!(findings.tools.is_empty() && findings.certificates.is_empty());
-        assert!(findings.remarks[0].contains("kubectl"), "{findings:?}");
     }
 
     /// Where readers look.
@@ -147,6 +182,7 @@ mod tests {
         "tls.crt",
         "tls.key",
         "a.tar",
+        "a.yaml",
     ];
     /// What files are made of.
     const WORDS: &[&str] = &[
@@ -169,6 +205,12 @@ mod tests {
         "\"apiVersion\"",
         "\"items\"",
         "\"Secret\"",
+        "tls.crt",
+        "apiVersion: ",
+        "---\n",
+        "- ",
+        "&a ",
+        "*a ",
         "\"data\"",
         "\"issuer_data\"",
         "\"registration\"",

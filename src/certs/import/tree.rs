@@ -55,6 +55,16 @@ impl Tree {
         }
     }
 
+    /// Of all files together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let lengths = self.files.values().map(|content| match content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Unreadable(_) => 0,
+        });
+        lengths.sum()
+    }
+
     /// In the order of their paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Content)> {
         self.files

@@ -12,7 +12,7 @@ use crate::certs::retry::Class;
 use crate::storage::store::{Key, Lease, Object, Store, StoreError, When};
 
 /// How long making an account may take.
-pub(in crate::certs) const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
+const ACCOUNT_LEASE: Duration = Duration::from_secs(120);
 
 /// How long somebody else who makes it is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,8 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(in crate::certs) struct Account<'a> {
     store: &'a Store,
     key: Key,
-    pub(in crate::certs) lease: Key,
-    /// While it is made.
+    lease: Key,
+    /// What every write is under, once it is taken: who is late writes nothing then.
     held: Option<Lease>,
 }
 
@@ -49,14 +49,22 @@ impl<'a> Account<'a> {
         self.store.get(&self.key).await
     }
 
+    /// Has the lease taken for whatever is written from now on. Not if somebody else has it.
+    pub(in crate::certs) async fn hold(&mut self) -> Result<bool, StoreError> {
+        self.held = self.store.lease(&self.lease, ACCOUNT_LEASE).await?;
+        Ok(self.held.is_some())
+    }
+
     /// Keeps it if there is none.
     pub(in crate::certs) async fn save_first(&self, bytes: &[u8]) -> Result<(), StoreError> {
-        let put = self.store.put(&self.key, bytes, &When::Absent, None);
+        let held = self.held.as_ref();
+        let put = self.store.put(&self.key, bytes, &When::Absent, held);
         put.await.map(drop)
     }
 
     pub(in crate::certs) async fn remove(&self) -> Result<(), StoreError> {
-        self.store.delete(&self.key, &When::Always, None).await
+        let held = self.held.as_ref();
+        self.store.delete(&self.key, &When::Always, held).await
     }
 
     /// Whether it is to be made, and by us: nobody else makes it then. Waits for somebody who does.
@@ -67,9 +75,7 @@ impl<'a> Account<'a> {
             if self.store.get(&self.key).await.map_err(broken)?.is_some() {
                 return Ok(false);
             }
-            let lease = self.store.lease(&self.lease, ACCOUNT_LEASE).await;
-            self.held = lease.map_err(broken)?;
-            if self.held.is_some() {
+            if self.hold().await.map_err(broken)? {
                 // Whoever had it before us may have been done.
                 let known = self.store.get(&self.key).await.map_err(broken)?;
                 return Ok(known.is_none());

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::certs::acme::journal::Journal;
-use crate::certs::bundle::{Bundle, Ready, Unservable};
+use crate::certs::bundle::{Bundle, GENERATION_MAX, Ready, Unservable};
 pub use crate::certs::cert_id::CertId;
 use crate::storage::store::{Key, Lease, Store, StoreError, When};
 pub use error::VaultError;
@@ -19,6 +19,7 @@ const GENERATIONS_KEPT: u64 = 3;
 const TRIES_MAX: u32 = 16;
 /// Digits of a generation in its key, so that keys sort as generations do.
 const GENERATION_DIGITS: usize = 8;
+const _: () = assert!(GENERATION_MAX < 10_u64.pow(GENERATION_DIGITS as u32));
 
 /// The store as the keeper sees it.
 #[derive(Debug, Clone)]
@@ -32,10 +33,10 @@ pub(super) struct Pointer {
     pub(super) generation: u64,
 }
 
-/// The generation that a stored pointer names; none if it is damaged.
+/// The generation that a stored pointer names; none if it is damaged, or names one that there cannot be.
 pub(super) fn pointed_at(bytes: &[u8]) -> Option<u64> {
-    let pointer = serde_json::from_slice::<Pointer>(bytes);
-    pointer.ok().map(|pointer| pointer.generation)
+    let pointer = serde_json::from_slice::<Pointer>(bytes).ok()?;
+    Some(pointer.generation).filter(|generation| *generation <= GENERATION_MAX)
 }
 
 /// What was found of a name's bundles.

@@ -147,6 +147,34 @@ async fn a_take_over_that_broke_off_is_finished_by_the_next_import_with_or_witho
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_frozen_removes_nothing_that_another_has_finished() {
+    const REMOVAL: u64 = 2;
+    let mut scene = Scene::new();
+    scene.policy = Policy::TakeOver;
+    let findings = accounts(vec![scene.account(&PKCS_ECDSA_P384_SHA384).await]);
+    let (store, faults) = scene.faults.process();
+    let refusal = r#"{"type":"urn:ietf:params:acme:error:unauthorized","detail":"not today"}"#;
+    scene
+        .ca
+        .fault(Operation::KeyChange, Fault::Page(403, refusal, None));
+    faults.silence_at(REMOVAL, Moment::Before);
+    let late = async {
+        let plan = scene.try_import(&store, &findings).await.unwrap();
+        assert!(matches!(fate(&plan, 0), AccountFate::Failed(_)), "{plan:?}");
+    };
+    let other = async {
+        // Longer than the lease of whoever is frozen lasts.
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let plan = scene.import(&findings).await;
+        assert!(matches!(fate(&plan, 0), AccountFate::TakenOver { .. }));
+        faults.mend();
+    };
+    Box::pin(async { tokio::join!(late, other) }).await;
+    assert_eq!(faults.mutations(), REMOVAL);
+    taken(&scene, &findings).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_at_any_write_is_made_up_for_by_the_next_import() {
     for number in 1..=2 {
         for moment in [Moment::Before, Moment::After] {

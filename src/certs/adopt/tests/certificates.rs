@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::scene::{Scene, certificates, pattern};
 use crate::certs::acme::journal::Journal;
 use crate::certs::adopt::{Fate, Plan, PlannedPlace, Skipped};
-use crate::certs::bundle::Secret;
+use crate::certs::bundle::{Bundle, GENERATION_MAX, Origin, Secret};
 use crate::certs::fixture::days;
 use crate::certs::import::fault::{Fault, Warning};
 use crate::certs::keeper::ledgers::Ledgers;
@@ -235,4 +235,56 @@ async fn a_crash_at_any_write_is_made_up_for_by_the_next_import() {
             assert_eq!(scene.copy().await, before, "{number} {moment:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_no_ledger_can_be_called_after_stops_nothing_else() {
+    let scene = Scene::new();
+    let mut found = Vec::new();
+    for (name, directory) in [
+        ("a.test", format!("https://{}.test/dir", "a".repeat(300))),
+        ("b.test", "https://../x".to_owned()),
+        ("c.test", scene.ca.directory()),
+    ] {
+        let mut one = scene.found(&scene.leaf(&[name], 30, 120));
+        one.directory = Some(directory);
+        found.push(one);
+    }
+    let plan = scene.import(&certificates(found)).await;
+    assert_eq!(plan.remarks.len(), 2, "{plan:?}");
+    assert!(plan.remarks[0].contains("in no ledger"), "{plan:?}");
+    for name in ["a.test", "b.test", "c.test"] {
+        assert!(scene.stored(name).await.is_some(), "{name}");
+    }
+    let ledgers = scene.copy().await;
+    let ledgers = ledgers.keys().filter(|key| key.ends_with("/ledger"));
+    assert_eq!(ledgers.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_put_behind_the_last_number_that_there_is() {
+    let scene = Scene::new();
+    let old = scene.leaf(&["a.test"], 0, 100);
+    let origin = Origin {
+        generation: GENERATION_MAX,
+        directory: "",
+        profile: None,
+    };
+    let old = Bundle::of(old.pem, old.key_pem, origin, scene.now()).unwrap();
+    let vault = Vault::new(scene.store.clone());
+    let id = CertId::of(&pattern("a.test"));
+    let key = Key::new("cert-a.test").unwrap();
+    let lease = scene.store.lease(&key, Duration::from_secs(9));
+    let lease = lease.await.unwrap().unwrap();
+    vault.keep(&id, &old, &lease).await.unwrap();
+    drop(lease);
+    let found = scene.found(&scene.leaf(&["a.test"], 30, 120));
+    let plan = scene.import(&certificates(vec![found])).await;
+    let fate = &plan.certificates[0].places[0].fate;
+    assert!(
+        matches!(fate, Fate::Failed(why) if why.contains("counts further")),
+        "{fate:?}"
+    );
+    let kept = scene.stored("a.test").await.unwrap();
+    assert_eq!(kept.bundle.generation, GENERATION_MAX);
 }

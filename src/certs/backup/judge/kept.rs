@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use crate::certs::backup::part::Part;
-use crate::certs::bundle::{Bundle, Ready};
+use crate::certs::bundle::{Bundle, GENERATION_MAX, Ready};
 use crate::certs::cert_id::CertId;
 use crate::certs::vault;
 use crate::storage::store::Key;
@@ -26,10 +26,11 @@ pub(super) struct Bundled<'a> {
     pub(super) ready: Result<Ready, String>,
 }
 
-/// Everything of names, by what stands for them.
+/// Everything of names, by what stands for them. Bundles with higher numbers than `generation_max` are not good.
 pub(super) fn by_name<'a>(
     objects: &'a BTreeMap<Key, Vec<u8>>,
     unreadable: &'a BTreeSet<Key>,
+    generation_max: u64,
 ) -> BTreeMap<&'a str, Kept<'a>> {
     let mut names: BTreeMap<&str, Kept<'_>> = BTreeMap::new();
     for (key, bytes) in objects {
@@ -42,7 +43,14 @@ pub(super) fn by_name<'a>(
             Part::Journal(_) => kept.journal = Some(bytes),
             Part::State(_) => kept.state = Some(bytes),
             Part::Bundle(id, generation) => {
-                let ready = bundle(id, generation, bytes);
+                let ready = bundle(id, generation, bytes).and_then(|ready| {
+                    if generation <= generation_max {
+                        return Ok(ready);
+                    }
+                    Err(format!(
+                        "its number is {generation}, and none above {generation_max} is believed"
+                    ))
+                });
                 kept.bundles.insert(generation, Bundled { bytes, ready });
             }
             Part::Account | Part::Ledger | Part::LocalCa | Part::Other => {}
@@ -80,12 +88,13 @@ impl Kept<'_> {
         vault::pointed_at(self.pointer?)
     }
 
-    /// The highest number that is known, good or not; 0 if none is.
+    /// The highest number that is known, good or not, of those that there can be; 0 if none is.
     pub(super) fn highest(&self) -> u64 {
         let kept = self.bundles.keys().copied();
         let unreadable = self.unreadable.iter().filter_map(|key| number(key));
         kept.chain(unreadable)
             .chain(self.named())
+            .filter(|generation| *generation <= GENERATION_MAX)
             .max()
             .unwrap_or(0)
     }

@@ -12,7 +12,11 @@ use std::time::SystemTime;
 
 use super::Contents;
 use super::part::Part;
+use crate::certs::bundle::GENERATION_MAX;
 use crate::storage::store::Key;
+
+/// The highest number of a bundle that a backup is believed: whoever takes it has as many left to go on with.
+const BACKED_UP_GENERATION_MAX: u64 = GENERATION_MAX / 2;
 
 /// What a store has of what backups hold.
 #[derive(Default)]
@@ -81,8 +85,8 @@ pub fn judge(backup: &Contents, present: &Present, now: SystemTime) -> Vec<Decis
         }
     }
     let all_read = BTreeSet::new();
-    let mine = kept::by_name(&backup.objects, &all_read);
-    let theirs = kept::by_name(&present.objects, &present.unreadable);
+    let mine = kept::by_name(&backup.objects, &all_read, BACKED_UP_GENERATION_MAX);
+    let theirs = kept::by_name(&present.objects, &present.unreadable, GENERATION_MAX);
     let nothing = kept::Kept::default();
     for id in names {
         let (Some(mine), theirs) = (mine.get(id), theirs.get(id).unwrap_or(&nothing)) else {
@@ -133,6 +137,8 @@ impl fmt::Debug for Deed {
     }
 }
 
+#[cfg(test)]
+mod numbers;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

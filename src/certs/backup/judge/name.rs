@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::kept::{Kept, is_same, newness};
 use super::{Decision, Deed};
 use crate::certs::acme::journal::Journal;
-use crate::certs::bundle::{Bundle, Ready};
+use crate::certs::bundle::{Bundle, GENERATION_MAX, Ready};
 use crate::certs::cert_id::CertId;
 use crate::certs::utc::minute;
 use crate::certs::vault::{self, Pointer};
@@ -35,6 +35,12 @@ pub(super) fn judge(id: &str, mine: &Kept<'_>, theirs: &Kept<'_>, times: Times) 
             own.is_none_or(|own| newness(incoming, times.now) > newness(own, times.now))
         }),
         times,
+    };
+    let judging = Judging {
+        incoming: judging
+            .incoming
+            .filter(|incoming| judging.number_of(incoming) <= GENERATION_MAX),
+        ..judging
     };
     let mut decisions = judging.bundles();
     decisions.extend(judging.state());
@@ -112,6 +118,13 @@ impl Judging<'_> {
                 let why =
                     format!("valid until {until}; the storage has a newer one, valid until {own}");
                 decided(Deed::Keep, why)
+            }
+            Some(_older) if self.incoming.is_none() => {
+                let why = format!(
+                    "valid until {until}; the storage knows numbers up to {}, and there is none above",
+                    self.theirs.highest()
+                );
+                decided(Deed::Drop, why)
             }
             Some(_older) => {
                 let why =

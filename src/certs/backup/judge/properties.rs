@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::kept::{Kept, by_name, newness};
 use super::tests::{Objects, bundle, journal, key, leaf, ledger, object, pointer, restored_at};
+use crate::certs::bundle::GENERATION_MAX;
 use crate::certs::fixture::{Leaf, days, noon};
 use crate::storage::store::Key;
 
@@ -49,7 +50,7 @@ fn kept(number: u64, which: usize, luck: u8) -> (Key, Vec<u8>) {
 
 fn look<T>(objects: &Objects, ask: impl FnOnce(&Kept<'_>) -> T) -> T {
     let nothing = BTreeSet::new();
-    let names = by_name(objects, &nothing);
+    let names = by_name(objects, &nothing, GENERATION_MAX);
     let absent = Kept::default();
     ask(names.get(ID).unwrap_or(&absent))
 }

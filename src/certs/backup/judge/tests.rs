@@ -299,7 +299,7 @@ fn contents(objects: &Objects) -> Contents {
 }
 
 /// What the pointer names.
-fn served(store: &Objects) -> (u64, String) {
+pub(super) fn served(store: &Objects) -> (u64, String) {
     let pointer = &store[&key("certs/a.test/current")];
     let pointer: serde_json::Value = serde_json::from_slice(pointer).unwrap();
     let number = pointer["generation"].as_u64().unwrap();
@@ -371,7 +371,7 @@ pub(super) fn object(at: &str, bytes: &[u8]) -> (Key, Vec<u8>) {
     (key(at), bytes.to_vec())
 }
 
-fn objects<const N: usize>(objects: [(Key, Vec<u8>); N]) -> Objects {
+pub(super) fn objects<const N: usize>(objects: [(Key, Vec<u8>); N]) -> Objects {
     objects.into_iter().collect()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ENTRIES_MAX, FILE_BYTES_MAX, TREE_BYTES_MAX};
+use super::{ENTRIES_MAX, FILE_BYTES_MAX, IMPORT_BYTES_MAX};
 
 /// Why nothing was read.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub enum ImportError {
     TooLarge(PathBuf),
     /// More than [`ENTRIES_MAX`].
     TooMany(PathBuf),
-    /// More than [`TREE_BYTES_MAX`].
+    /// More than [`IMPORT_BYTES_MAX`].
     TooMuch(PathBuf),
     /// Anything else the system says.
     Failed {
@@ -66,7 +66,7 @@ impl fmt::Display for ImportError {
             ),
             Self::TooMuch(path) => write!(
                 f,
-                "{} holds more than {TREE_BYTES_MAX} octets to look through: name the tool's own folder",
+                "{} holds more than {IMPORT_BYTES_MAX} octets to look through: name the tool's own folder",
                 path.display()
             ),
             Self::Failed { path, .. } => write!(f, "cannot read {}", path.display()),

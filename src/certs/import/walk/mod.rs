@@ -24,8 +24,8 @@ pub const DEPTH_MAX: usize = 16;
 pub const FILE_BYTES_MAX: u64 = 32 << 20;
 /// The largest file without an ending that is read, in octets: a key, a chain or an URL.
 pub const BARE_FILE_BYTES_MAX: u64 = 1 << 20;
-/// How much is read in all, in octets.
-pub const TREE_BYTES_MAX: u64 = 256 << 20;
+/// How much is read in all, in octets, with what all archives hold together.
+pub const IMPORT_BYTES_MAX: u64 = 256 << 20;
 
 /// The endings of files that may hold certificates, keys, accounts or what tools say of them.
 const ENDINGS: &[&str] = &[
@@ -44,6 +44,8 @@ const ENDINGS: &[&str] = &[
     "privkey",
     "tar",
     "tgz",
+    "yaml",
+    "yml",
 ];
 
 /// What a walk keeps to.
@@ -55,7 +57,7 @@ struct Limits {
 
 const LIMITS: Limits = Limits {
     entries: ENTRIES_MAX,
-    bytes: TREE_BYTES_MAX,
+    bytes: IMPORT_BYTES_MAX,
 };
 
 /// Reads what is at `path`. Files inside that cannot be read are in the tree with the reason.

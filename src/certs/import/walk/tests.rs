@@ -102,6 +102,7 @@ fn what_may_matter_is_told_from_the_rest() {
         "x/cert",
         ".companion",
         "a.tar.gz",
+        "secret.yml",
         "deactivated",
     ] {
         assert!(may_matter(name, 1), "{name}");

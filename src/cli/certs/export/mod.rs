@@ -2,6 +2,7 @@
 
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -11,7 +12,7 @@ use super::{ExportArguments, block_on};
 use crate::app::banner::counted;
 use crate::certs::acme::adopted;
 use crate::certs::bundle::Bundle;
-use crate::certs::export::{self, Account, Holdings, Outlay};
+use crate::certs::export::{self, Account, Content, Entry, Holdings, Outlay};
 use crate::certs::vault::{CertId, VaultError};
 use crate::cli::{Exit, say};
 use crate::hostname::HostPattern;
@@ -32,8 +33,11 @@ pub(super) enum Layout {
 #[derive(Debug, Default)]
 struct Kept {
     ids: Vec<CertId>,
+    /// Of each id.
     bundles: Vec<Bundle>,
     accounts: Vec<Account>,
+    /// What should be among them and cannot be read.
+    faults: Vec<String>,
 }
 
 pub(super) fn run(arguments: &ExportArguments) -> Exit {
@@ -50,7 +54,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Exit {
         .filter(|name| !kept.ids.contains(&CertId::of(name)));
     let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
     if !missing.is_empty() || kept.ids.is_empty() {
-        nothing(&missing);
+        nothing(&missing, &kept.faults);
         return Exit::Failed;
     }
     let folder = std::path::absolute(&arguments.to).unwrap_or_else(|_gone| arguments.to.clone());
@@ -60,9 +64,23 @@ pub(super) fn run(arguments: &ExportArguments) -> Exit {
     } else {
         Existing::Refuse
     };
+    let notes = || {
+        for note in kept.faults.iter().chain(&outlay.remarks) {
+            say::err(&format!("  note: {note}\n"));
+        }
+    };
+    if outlay.entries.is_empty() {
+        say::err("error[export]: there is nothing that can be laid out so\n");
+        notes();
+        return Exit::Failed;
+    }
     match write::write(&folder, &outlay.entries, existing) {
         Ok(()) => {
             tell(&folder, &kept, &outlay);
+            notes();
+            say::err(
+                "  note: let one of the two renew them from now on: onedoor does as long as its sites want them\n",
+            );
             Exit::Fine
         }
         Err(error) => {
@@ -97,7 +115,9 @@ async fn kept(scene: &Scene, names: &[HostPattern]) -> Result<Kept, VaultError> 
         if !wanted.is_empty() && !wanted.contains(&id) {
             continue;
         }
-        if let Some(ready) = scene.vault.bundle(&id).await?.ready {
+        let found = scene.vault.bundle(&id).await?;
+        kept.faults.extend(found.faults);
+        if let Some(ready) = found.ready {
             kept.bundles.push((*ready.bundle).clone());
             kept.ids.push(id);
         }
@@ -107,7 +127,12 @@ async fn kept(scene: &Scene, names: &[HostPattern]) -> Result<Kept, VaultError> 
         if key.as_str().ends_with("/account")
             && let Some(object) = store.get(&key).await?
         {
-            kept.accounts.extend(account(&object.bytes));
+            match account(&object.bytes) {
+                Some(account) => kept.accounts.push(account),
+                None => kept.faults.push(format!(
+                    "{key} is left out: it is damaged, or being taken over from another tool"
+                )),
+            }
         }
     }
     Ok(kept)
@@ -123,7 +148,7 @@ fn account(bytes: &[u8]) -> Option<Account> {
     })
 }
 
-fn nothing(missing: &[String]) {
+fn nothing(missing: &[String], faults: &[String]) {
     if missing.is_empty() {
         say::err("error[no-certificate]: the storage has no certificate to be exported\n");
     } else {
@@ -132,22 +157,30 @@ fn nothing(missing: &[String]) {
             missing.join(", ")
         ));
     }
+    for fault in faults {
+        say::err(&format!("  note: {fault}\n"));
+    }
     say::err("  try:  onedoor certs list   says where every certificate comes from\n");
 }
 
 fn tell(folder: &Path, kept: &Kept, outlay: &Outlay) {
-    let names = kept.ids.iter().filter_map(CertId::name);
-    let names: Vec<String> = names.map(|name| name.to_string()).collect();
+    let laid: BTreeSet<&[u8]> = outlay.entries.iter().filter_map(bytes).collect();
+    let both = kept.ids.iter().zip(&kept.bundles);
+    let names: Vec<String> = both
+        .filter(|(_id, bundle)| laid.contains(bundle.chain.as_bytes()))
+        .filter_map(|(id, _bundle)| Some(id.name()?.to_string()))
+        .collect();
     say::out(&format!(
         "written to {}: certificates and keys for {}: {}\n",
         folder.display(),
         counted(names.len(), "name"),
         names.join(", ")
     ));
-    for remark in &outlay.remarks {
-        say::err(&format!("  note: {remark}\n"));
+}
+
+fn bytes(entry: &Entry) -> Option<&[u8]> {
+    match &entry.content {
+        Content::File { bytes, .. } => Some(bytes),
+        Content::Link(_) => None,
     }
-    say::err(
-        "  note: let one of the two renew them from now on: onedoor does as long as its sites want them\n",
-    );
 }

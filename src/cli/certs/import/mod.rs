@@ -18,7 +18,7 @@ use crate::certs::keeper::over_the_network;
 use crate::cli::{Exit, say};
 use crate::clock::Clock;
 use entry::Told;
-use report::Report;
+use report::{Report, printable};
 
 pub(super) fn run(arguments: &ImportArguments) -> Exit {
     let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
@@ -107,7 +107,7 @@ fn nothing(path: &Path, findings: &Findings) {
     ));
     let remarks: BTreeSet<&String> = findings.remarks.iter().collect();
     for remark in remarks {
-        say::err(&format!("  note: {remark}\n"));
+        say::err(&printable(&format!("  note: {remark}\n")));
     }
     say::err(
         "  try:  the folder that the tool keeps its state in, as in `/etc/letsencrypt`, `~/.acme.sh`, `/var/lib/caddy/.local/share/caddy`, or a file: `acme.json`, a Kubernetes secret, a certificate beside its key\n",

@@ -60,7 +60,7 @@ impl Report {
             dry_run: told == Told::Beforehand,
             accounts: accounts.collect(),
             certificates,
-            remarks: findings.remarks.clone(),
+            remarks: [&findings.remarks[..], &plan.remarks].concat(),
             sums: sums(plan),
             tools: findings.tools.iter().copied().collect(),
             needs_take_over: plan.accounts.iter().any(|it| needs_take_over(&it.fate)),
@@ -88,7 +88,8 @@ impl Report {
             text += &table(&[heading].into_iter().chain(rows).collect::<Vec<_>>());
         }
         text.push('\n');
-        text + &self.sum() + "\n"
+        text += &self.sum();
+        printable(&text) + "\n"
     }
 
     fn sum(&self) -> String {
@@ -143,7 +144,7 @@ impl Report {
             notes.extend(self.tools.iter().map(|tool| farewell(*tool).to_owned()));
         }
         let lines = notes.iter().map(|note| format!("  note: {note}\n"));
-        lines.collect()
+        printable(&lines.collect::<String>())
     }
 
     fn is_something_here(&self) -> bool {
@@ -176,6 +177,12 @@ impl Report {
             )
         })
     }
+}
+
+/// Paths may come from anybody's archive, and shall not speak to the terminal.
+pub(super) fn printable(text: &str) -> String {
+    let is_spoken = |letter: char| letter.is_control() && letter != '\n';
+    text.replace(is_spoken, "\u{fffd}")
 }
 
 /// Names that are told of one by one.
@@ -275,4 +282,15 @@ fn account_row(entry: &AccountEntry) -> [String; 3] {
         entry.key.clone().unwrap_or_else(|| "?".to_owned()),
         entry.what.clone(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_does_not_speak_to_the_terminal() {
+        let told = printable("/a/\u{1b}[2J\u{9b}x\r\nb é");
+        assert_eq!(told, "/a/\u{fffd}[2J\u{fffd}x\u{fffd}\nb é");
+    }
 }
