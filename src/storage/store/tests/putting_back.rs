@@ -1,0 +1,38 @@
+//! What a host has goes back into a store that lacks it, whatever fails on the way.
+
+use std::fs;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{self, Instant};
+
+use super::super::memory::{Memory, Moment};
+use super::super::{Store, When};
+use super::copied::{GREATEST, Host, LASTS};
+use super::{content, key, names, scribble};
+
+/// The copy is written by this many at once.
+const WRITERS: u8 = 32;
+
+#[tokio::test]
+async fn of_what_many_keep_at_once_in_one_copy_nothing_is_forgotten() {
+    for greatest_at in [0, WRITERS / 2, WRITERS - 1] {
+        let (copy, copies) = Memory::new();
+        let stores = [copy, copies.process().0]
+            .map(|copy| Store::copied_to(Memory::new().0, copy, GREATEST));
+        let mut keeping = JoinSet::new();
+        for turn in 0..WRITERS {
+            let number = if turn == greatest_at { WRITERS } else { turn };
+            let store = stores[usize::from(turn) % stores.len()].clone();
+            keeping.spawn(async move {
+                store
+                    .put(&key("acme/ledger"), &[number], &When::Always, None)
+                    .await
+                    .unwrap();
+            });
+        }
+        keeping.join_all().await;
+        let kept = content(&stores[0].at_hand(), "acme/ledger").await;
+        assert_eq!(kept.unwrap(), [WRITERS], "{greatest_at}");
+    }
+}
