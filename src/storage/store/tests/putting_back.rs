@@ -15,6 +15,38 @@ use super::{content, key, names, scribble};
 const WRITERS: u8 = 32;
 
 #[tokio::test]
+async fn what_must_not_go_back_is_tried_again_when_it_failed_once() {
+    let (truth, memory) = Memory::new();
+    let host = Host::new(&memory);
+    assert!(host.leases().await);
+    host.put("acme/ledger", b"3").await;
+    memory.empty();
+    host.faults.fail(1, Moment::Before);
+    assert!(host.store.lease(&key("work"), LASTS).await.is_err());
+    assert!(host.leases().await);
+    assert_eq!(content(&truth, "acme/ledger").await.unwrap(), b"3");
+}
+
+#[tokio::test]
+async fn what_never_goes_into_the_store_holds_up_nothing() {
+    let (truth, memory) = Memory::new();
+    let host = Host::new(&memory);
+    assert!(host.leases().await);
+    host.put("certs/a/b", b"1").await;
+    host.put("acme/ledger", b"3").await;
+    scribble(&host.folder.path().join("alerts"), b"2");
+    memory.empty();
+    for name in ["certs/a", "alerts/1"] {
+        truth
+            .put(&key(name), b"in the way", &When::Always, None)
+            .await
+            .unwrap();
+    }
+    assert!(host.leases().await);
+    assert_eq!(content(&truth, "acme/ledger").await.unwrap(), b"3");
+}
+
+#[tokio::test]
 async fn of_what_many_keep_at_once_in_one_copy_nothing_is_forgotten() {
     for greatest_at in [0, WRITERS / 2, WRITERS - 1] {
         let (copy, copies) = Memory::new();
