@@ -47,6 +47,33 @@ async fn what_never_goes_into_the_store_holds_up_nothing() {
 }
 
 #[tokio::test]
+async fn a_copy_whose_mark_cannot_be_read_is_put_back_all_the_same() {
+    let (truth, memory) = Memory::new();
+    let host = Host::new(&memory);
+    assert!(host.leases().await);
+    host.put("certs/a", b"1").await;
+    let mark = host.folder.path().join("identity");
+    fs::remove_file(&mark).unwrap();
+    fs::create_dir(&mark).unwrap();
+    memory.empty();
+    let host = Host::on(&memory, host.folder);
+    assert!(host.leases().await);
+    assert_eq!(names(&truth, "certs/").await, ["certs/a"]);
+}
+
+#[tokio::test]
+async fn a_copy_whose_mark_was_lost_while_it_was_used_is_put_back_all_the_same() {
+    let (truth, memory) = Memory::new();
+    let host = Host::new(&memory);
+    assert!(host.leases().await);
+    host.put("certs/a", b"1").await;
+    fs::remove_file(host.folder.path().join("identity")).unwrap();
+    memory.empty();
+    assert!(host.leases().await);
+    assert_eq!(names(&truth, "certs/").await, ["certs/a"]);
+}
+
+#[tokio::test]
 async fn of_what_many_keep_at_once_in_one_copy_nothing_is_forgotten() {
     for greatest_at in [0, WRITERS / 2, WRITERS - 1] {
         let (copy, copies) = Memory::new();
