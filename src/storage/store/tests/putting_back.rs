@@ -73,6 +73,33 @@ async fn a_copy_whose_mark_was_lost_while_it_was_used_is_put_back_all_the_same()
     assert_eq!(names(&truth, "certs/").await, ["certs/a"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_waited_for_others_to_put_back_lasts_as_long_as_any() {
+    const WAITED: Duration = Duration::from_secs(50);
+    let (_truth, memory) = Memory::new();
+    let (shared, faults) = memory.process();
+    let store = Store::copied_to(shared, Memory::new().0, GREATEST);
+    assert!(store.lease(&key("work"), LASTS).await.unwrap().is_some());
+    store
+        .put(&key("certs/a"), b"1", &When::Always, None)
+        .await
+        .unwrap();
+    memory.empty();
+    faults.silence_at(1, Moment::Before);
+    let taking = |name: &'static str| {
+        let store = store.clone();
+        tokio::spawn(async move { store.lease(&key(name), LASTS).await.unwrap().unwrap() })
+    };
+    let taking = [taking("work"), taking("other")];
+    time::sleep(WAITED).await;
+    faults.mend();
+    for taking in taking {
+        let lease = taking.await.unwrap();
+        let left = lease.ends() - Instant::now();
+        assert!(left > LASTS / 2, "{left:?}");
+    }
+}
+
 #[tokio::test]
 async fn of_what_many_keep_at_once_in_one_copy_nothing_is_forgotten() {
     for greatest_at in [0, WRITERS / 2, WRITERS - 1] {

@@ -171,7 +171,7 @@ async fn who_slept_past_the_lease_writes_nothing() {
     let server = Server::start();
     let [sleeper, other] = [(); 2].map(|()| server.store("one"));
     ready(&sleeper).await;
-    let short = Duration::from_millis(30);
+    let short = Duration::from_millis(300);
     let lease = sleeper.lease(&key("certs/a"), short).await.unwrap();
     let mut lease = lease.unwrap();
     let taking = async {
