@@ -56,13 +56,15 @@ impl S3 {
         if former.as_ref().is_some_and(|record| !record.is_free(now)) {
             return Ok(None);
         }
-        let (fence, keys) = former.map_or((0, Vec::new()), |record| (record.fence, record.keys));
+        let (fence, noted) = former.map_or((0, Vec::new()), |record| (record.fence, record.keys));
+        let keys: Result<Vec<Key>, _> = noted.iter().map(|noted| Key::new(noted)).collect();
+        let keys = keys.map_err(|_bad| damaged(self.bucket(), name, &path(name)))?;
         let claim = Claim {
             name: name.clone(),
             fence: fence.max(self.leases().known_fence(name)) + 1,
             nonce: Nonce::fresh().to_string().into(),
         };
-        let record = Record::new(&claim, now, lasts, keys.clone());
+        let record = Record::new(&claim, now, lasts, noted);
         if self.write_record(name, &record, tag.as_ref()).await? == Swap::Conflict {
             return Ok(None);
         }
@@ -73,9 +75,7 @@ impl S3 {
             store: self.clone(),
         };
         // From here on it is given back if anything fails.
-        for key in &keys {
-            self.shut(key).await?;
-        }
+        self.shut_all(&held.claim, &keys).await?;
         Ok(Some(held))
     }
 
@@ -105,6 +105,18 @@ impl S3 {
             }
         }
         Err(StoreError::Conflict)
+    }
+
+    /// What is not shut counts as being under way, so that whoever has the lease next shuts it.
+    async fn shut_all(&self, claim: &Claim, keys: &[Key]) -> Result<(), StoreError> {
+        for key in keys {
+            self.leases().begins(claim, key);
+        }
+        for key in keys {
+            self.shut(key.as_str()).await?;
+            self.leases().has_ended(claim, key);
+        }
+        Ok(())
     }
 
     /// Makes every write fail that was prepared before.

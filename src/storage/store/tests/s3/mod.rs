@@ -1,6 +1,7 @@
 //! The store in a bucket.
 
 mod between;
+mod fencing;
 pub(crate) mod server;
 
 use std::error::Error;

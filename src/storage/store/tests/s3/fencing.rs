@@ -1,0 +1,46 @@
+//! Whoever wrote under a lease writes nothing once somebody else has it, whatever lies there and whatever failed in between.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::between::Between;
+use super::server::{self, MOTO};
+use super::{SHORT, put, take, take_over};
+use crate::storage::store::StoreError;
+use crate::storage::store::tests::{content, key};
+
+#[tokio::test]
+async fn what_one_could_not_shut_is_shut_by_the_next() {
+    let bucket = MOTO.bucket();
+    let mut serving = JoinSet::new();
+    let late = Between::before(MOTO.address.clone(), &mut serving).await;
+    let hindered = Between::before(MOTO.address.clone(), &mut serving).await;
+    let [sleeper, hindered_one] =
+        [&late, &hindered].map(|between| server::store(server::place(&between.address, &bucket)));
+    let other = MOTO.store(&bucket);
+    let lease = sleeper.lease(&key("certs/a"), SHORT).await.unwrap();
+    let lease = lease.unwrap();
+    late.hold("/one/a");
+    hindered.refuse("/one/a");
+    let writing = async { put(&sleeper, &lease).await };
+    let meanwhile = async {
+        late.until_held().await;
+        let failed = loop {
+            match hindered_one.lease(&key("certs/a"), SHORT).await {
+                Ok(None) => tokio::time::sleep(super::STEP).await,
+                Ok(Some(_)) => panic!("it could not shut what it took over"),
+                Err(error) => break error,
+            }
+        };
+        assert!(failed.to_string().contains("denies us"), "{failed}");
+        let newer = take_over(&other).await;
+        late.release();
+        late.until_released_ones_are_answered().await;
+        newer
+    };
+    let (written, _newer) = tokio::join!(writing, meanwhile);
+    assert!(written.is_err(), "{written:?}");
+    assert_eq!(late.answers("/one/a"), ["412"]);
+    assert_eq!(content(&other, "a").await, None);
+}
