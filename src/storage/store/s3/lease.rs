@@ -19,7 +19,7 @@ use super::bucket::{Bucket, Found, Swap, Tag};
 use super::envelope::{Content, Nonce};
 use super::error::{Lie, S3Error};
 use super::record::{Change, Changed, Record};
-use super::{ATTEMPTS, S3, damaged, pause, probe};
+use super::{ATTEMPTS, S3, damaged, pause, probe, too_large};
 use crate::storage::store::key::RESERVED;
 use crate::storage::store::{Claim, Hold, Key, Pending, StoreError};
 
@@ -128,7 +128,8 @@ impl S3 {
                 Some(Found { content, tag, .. }) => match content {
                     Content::Here(bytes) => (Some(bytes.as_slice()), Some(tag)),
                     Content::Gone => (None, Some(tag)),
-                    Content::Foreign => return Ok(()),
+                    // No more than a tombstone can come in its place: see `write`.
+                    Content::Foreign | Content::TooLarge(_) => return Ok(()),
                 },
             };
             if self.bucket().swap(path, content, tag).await? == Swap::Done {
@@ -152,6 +153,7 @@ impl S3 {
                 Err(_unreadable) => return Err(damaged(self.bucket(), name, &path)),
             },
             Content::Foreign => return Err(damaged(self.bucket(), name, &path)),
+            Content::TooLarge(size) => return Err(too_large(self.bucket(), name, &path, size)),
         };
         Ok(Some((record, found.tag)))
     }

@@ -25,7 +25,7 @@ use self::bucket::{Bucket, Found, Listed, Swap};
 use self::envelope::{Content, TOMBSTONE_BYTES};
 use self::lease::Leases;
 use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
-use crate::storage::files::Error;
+use crate::storage::files::{Error, FILE_BYTES_MAX};
 
 /// How often a write is prepared again that somebody else came before.
 const ATTEMPTS: u32 = 8;
@@ -115,6 +115,9 @@ impl S3 {
             When::Is(version) => match found.map(|found| &found.content) {
                 Some(Content::Here(bytes)) => Version::of(bytes) == *version,
                 Some(Content::Foreign) => return Err(damaged(self.bucket(), key, key.as_str())),
+                Some(Content::TooLarge(size)) => {
+                    return Err(too_large(self.bucket(), key, key.as_str(), *size));
+                }
                 Some(Content::Gone) | None => false,
             },
         };
@@ -184,6 +187,9 @@ impl Backend for S3 {
                     Content::Here(bytes) => Ok(Some(Object::new(bytes))),
                     Content::Gone => Ok(None),
                     Content::Foreign => Err(damaged(self.bucket(), key, key.as_str())),
+                    Content::TooLarge(size) => {
+                        Err(too_large(self.bucket(), key, key.as_str(), size))
+                    }
                 },
             }
         })
@@ -264,11 +270,22 @@ impl Found {
 fn damaged(bucket: &Bucket, key: &Key, path: &str) -> StoreError {
     const WHY: &str =
         "it was not written by onedoor, or altered since: restore it, or remove it from the bucket";
+    unreadable(bucket, key, path, WHY)
+}
+
+fn too_large(bucket: &Bucket, key: &Key, path: &str, size: u64) -> StoreError {
+    let why = format!(
+        "it has {size} octets and onedoor writes at most {FILE_BYTES_MAX}, so somebody else wrote it: restore it, or remove it from the bucket"
+    );
+    unreadable(bucket, key, path, &why)
+}
+
+fn unreadable(bucket: &Bucket, key: &Key, path: &str, why: &str) -> StoreError {
     StoreError::Damaged {
         key: key.clone(),
         source: Error::Failed {
             path: PathBuf::from(format!("`{path}` of {}", bucket.place())),
-            source: io::Error::new(io::ErrorKind::InvalidData, WHY),
+            source: io::Error::new(io::ErrorKind::InvalidData, why),
         },
     }
 }

@@ -2,6 +2,7 @@
 
 mod between;
 mod fencing;
+mod odd;
 pub(crate) mod server;
 
 use std::error::Error;
