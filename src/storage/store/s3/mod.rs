@@ -91,8 +91,12 @@ impl S3 {
                 None if !lives => return Ok(()),
                 Some(_) | None => {}
             }
+            // Shutting does not change what is not ours, so that it would let a late write through: first a tombstone takes its place.
+            let makes_way = claim.is_some() && found.as_ref().is_some_and(Found::is_foreign);
+            let written = content.filter(|_bytes| !makes_way);
             let was = found.as_ref().map(|found| &found.tag);
-            match self.bucket().swap(key.as_str(), content, was).await? {
+            match self.bucket().swap(key.as_str(), written, was).await? {
+                Swap::Done if written.is_none() && content.is_some() => {}
                 Swap::Done => return Ok(()),
                 Swap::Conflict => pause(attempt).await,
             }
@@ -263,6 +267,10 @@ impl Listed {
 impl Found {
     fn lives(&self) -> bool {
         self.content != Content::Gone
+    }
+
+    fn is_foreign(&self) -> bool {
+        matches!(self.content, Content::Foreign | Content::TooLarge(_))
     }
 }
 

@@ -44,3 +44,44 @@ async fn what_one_could_not_shut_is_shut_by_the_next() {
     assert_eq!(late.answers("/one/a"), ["412"]);
     assert_eq!(content(&other, "a").await, None);
 }
+
+#[tokio::test]
+async fn a_late_write_over_what_others_wrote_there_changes_nothing_that_counts() {
+    for newer_writes in [false, true] {
+        let bucket = MOTO.bucket();
+        let mut serving = JoinSet::new();
+        let between = Between::before(MOTO.address.clone(), &mut serving).await;
+        let sleeper = server::store(server::place(&between.address, &bucket));
+        let other = MOTO.store(&bucket);
+        MOTO.ask("PUT", &format!("/{bucket}/edge/one/a"), b"of others");
+        let lease = sleeper.lease(&key("certs/a"), SHORT).await.unwrap();
+        let lease = lease.unwrap();
+        between.hold("/one/a");
+        let late = async { put(&sleeper, &lease).await };
+        let meanwhile = async {
+            between.until_held().await;
+            let newer = take_over(&other).await;
+            if newer_writes {
+                put(&other, &newer).await.unwrap();
+            }
+            between.release();
+            newer
+        };
+        let (late, newer) = tokio::join!(late, meanwhile);
+        assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+        let kept = content(&other, "a").await;
+        let expected = newer_writes.then(|| newer.fence().to_string().into_bytes());
+        assert_eq!(kept, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_holder_replaces_what_others_wrote_there() {
+    let bucket = MOTO.bucket();
+    let store = MOTO.store(&bucket);
+    MOTO.ask("PUT", &format!("/{bucket}/edge/one/a"), b"of others");
+    let lease = take(&store).await.unwrap();
+    put(&store, &lease).await.unwrap();
+    let kept = content(&store, "a").await.unwrap();
+    assert_eq!(kept, lease.fence().to_string().into_bytes());
+}
