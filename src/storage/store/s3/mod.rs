@@ -175,8 +175,12 @@ impl S3 {
             found.size == TOMBSTONE_BYTES as u64 && age > TOMBSTONE_AGE
         };
         for tombstone in listed.iter().filter(|found| is_old(found)).take(SWEPT_MAX) {
-            let tag = tombstone.tag.as_ref();
-            self.bucket().remove(&tombstone.path, tag).await?;
+            // Something of others may be as long.
+            let found = self.bucket().read(&tombstone.path).await?;
+            if let Some(found) = found.filter(|found| !found.lives()) {
+                let tag = Some(&found.tag);
+                self.bucket().remove(&tombstone.path, tag).await?;
+            }
         }
         Ok(())
     }
