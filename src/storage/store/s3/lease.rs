@@ -94,7 +94,8 @@ impl S3 {
             if !record.belongs_to(claim) {
                 return Err(StoreError::Fenced);
             }
-            match record.change(change) {
+            // Of the answer that has just come: our own clock stands still while the machine sleeps.
+            match record.change(change, self.bucket().now()?) {
                 Changed::Nothing => return Ok(()),
                 Changed::Full => return Err(StoreError::Conflict),
                 Changed::ToBeWritten => {}
@@ -251,13 +252,10 @@ impl Hold for Held {
     }
 
     fn renew(&mut self) -> Pending<'_, ()> {
+        let lasts = self.lasts;
         Box::pin(async move {
-            // A reading of the store's clock that is somewhat old is none the worse: it goes on with ours.
-            let now = self.store.bucket().now()?;
-            let lasts = self.lasts;
-            self.store
-                .change(&self.claim, &Change::Renew { now, lasts })
-                .await
+            let renew = Change::Renew { lasts };
+            self.store.change(&self.claim, &renew).await
         })
     }
 }

@@ -85,3 +85,18 @@ async fn a_holder_replaces_what_others_wrote_there() {
     let kept = content(&store, "a").await.unwrap();
     assert_eq!(kept, lease.fence().to_string().into_bytes());
 }
+
+#[tokio::test]
+async fn a_holder_that_slept_and_renews_in_time_has_the_lease_for_all_of_its_time() {
+    let bucket = MOTO.bucket();
+    let mut serving = JoinSet::new();
+    let between = Between::before(MOTO.address.clone(), &mut serving).await;
+    let [sleeper, other] =
+        [(); 2].map(|()| server::store(server::place(&between.address, &bucket)));
+    let mut lease = take(&sleeper).await.unwrap();
+    // Its own clock stood still meanwhile.
+    between.set_ahead(Duration::from_secs(3600));
+    lease.renew().await.unwrap();
+    assert!(take(&other).await.is_none());
+    put(&sleeper, &lease).await.unwrap();
+}
