@@ -242,3 +242,25 @@ async fn a_redis_that_is_gone_is_named_with_the_way_out() {
     assert!(error.contains("see that Redis runs there"), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
+
+#[tokio::test]
+async fn the_first_read_after_redis_was_away_is_answered() {
+    let mut server = Server::start();
+    let [store, other] = [(); 2].map(|()| server.store("one"));
+    ready(&store).await;
+    for asked_meanwhile in [false, true] {
+        server.stop();
+        if asked_meanwhile {
+            assert!(store.list("").await.is_err());
+        }
+        server.revive();
+        ready(&other).await;
+        assert!(store.get(&key("a")).await.unwrap().is_none());
+        server.restart();
+        ready(&other).await;
+        store.changed("", &Mark::default()).await.unwrap();
+        server.restart();
+        ready(&other).await;
+        assert_eq!(names(&store, "").await, [""; 0]);
+    }
+}
