@@ -33,6 +33,8 @@ use crate::storage::files::Error;
 
 /// Leases whose fences are remembered; more only weaken the protection against a store that was wiped.
 const FENCES_MAX: usize = 1 << 16;
+/// Where changes are told, of a store.
+const CHANNEL: &str = "changed";
 /// Keys that are listed.
 const LISTED_MAX: isize = 1 << 20;
 
@@ -64,7 +66,7 @@ impl Redis {
         let listening = client(ProtocolVersion::RESP3)?;
         Ok(Self(Arc::new(Shared {
             connection: Connection::of(asked),
-            hints: Hints::of(listening, name(&place.prefix, "changed")),
+            hints: Hints::of(listening, name(&place.prefix, CHANNEL), place.clone()),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
@@ -207,7 +209,7 @@ impl Redis {
             .arg(claim.map_or("", |claim| &*claim.nonce))
             .arg(when)
             .arg(wanted)
-            .arg(self.name("changed"))
+            .arg(self.name(CHANNEL))
             .arg(Uuid::new_v4().to_string());
         asked
     }
