@@ -36,6 +36,9 @@ pub use key::{BadKey, KEY_BYTES_MAX, Key, SEGMENT_BYTES_MAX};
 use crate::clock::Clock;
 use crate::storage::files::FILE_BYTES_MAX;
 
+/// A lease of which more than one of so many parts has passed when it is got is renewed at once.
+const FRESH_PART: u32 = 4;
+
 /// What an object was like when it was read. The same content may have the same version again later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Box<str>);
@@ -205,8 +208,19 @@ impl Store {
     /// When the store as a whole cannot be used.
     pub async fn lease(&self, name: &Key, time: Duration) -> Result<Option<Lease>, StoreError> {
         let since = Instant::now();
-        let taken = self.0.lease(name, time).await?;
-        Ok(taken.map(|hold| Lease { hold, time, since }))
+        let Some(hold) = self.0.lease(name, time).await? else {
+            return Ok(None);
+        };
+        let mut lease = Lease { hold, time, since };
+        // It may have been waited for longer than it lasts.
+        if since.elapsed() > time / FRESH_PART {
+            match lease.renew().await {
+                Ok(()) => {}
+                Err(StoreError::Fenced) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(lease))
     }
 }
 

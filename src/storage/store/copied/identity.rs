@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Copied, Inner};
-use crate::storage::store::{Key, StoreError, When};
+use crate::storage::store::{Key, Object, StoreError, When};
 
 /// How long putting back may take until somebody else may do it as well, which is harmless.
 const PUTTING_BACK: Duration = Duration::from_secs(120);
@@ -27,6 +27,38 @@ pub(super) enum Same {
     Again,
     /// Somebody else is putting back.
     NotYet,
+}
+
+/// What the copy says of the store that it is of.
+enum Kept {
+    Mark(Vec<u8>),
+    /// It is of none: this host is new here.
+    Nothing,
+    /// There was a mark.
+    Unreadable,
+    /// Nothing can be read there.
+    OutOfReach,
+}
+
+impl Kept {
+    fn of(found: Result<Option<Object>, StoreError>) -> Self {
+        match found {
+            Ok(Some(mark)) => Self::Mark(mark.bytes),
+            Ok(None) => Self::Nothing,
+            Err(StoreError::Damaged { .. }) => Self::Unreadable,
+            Err(error) => {
+                tracing::debug!(%error, "the local copy of the storage cannot be read");
+                Self::OutOfReach
+            }
+        }
+    }
+
+    fn mark(&self) -> Option<&Vec<u8>> {
+        match self {
+            Self::Mark(mark) => Some(mark),
+            Self::Nothing | Self::Unreadable | Self::OutOfReach => None,
+        }
+    }
 }
 
 impl Identity {
@@ -52,11 +84,14 @@ impl Copied {
         // One of this process looks again, the others wait for what it finds.
         let _turn = inner.identity.turn.lock().await;
         let found = inner.shared.0.get(&key).await?.map(|found| found.bytes);
-        let kept = inner.copies.folder().get(&key).await.ok().flatten();
-        let kept = kept.map(|kept| kept.bytes);
-        let is_known = found.is_some() && found == kept;
+        let kept = Kept::of(inner.copies.folder().get(&key).await);
+        let kept = match inner.identity.known() {
+            Some(known) if !matches!(kept, Kept::Mark(_)) => Kept::Mark(known),
+            Some(_) | None => kept,
+        };
+        let is_known = found.is_some() && found.as_ref() == kept.mark();
         // Whoever knew no store has nothing that this one could lack.
-        let is_other = !is_known && kept.is_some();
+        let is_other = !is_known && matches!(kept, Kept::Mark(_) | Kept::Unreadable);
         if is_other {
             let lease = inner.shared.0.lease(&lease_name()?, PUTTING_BACK).await?;
             let Some(_lease) = lease else {
@@ -71,7 +106,8 @@ impl Copied {
             Some(mark) => mark,
             None => inner.bear(&key).await?,
         };
-        if !is_known {
+        // A copy that is out of reach just now may know another store, and tell it to the next process.
+        if !is_known && !matches!(kept, Kept::OutOfReach) {
             inner.copies.keep_plainly(&key, &mark).await;
         }
         inner.identity.know(&mark);

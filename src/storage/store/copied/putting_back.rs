@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::identity::IDENTITY;
 use super::{Copied, is_copied};
+use crate::storage::files::Error;
 use crate::storage::store::{Key, StoreError, When};
 
 /// How often one object is tried that others keep changing.
@@ -41,17 +42,34 @@ impl Copied {
         Ok(())
     }
 
-    /// What cannot be put back although the store answers holds up nothing.
+    /// What can never be put back holds up nothing.
     async fn put_back_or_tell(&self, key: &Key) -> Result<usize, StoreError> {
         match self.put_back_one(key).await {
             Ok(Put::Written) => Ok(1),
             Ok(Put::Needless) => Ok(0),
-            Err(error) if error.concerns_all() && self.0.list(IDENTITY).await.is_err() => {
-                Err(error)
-            }
+            Err(error) if self.may_go_well_later(key, &error).await => Err(error),
             Err(error) => {
                 tracing::warn!(%key, %error, "not put back into the storage");
                 Ok(0)
+            }
+        }
+    }
+
+    /// Then all is tried again before anybody works on the store. What only saves work is not waited for while the store answers.
+    async fn may_go_well_later(&self, key: &Key, error: &StoreError) -> bool {
+        match error {
+            StoreError::Damaged { .. }
+            | StoreError::TooLarge(_)
+            | StoreError::Unusable(Error::NotAFolder(_) | Error::NotAFile(_)) => false,
+            StoreError::Conflict
+            | StoreError::Fenced
+            | StoreError::Busy(_)
+            | StoreError::TooMany(_)
+            | StoreError::Unusable(_)
+            | StoreError::Redis(_)
+            | StoreError::S3(_) => {
+                (self.0.merging.concerns)(key)
+                    || error.concerns_all() && self.0.list(IDENTITY).await.is_err()
             }
         }
     }

@@ -11,6 +11,7 @@ use super::place::Place;
 pub struct RedisError {
     /// Without its password.
     place: Box<str>,
+    prefix: Box<str>,
     fault: Fault,
     source: redis::RedisError,
 }
@@ -23,6 +24,8 @@ enum Fault {
     Untrusted,
     /// It wants a password, or another one.
     Unauthenticated,
+    /// It knows us, but its lists say that we may not.
+    Denied,
     /// It is a replica, or loading, or its disk is full.
     NoWrites,
     /// Anything else it says.
@@ -33,6 +36,7 @@ impl RedisError {
     pub(super) fn new(place: &Place, source: redis::RedisError) -> Self {
         Self {
             place: place.to_string().into(),
+            prefix: place.prefix.clone(),
             fault: Fault::of(&source),
             source,
         }
@@ -51,7 +55,8 @@ impl Fault {
             return Self::Unauthenticated;
         }
         match error.code() {
-            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => Self::Unauthenticated,
+            Some("NOAUTH" | "WRONGPASS") => Self::Unauthenticated,
+            Some("NOPERM") => Self::Denied,
             Some("READONLY" | "LOADING" | "MISCONF" | "OOM" | "MASTERDOWN") => Self::NoWrites,
             Some(_) | None => Self::Other,
         }
@@ -60,7 +65,7 @@ impl Fault {
 
 impl fmt::Display for RedisError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = &self.place;
+        let (place, prefix) = (&self.place, &self.prefix);
         match self.fault {
             Fault::Unreachable => write!(
                 f,
@@ -72,7 +77,11 @@ impl fmt::Display for RedisError {
             ),
             Fault::Unauthenticated => write!(
                 f,
-                "the storage at {place} turns us away: put user and password into the URL of `storage`, and allow that user the keys"
+                "the storage at {place} turns us away: put user and password into the URL of `storage`"
+            ),
+            Fault::Denied => write!(
+                f,
+                "the storage at {place} denies us this: allow our user the keys and the channel, with `ACL SETUSER` and `~{{{prefix}}}:* &{{{prefix}}}:* +@read +@write +@scripting +@pubsub +@connection +info`"
             ),
             Fault::NoWrites => write!(
                 f,

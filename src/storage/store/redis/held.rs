@@ -32,7 +32,7 @@ impl Hold for Held {
                 .key(self.store.lease_name(&self.claim.name))
                 .arg(&*self.claim.nonce)
                 .arg(millis(self.time));
-            match self.store.ask::<u64>(&asked).await? {
+            match self.store.ask_again::<u64>(&asked).await? {
                 0 => Err(StoreError::Fenced),
                 _ => Ok(()),
             }

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, SendError};
@@ -11,7 +12,9 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time;
 
+use super::RedisError;
 use super::connection::CONNECT_TIME;
+use super::place::Place;
 
 /// Between two tries to subscribe.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -21,6 +24,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Hints {
     client: Client,
     channel: String,
+    place: Place,
+    /// What only the operator can mend is told once.
+    is_told: AtomicBool,
     heard: Arc<Notify>,
     listening: Mutex<Option<Listening>>,
 }
@@ -33,10 +39,12 @@ struct Listening {
 
 impl Hints {
     /// `client` speaks RESP3, in which messages come among the answers.
-    pub(super) fn of(client: Client, channel: String) -> Self {
+    pub(super) fn of(client: Client, channel: String, place: Place) -> Self {
         Self {
             client,
             channel,
+            place,
+            is_told: AtomicBool::new(false),
             heard: Arc::default(),
             listening: Mutex::default(),
         }
@@ -46,7 +54,7 @@ impl Hints {
     pub(super) async fn next(&self) {
         loop {
             if let Err(error) = self.listen().await {
-                tracing::debug!(%error, "nobody tells of changes in Redis: they are looked for");
+                self.tell(error);
                 time::sleep(PAUSE).await;
                 continue;
             }
@@ -56,6 +64,16 @@ impl Hints {
             {
                 return;
             }
+        }
+    }
+
+    fn tell(&self, error: redis::RedisError) {
+        let is_denied = error.code() == Some("NOPERM");
+        let error = RedisError::new(&self.place, error);
+        if is_denied && !self.is_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "nobody tells of changes in the storage: they are looked for every few seconds");
+        } else {
+            tracing::debug!(%error, "nobody tells of changes in Redis: they are looked for");
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionManager;
-use redis::{ProtocolVersion, Script, ScriptInvocation};
+use redis::{Cmd, ProtocolVersion, RedisResult, Script, ScriptInvocation};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ use crate::storage::files::Error;
 
 /// Leases whose fences are remembered; more only weaken the protection against a store that was wiped.
 const FENCES_MAX: usize = 1 << 16;
+/// Where changes are told, of a store.
+const CHANNEL: &str = "changed";
 /// Keys that are listed.
 const LISTED_MAX: isize = 1 << 20;
 
@@ -64,42 +66,63 @@ impl Redis {
         let listening = client(ProtocolVersion::RESP3)?;
         Ok(Self(Arc::new(Shared {
             connection: Connection::of(asked),
-            hints: Hints::of(listening, name(&place.prefix, "changed")),
+            hints: Hints::of(listening, name(&place.prefix, CHANNEL), place.clone()),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
         })))
     }
 
+    /// For what does the same twice: the first to ask after Redis was away learns that the connection is lost.
+    async fn ask_again<T: redis::FromRedisValue>(
+        &self,
+        asked: &ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        let ask = |mut connection| async move { asked.invoke_async(&mut connection).await };
+        self.again(ask).await.map_err(|error| self.failed(error))
+    }
+
+    /// The same for what is no script.
+    async fn query<T: redis::FromRedisValue>(&self, asked: &Cmd) -> RedisResult<T> {
+        let ask = |mut connection| async move { asked.query_async(&mut connection).await };
+        self.again(ask).await
+    }
+
+    async fn again<T, Asked: Future<Output = RedisResult<T>>>(
+        &self,
+        ask: impl Fn(ConnectionManager) -> Asked,
+    ) -> RedisResult<T> {
+        match ask(self.0.connection.manager()?).await {
+            Err(error) if error.is_connection_dropped() => ask(self.0.connection.manager()?).await,
+            answer => answer,
+        }
+    }
+
+    fn failed(&self, error: redis::RedisError) -> StoreError {
+        RedisError::new(&self.0.place, error).into()
+    }
+
     async fn ask<T: redis::FromRedisValue>(
         &self,
         asked: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection()?;
-        let answer = asked.invoke_async(&mut connection).await;
-        answer.map_err(|error| RedisError::new(&self.0.place, error).into())
+        let ask = async {
+            let mut connection = self.0.connection.manager()?;
+            asked.invoke_async(&mut connection).await
+        };
+        ask.await.map_err(|error| self.failed(error))
     }
 
     /// Differs after a restart, which may have brought back what was, or another server in its place. Empty where we may not ask.
-    async fn server(&self) -> Result<String, RedisError> {
-        let mut connection = self.connection()?;
-        let asked = redis::cmd("INFO")
-            .arg("server")
-            .query_async::<String>(&mut connection)
-            .await;
-        let told = match asked {
+    async fn server(&self) -> Result<String, StoreError> {
+        let told: String = match self.query(redis::cmd("INFO").arg("server")).await {
             Ok(told) => told,
             Err(error) if error.code() == Some("NOPERM") => return Ok(String::new()),
-            Err(error) => return Err(RedisError::new(&self.0.place, error)),
+            Err(error) => return Err(self.failed(error)),
         };
         let mut lines = told.lines();
         let id = lines.find_map(|line| line.strip_prefix("run_id:"));
         Ok(id.unwrap_or_default().to_owned())
-    }
-
-    fn connection(&self) -> Result<ConnectionManager, RedisError> {
-        let manager = self.0.connection.manager();
-        manager.map_err(|error| RedisError::new(&self.0.place, error))
     }
 
     fn name_of(&self, kind: &str, object: &str) -> String {
@@ -186,7 +209,7 @@ impl Redis {
             .arg(claim.map_or("", |claim| &*claim.nonce))
             .arg(when)
             .arg(wanted)
-            .arg(self.name("changed"))
+            .arg(self.name(CHANNEL))
             .arg(Uuid::new_v4().to_string());
         asked
     }
@@ -200,7 +223,7 @@ impl Backend for Redis {
                 .key(self.name_of("object", key.as_str()))
                 .key(self.index())
                 .arg(key.as_str());
-            let answer: Vec<Vec<u8>> = self.ask(&asked).await?;
+            let answer: Vec<Vec<u8>> = self.ask_again(&asked).await?;
             let mut parts = answer.into_iter();
             let (Some(word), content, version) = (parts.next(), parts.next(), parts.next()) else {
                 return Ok(None);
@@ -260,11 +283,8 @@ impl Backend for Redis {
                 .arg("LIMIT")
                 .arg(0)
                 .arg(LISTED_MAX);
-            let mut connection = self.connection()?;
-            let names: Vec<String> = asked
-                .query_async(&mut connection)
-                .await
-                .map_err(|error| RedisError::new(&self.0.place, error))?;
+            let names = self.query(&asked).await;
+            let names: Vec<String> = names.map_err(|error| self.failed(error))?;
             Ok(names
                 .iter()
                 .filter_map(|name| Key::new(name).ok())
@@ -311,7 +331,7 @@ impl Backend for Redis {
                 .arg(known.word_at(&server))
                 .arg(known.place())
                 .arg(prefix);
-            let news: News = self.ask(&asked).await?;
+            let news: News = self.ask_again(&asked).await?;
             Ok(known.followed_by(&server, news))
         })
     }

@@ -148,18 +148,18 @@ impl Bucket {
                 Err(error) if is_absence(&error) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            let tag = found.meta.e_tag.clone();
-            if found.meta.size > FILE_BYTES_MAX + HEAD_BYTES as u64 {
-                return Ok(Some((tag, None)));
-            }
-            Ok(Some((tag, Some(found.bytes().await?))))
+            let (tag, size) = (found.meta.e_tag.clone(), found.meta.size);
+            let opened = if size > FILE_BYTES_MAX + HEAD_BYTES as u64 {
+                (Content::TooLarge(size), None)
+            } else {
+                envelope::opened(&found.bytes().await?)
+            };
+            Ok(Some((tag, opened)))
         };
-        let Some((tag, bytes)) = self.in_time(reading).await? else {
+        let Some((tag, (content, nonce))) = self.in_time(reading).await? else {
             return Ok(None);
         };
         let tag = Tag(tag.ok_or_else(|| self.lies(Lie::NoTag))?);
-        let (content, nonce) =
-            bytes.map_or((Content::Foreign, None), |bytes| envelope::opened(&bytes));
         Ok(Some(Found {
             content,
             tag,

@@ -21,6 +21,8 @@ pub(super) enum Content {
     Gone,
     /// Not written by us, or cut, or altered.
     Foreign,
+    /// More octets than any of ours has: so many.
+    TooLarge(u64),
 }
 
 /// Differs between any two writes.

@@ -221,7 +221,7 @@ impl fmt::Display for S3Error {
             Fault::Unusable => write!(f, "the storage at {place} cannot be asked"),
             Fault::Lying(lie) => write!(
                 f,
-                "the storage at {place} cannot keep two nodes from doing the same: {lie}; nothing is ordered with it: use Redis, or a store with conditional writes, such as S3 of AWS, MinIO or R2"
+                "the storage at {place} cannot keep two nodes from doing the same: {lie}; nothing is ordered with it: use Redis, or a store with conditional writes, such as S3 of AWS, MinIO or R2; it is not tried again before onedoor is restarted"
             ),
             Fault::Other => write!(f, "the storage at {place} did not do what was asked"),
         }

@@ -19,7 +19,7 @@ use super::bucket::{Bucket, Found, Swap, Tag};
 use super::envelope::{Content, Nonce};
 use super::error::{Lie, S3Error};
 use super::record::{Change, Changed, Record};
-use super::{ATTEMPTS, S3, damaged, pause, probe};
+use super::{ATTEMPTS, S3, damaged, pause, probe, too_large};
 use crate::storage::store::key::RESERVED;
 use crate::storage::store::{Claim, Hold, Key, Pending, StoreError};
 
@@ -56,13 +56,15 @@ impl S3 {
         if former.as_ref().is_some_and(|record| !record.is_free(now)) {
             return Ok(None);
         }
-        let (fence, keys) = former.map_or((0, Vec::new()), |record| (record.fence, record.keys));
+        let (fence, noted) = former.map_or((0, Vec::new()), |record| (record.fence, record.keys));
+        let keys: Result<Vec<Key>, _> = noted.iter().map(|noted| Key::new(noted)).collect();
+        let keys = keys.map_err(|_bad| damaged(self.bucket(), name, &path(name)))?;
         let claim = Claim {
             name: name.clone(),
             fence: fence.max(self.leases().known_fence(name)) + 1,
             nonce: Nonce::fresh().to_string().into(),
         };
-        let record = Record::new(&claim, now, lasts, keys.clone());
+        let record = Record::new(&claim, now, lasts, noted);
         if self.write_record(name, &record, tag.as_ref()).await? == Swap::Conflict {
             return Ok(None);
         }
@@ -73,9 +75,7 @@ impl S3 {
             store: self.clone(),
         };
         // From here on it is given back if anything fails.
-        for key in &keys {
-            self.shut(key).await?;
-        }
+        self.shut_all(&held.claim, &keys).await?;
         Ok(Some(held))
     }
 
@@ -94,7 +94,8 @@ impl S3 {
             if !record.belongs_to(claim) {
                 return Err(StoreError::Fenced);
             }
-            match record.change(change) {
+            // Of the answer that has just come: our own clock stands still while the machine sleeps.
+            match record.change(change, self.bucket().now()?) {
                 Changed::Nothing => return Ok(()),
                 Changed::Full => return Err(StoreError::Conflict),
                 Changed::ToBeWritten => {}
@@ -107,6 +108,18 @@ impl S3 {
         Err(StoreError::Conflict)
     }
 
+    /// What is not shut counts as being under way, so that whoever has the lease next shuts it.
+    async fn shut_all(&self, claim: &Claim, keys: &[Key]) -> Result<(), StoreError> {
+        for key in keys {
+            self.leases().begins(claim, key);
+        }
+        for key in keys {
+            self.shut(key.as_str()).await?;
+            self.leases().has_ended(claim, key);
+        }
+        Ok(())
+    }
+
     /// Makes every write fail that was prepared before.
     async fn shut(&self, path: &str) -> Result<(), StoreError> {
         for attempt in 0..ATTEMPTS {
@@ -116,7 +129,8 @@ impl S3 {
                 Some(Found { content, tag, .. }) => match content {
                     Content::Here(bytes) => (Some(bytes.as_slice()), Some(tag)),
                     Content::Gone => (None, Some(tag)),
-                    Content::Foreign => return Ok(()),
+                    // No more than a tombstone can come in its place: see `write`.
+                    Content::Foreign | Content::TooLarge(_) => return Ok(()),
                 },
             };
             if self.bucket().swap(path, content, tag).await? == Swap::Done {
@@ -140,6 +154,7 @@ impl S3 {
                 Err(_unreadable) => return Err(damaged(self.bucket(), name, &path)),
             },
             Content::Foreign => return Err(damaged(self.bucket(), name, &path)),
+            Content::TooLarge(size) => return Err(too_large(self.bucket(), name, &path, size)),
         };
         Ok(Some((record, found.tag)))
     }
@@ -237,13 +252,10 @@ impl Hold for Held {
     }
 
     fn renew(&mut self) -> Pending<'_, ()> {
+        let lasts = self.lasts;
         Box::pin(async move {
-            // A reading of the store's clock that is somewhat old is none the worse: it goes on with ours.
-            let now = self.store.bucket().now()?;
-            let lasts = self.lasts;
-            self.store
-                .change(&self.claim, &Change::Renew { now, lasts })
-                .await
+            let renew = Change::Renew { lasts };
+            self.store.change(&self.claim, &renew).await
         })
     }
 }

@@ -25,7 +25,7 @@ use self::bucket::{Bucket, Found, Listed, Swap};
 use self::envelope::{Content, TOMBSTONE_BYTES};
 use self::lease::Leases;
 use super::{Backend, Claim, Hold, Key, Object, Pending, StoreError, Version, When};
-use crate::storage::files::Error;
+use crate::storage::files::{Error, FILE_BYTES_MAX};
 
 /// How often a write is prepared again that somebody else came before.
 const ATTEMPTS: u32 = 8;
@@ -91,8 +91,12 @@ impl S3 {
                 None if !lives => return Ok(()),
                 Some(_) | None => {}
             }
+            // Shutting does not change what is not ours, so that it would let a late write through: first a tombstone takes its place.
+            let makes_way = claim.is_some() && found.as_ref().is_some_and(Found::is_foreign);
+            let written = content.filter(|_bytes| !makes_way);
             let was = found.as_ref().map(|found| &found.tag);
-            match self.bucket().swap(key.as_str(), content, was).await? {
+            match self.bucket().swap(key.as_str(), written, was).await? {
+                Swap::Done if written.is_none() && content.is_some() => {}
                 Swap::Done => return Ok(()),
                 Swap::Conflict => pause(attempt).await,
             }
@@ -115,6 +119,9 @@ impl S3 {
             When::Is(version) => match found.map(|found| &found.content) {
                 Some(Content::Here(bytes)) => Version::of(bytes) == *version,
                 Some(Content::Foreign) => return Err(damaged(self.bucket(), key, key.as_str())),
+                Some(Content::TooLarge(size)) => {
+                    return Err(too_large(self.bucket(), key, key.as_str(), *size));
+                }
                 Some(Content::Gone) | None => false,
             },
         };
@@ -168,8 +175,12 @@ impl S3 {
             found.size == TOMBSTONE_BYTES as u64 && age > TOMBSTONE_AGE
         };
         for tombstone in listed.iter().filter(|found| is_old(found)).take(SWEPT_MAX) {
-            let tag = tombstone.tag.as_ref();
-            self.bucket().remove(&tombstone.path, tag).await?;
+            // Something of others may be as long.
+            let found = self.bucket().read(&tombstone.path).await?;
+            if let Some(found) = found.filter(|found| !found.lives()) {
+                let tag = Some(&found.tag);
+                self.bucket().remove(&tombstone.path, tag).await?;
+            }
         }
         Ok(())
     }
@@ -184,6 +195,9 @@ impl Backend for S3 {
                     Content::Here(bytes) => Ok(Some(Object::new(bytes))),
                     Content::Gone => Ok(None),
                     Content::Foreign => Err(damaged(self.bucket(), key, key.as_str())),
+                    Content::TooLarge(size) => {
+                        Err(too_large(self.bucket(), key, key.as_str(), size))
+                    }
                 },
             }
         })
@@ -258,17 +272,32 @@ impl Found {
     fn lives(&self) -> bool {
         self.content != Content::Gone
     }
+
+    fn is_foreign(&self) -> bool {
+        matches!(self.content, Content::Foreign | Content::TooLarge(_))
+    }
 }
 
 /// Something lies there that nobody wrote, or not like this.
 fn damaged(bucket: &Bucket, key: &Key, path: &str) -> StoreError {
     const WHY: &str =
         "it was not written by onedoor, or altered since: restore it, or remove it from the bucket";
+    unreadable(bucket, key, path, WHY)
+}
+
+fn too_large(bucket: &Bucket, key: &Key, path: &str, size: u64) -> StoreError {
+    let why = format!(
+        "it has {size} octets and onedoor writes at most {FILE_BYTES_MAX}, so somebody else wrote it: restore it, or remove it from the bucket"
+    );
+    unreadable(bucket, key, path, &why)
+}
+
+fn unreadable(bucket: &Bucket, key: &Key, path: &str, why: &str) -> StoreError {
     StoreError::Damaged {
         key: key.clone(),
         source: Error::Failed {
             path: PathBuf::from(format!("`{path}` of {}", bucket.place())),
-            source: io::Error::new(io::ErrorKind::InvalidData, WHY),
+            source: io::Error::new(io::ErrorKind::InvalidData, why),
         },
     }
 }

@@ -99,7 +99,7 @@ async fn read(
     match bucket.read(path).await? {
         Some(found) => match &found.content {
             Content::Here(bytes) if std::str::from_utf8(bytes).is_ok_and(expected) => Ok(found.tag),
-            Content::Here(_) | Content::Gone | Content::Foreign => {
+            Content::Here(_) | Content::Gone | Content::Foreign | Content::TooLarge(_) => {
                 Err(bucket.lies(Lie::ReadOtherwise))
             }
         },

@@ -30,7 +30,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) enum Change<'a> {
     /// That it lasts from now on.
-    Renew { now: SystemTime, lasts: Duration },
+    Renew { lasts: Duration },
     /// To write under this key; `busy` are those for which it may not be forgotten yet.
     Admit { key: &'a Key, busy: &'a [Key] },
     /// To be rid of it.
@@ -68,9 +68,9 @@ impl Record {
         self.expires != 0 && *self.nonce == *claim.nonce
     }
 
-    pub(super) fn change(&mut self, change: &Change<'_>) -> Changed {
+    pub(super) fn change(&mut self, change: &Change<'_>, now: SystemTime) -> Changed {
         match change {
-            Change::Renew { now, lasts } => self.expires = millis(*now + *lasts),
+            Change::Renew { lasts } => self.expires = millis(now + *lasts),
             Change::GiveBack { busy } => {
                 self.expires = 0;
                 self.keep_only(busy);
@@ -123,31 +123,31 @@ mod tests {
         let (mut record, now) = record();
         assert!(!record.is_free(now + LASTS + MARGIN));
         assert!(record.is_free(now + LASTS + MARGIN + Duration::from_millis(1)));
-        record.change(&Change::GiveBack { busy: &[] });
+        record.change(&Change::GiveBack { busy: &[] }, now);
         assert!(record.is_free(now));
     }
 
     #[test]
     fn keys_are_noted_once_and_forgotten_when_nothing_is_under_way() {
-        let (mut record, _now) = record();
+        let (mut record, now) = record();
         let keys: Vec<_> = (0..=KEYS_MAX)
             .map(|number| Key::new(&number.to_string()).unwrap())
             .collect();
         let (last, busy) = keys.split_last().unwrap();
         for key in busy {
             let admit = Change::Admit { key, busy };
-            assert_eq!(record.change(&admit), Changed::ToBeWritten);
-            assert_eq!(record.change(&admit), Changed::Nothing);
+            assert_eq!(record.change(&admit, now), Changed::ToBeWritten);
+            assert_eq!(record.change(&admit, now), Changed::Nothing);
         }
         assert_eq!(
-            record.change(&Change::Admit { key: last, busy }),
+            record.change(&Change::Admit { key: last, busy }, now),
             Changed::Full
         );
         let busy = &busy[..1];
         let admit = Change::Admit { key: last, busy };
-        assert_eq!(record.change(&admit), Changed::ToBeWritten);
+        assert_eq!(record.change(&admit, now), Changed::ToBeWritten);
         assert_eq!(record.keys, ["0".to_owned(), KEYS_MAX.to_string()]);
-        record.change(&Change::GiveBack { busy });
+        record.change(&Change::GiveBack { busy }, now);
         assert_eq!(record.keys, ["0"]);
     }
 }

@@ -16,27 +16,27 @@ use super::following::follow;
 use super::{content, key, names, store};
 use crate::clock::Clock;
 
-const LASTS: Duration = Duration::from_secs(60);
+pub(super) const LASTS: Duration = Duration::from_secs(60);
 /// The one object that never goes back: the greatest of its octets.
-const GREATEST: Merging = Merging {
+pub(super) const GREATEST: Merging = Merging {
     concerns: |key| key.as_str() == "acme/ledger",
     merge: |_key: &Key, ours: &[u8], found: &[u8]| ours.max(found).to_vec(),
 };
 
 /// One host of a fleet on a memory.
-struct Host {
-    store: Store,
-    faults: Faults,
-    folder: TempDir,
+pub(super) struct Host {
+    pub(super) store: Store,
+    pub(super) faults: Faults,
+    pub(super) folder: TempDir,
 }
 
 impl Host {
-    fn new(memory: &Faults) -> Self {
+    pub(super) fn new(memory: &Faults) -> Self {
         Self::on(memory, tempfile::tempdir().unwrap())
     }
 
     /// A new process on a host, with the copy that it has.
-    fn on(memory: &Faults, folder: TempDir) -> Self {
+    pub(super) fn on(memory: &Faults, folder: TempDir) -> Self {
         let (shared, faults) = memory.process();
         Self {
             store: copied(shared, folder.path()),
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    async fn put(&self, name: &str, bytes: &[u8]) {
+    pub(super) async fn put(&self, name: &str, bytes: &[u8]) {
         let key = key(name);
         let put = self.store.put(&key, bytes, &When::Always, None);
         put.await.unwrap();
@@ -57,7 +57,7 @@ impl Host {
     }
 
     /// Work under a lease, as an order would begin.
-    async fn leases(&self) -> bool {
+    pub(super) async fn leases(&self) -> bool {
         let lease = self.store.lease(&key("work"), LASTS).await.unwrap();
         lease.is_some()
     }

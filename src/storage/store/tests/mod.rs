@@ -8,6 +8,7 @@ mod following;
 mod full_disk;
 mod killed;
 mod leases;
+mod putting_back;
 mod redis;
 pub(crate) mod s3;
 

@@ -171,7 +171,7 @@ async fn who_slept_past_the_lease_writes_nothing() {
     let server = Server::start();
     let [sleeper, other] = [(); 2].map(|()| server.store("one"));
     ready(&sleeper).await;
-    let short = Duration::from_millis(30);
+    let short = Duration::from_millis(300);
     let lease = sleeper.lease(&key("certs/a"), short).await.unwrap();
     let mut lease = lease.unwrap();
     let taking = async {
@@ -241,4 +241,26 @@ async fn a_redis_that_is_gone_is_named_with_the_way_out() {
     assert!(error.contains("redis://127.0.0.1:1/0"), "{error}");
     assert!(error.contains("see that Redis runs there"), "{error}");
     assert!(!error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn the_first_read_after_redis_was_away_is_answered() {
+    let mut server = Server::start();
+    let [store, other] = [(); 2].map(|()| server.store("one"));
+    ready(&store).await;
+    for asked_meanwhile in [false, true] {
+        server.stop();
+        if asked_meanwhile {
+            assert!(store.list("").await.is_err());
+        }
+        server.revive();
+        ready(&other).await;
+        assert!(store.get(&key("a")).await.unwrap().is_none());
+        server.restart();
+        ready(&other).await;
+        store.changed("", &Mark::default()).await.unwrap();
+        server.restart();
+        ready(&other).await;
+        assert_eq!(names(&store, "").await, [""; 0]);
+    }
 }

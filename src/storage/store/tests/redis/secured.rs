@@ -12,19 +12,21 @@ use rcgen::{
 use tempfile::TempDir;
 
 use super::super::super::redis::{Place, Reached, Redis};
-use super::super::super::{Store, When};
+use super::super::super::{Mark, Store, When};
 use super::super::{content, key};
-use super::ready;
 use super::server::Server;
+use super::{LASTS, PATIENCE, STEP, ready};
 
-const USER: [&str; 7] = [
-    "--user",
-    "onedoor",
-    "on",
-    ">secret",
+/// As the advice says.
+const ALLOWED: [&str; 8] = [
     "~{edge}:*",
     "&{edge}:*",
-    "+@all",
+    "+@read",
+    "+@write",
+    "+@scripting",
+    "+@pubsub",
+    "+@connection",
+    "+info",
 ];
 
 /// A Redis that only speaks TLS, to those who have a password, and the root of its certificate.
@@ -49,7 +51,9 @@ impl Secured {
             ["--tls-auth-clients", "no"],
             ["--requirepass", "other"],
         ];
-        let words: Vec<&str> = words.concat().into_iter().chain(USER).collect();
+        let words = words.concat();
+        let user = ["--user", "onedoor", "on", ">secret"];
+        let words: Vec<&str> = words.into_iter().chain(user).chain(ALLOWED).collect();
         Self {
             server: Server::start_with(folder, &words),
             port,
@@ -100,7 +104,41 @@ async fn over_tls_a_user_is_known_by_the_password_and_only_then() {
         ..secured.place("onedoor", "secret")
     };
     let error = put(at(elsewhere), b"y").await.unwrap_err().to_string();
-    assert!(error.contains("allow that user the keys"), "{error}");
+    assert!(error.contains("`~{other}:* &{other}:* +@read"), "{error}");
+    assert!(error.contains("the keys and the channel"), "{error}");
+    for allowed in ALLOWED {
+        let advised = allowed.replace("edge", "other");
+        assert!(error.contains(&advised), "{advised}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_is_allowed_what_is_advised_may_do_everything() {
+    let secured = Secured::start();
+    let store = || Store::on(Redis::at(secured.place("onedoor", "secret")).unwrap());
+    let (one, other) = (store(), store());
+    ready(&one).await;
+    let mut lease = one.lease(&key("work"), LASTS).await.unwrap().unwrap();
+    lease.renew().await.unwrap();
+    let writing = async {
+        loop {
+            let (name, when) = (key("a"), When::Always);
+            let put = one.put(&name, b"x", &when, Some(&lease));
+            put.await.unwrap();
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::select! {
+        () = writing => {}
+        heard = tokio::time::timeout(PATIENCE, other.hint()) => heard.unwrap(),
+    }
+    let (changed, _mark) = other.changed("", &Mark::default()).await.unwrap();
+    assert_eq!(changed, [key("a")]);
+    one.delete(&key("a"), &When::Always, Some(&lease))
+        .await
+        .unwrap();
+    drop(lease);
+    assert!(one.lease(&key("work"), LASTS).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -49,8 +49,16 @@ impl Server {
 
     /// Everything is forgotten.
     pub(super) fn restart(&mut self) {
+        self.stop();
+        self.revive();
+    }
+
+    pub(super) fn stop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    pub(super) fn revive(&mut self) {
         self.child = serve(self.folder.path(), &self.words);
     }
 }

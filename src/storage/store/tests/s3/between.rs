@@ -1,11 +1,17 @@
-//! Stands between a store and who asks it: loses answers, and holds writes back.
+//! Stands between a store and who asks it: loses answers, holds writes back or refuses them, and sets the store's clock.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// Within these octets an answer has its date.
+const HEAD_BYTES_MAX: usize = 2048;
+const DENIAL: &[u8] =
+    b"HTTP/1.1 403 Forbidden\r\ncontent-length: 40\r\n\r\n<Error><Code>AccessDenied</Code></Error>";
 
 /// What befalls requests. Shared by all connections.
 #[derive(Clone)]
@@ -19,6 +25,12 @@ struct Fate {
     lose: Mutex<Option<String>>,
     /// Writes of this object wait until there is none.
     hold: watch::Sender<Option<String>>,
+    /// Writes of this object are denied.
+    refuse: Mutex<Option<String>>,
+    /// This object has so many octets.
+    swell: Mutex<Option<(String, usize)>>,
+    /// The store's clock is ahead of its objects by this.
+    ahead: Mutex<Duration>,
     /// Those that are held back.
     held: watch::Sender<usize>,
     /// Of writes: path and status.
@@ -34,6 +46,9 @@ impl Between {
             fate: Arc::new(Fate {
                 lose: Mutex::default(),
                 hold: watch::Sender::default(),
+                refuse: Mutex::default(),
+                swell: Mutex::default(),
+                ahead: Mutex::default(),
                 held: watch::Sender::default(),
                 seen: Mutex::default(),
             }),
@@ -52,6 +67,21 @@ impl Between {
     /// The answer to the next write of what ends so is lost.
     pub(super) fn lose(&self, path: &str) {
         *self.fate.lose.lock().unwrap() = Some(path.to_owned());
+    }
+
+    /// Writes of what ends so are denied from now on.
+    pub(super) fn refuse(&self, path: &str) {
+        *self.fate.refuse.lock().unwrap() = Some(path.to_owned());
+    }
+
+    /// Whoever reads what ends so gets so many octets from now on.
+    pub(super) fn swell(&self, path: &str, size: usize) {
+        *self.fate.swell.lock().unwrap() = Some((path.to_owned(), size));
+    }
+
+    /// From now on answers come so much later, going by their dates.
+    pub(super) fn set_ahead(&self, ahead: Duration) {
+        *self.fate.ahead.lock().unwrap() = ahead;
     }
 
     pub(super) fn hold(&self, path: &str) {
@@ -94,7 +124,23 @@ async fn carry(mut client: TcpStream, store: String, fate: Arc<Fate>) {
             fate.held.send_modify(|held| *held += 1);
             hold.wait_for(|hold| !is_held(hold)).await.unwrap();
         }
-        let answer = ask(&store, &request).await;
+        let refused = write && {
+            let refuse = fate.refuse.lock().unwrap();
+            refuse.as_ref().is_some_and(|refuse| path.ends_with(refuse))
+        };
+        let answer = if refused {
+            DENIAL.to_vec()
+        } else {
+            let ahead = *fate.ahead.lock().unwrap();
+            dated(ask(&store, &request).await, ahead)
+        };
+        let swollen = fate.swell.lock().unwrap().clone();
+        let answer = match swollen {
+            Some((swell, size)) if request.starts_with(b"GET") && path.ends_with(&swell) => {
+                resized(&answer, size)
+            }
+            _ => answer,
+        };
         if write {
             let status = String::from_utf8_lossy(&answer[9..12]).into_owned();
             fate.seen.lock().unwrap().push((path.clone(), status));
@@ -147,4 +193,32 @@ async fn ask(store: &str, request: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     answer
+}
+
+/// The answer with its date set forward.
+fn dated(answer: Vec<u8>, ahead: Duration) -> Vec<u8> {
+    let begins = |at: &usize| {
+        answer[*at..]
+            .to_ascii_lowercase()
+            .starts_with(b"\r\ndate: ")
+    };
+    let Some(at) = (0..answer.len().min(HEAD_BYTES_MAX)).find(begins) else {
+        return answer;
+    };
+    let (before, rest) = answer.split_at(at + b"\r\ndate: ".len());
+    let end = rest.windows(2).position(|end| end == b"\r\n").unwrap();
+    let date = std::str::from_utf8(&rest[..end]).unwrap();
+    let date = httpdate::parse_http_date(date).unwrap() + ahead;
+    let date = httpdate::fmt_http_date(date);
+    [before, date.as_bytes(), &rest[end..]].concat()
+}
+
+/// The answer with other content.
+fn resized(answer: &[u8], size: usize) -> Vec<u8> {
+    let end = answer.windows(4).position(|end| end == b"\r\n\r\n");
+    let head = String::from_utf8_lossy(&answer[..end.unwrap()]);
+    let is_length = |line: &&str| line.to_lowercase().starts_with("content-length:");
+    let lines: Vec<_> = head.lines().filter(|line| !is_length(line)).collect();
+    let head = format!("{}\r\ncontent-length: {size}\r\n\r\n", lines.join("\r\n"));
+    [head.as_bytes(), &vec![b'x'; size]].concat()
 }

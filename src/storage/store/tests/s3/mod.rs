@@ -1,6 +1,8 @@
 //! The store in a bucket.
 
 mod between;
+mod fencing;
+mod odd;
 pub(crate) mod server;
 
 use std::error::Error;
