@@ -14,3 +14,4 @@ mod schedules;
 mod simulation;
 mod time;
 mod zone;
+mod turns;
