@@ -47,12 +47,15 @@ use queue::Queue;
 pub use records::{Dns, Records};
 pub use works::{Connect, Works, over_the_network};
 
-/// Names that are tended at a time.
+/// Names that are tended at a time because their time has come, or because somebody asked for a renewal; those that handshakes ask
+/// for are counted apart.
 const TENDED_MAX: usize = 8;
 /// Orders that wait for the keeper; whoever sends more waits.
 const ORDERS_MAX: usize = 64;
 /// The longest that nothing is looked at: another process may have done something.
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// After what must not happen, and would happen again: whoever is asked meanwhile is not asked often.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60 * 60);
 
 /// A keeper from outside. When the last handle is gone, it rests.
 #[derive(Debug, Clone)]
@@ -187,14 +190,14 @@ impl Desk {
             self.take_up();
             let next = self.queue.next();
             let next = next.unwrap_or_else(|| self.clock.now() + LOOK_EVERY);
-            let is_full = self.tended.len() >= TENDED_MAX;
+            let has_place = self.has_place();
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
                 Some(done) = ended.recv() => self.settle(done),
-                () = self.clock.sleep_until(next), if !is_full => {}
+                () = self.clock.sleep_until(next), if has_place => {}
             }
         }
     }
@@ -271,7 +274,7 @@ impl Desk {
     /// Starts on the names whose time has come.
     fn take_up(&mut self) {
         let now = self.clock.now();
-        while self.tended.len() < TENDED_MAX
+        while self.has_place()
             && let Some(name) = self.queue.due(now)
         {
             self.tend(name, turn::Why::Time, Vec::new());
@@ -283,6 +286,11 @@ impl Desk {
         let tending = async move { works.tend(&tended, why).await };
         self.undertake(name, waiting, tending);
     }
+    /// Whether one more may be tended whose time has come, however many names handshakes ask for.
+    fn has_place(&self) -> bool {
+        self.tended.len() - self.demands.asked.len() < TENDED_MAX
+    }
+
 
     /// Does this for a name, which is under way until it is done.
     fn undertake(
@@ -325,3 +333,4 @@ impl Desk {
         }
     }
 }
+        self.demands.asked.remove(&done.name);

@@ -13,5 +13,6 @@ mod restored;
 mod schedules;
 mod simulation;
 mod time;
+mod strangers;
 mod zone;
 mod turns;
