@@ -7,6 +7,7 @@ mod fleet;
 mod guard;
 mod headline;
 mod imported;
+mod panics;
 mod refusals;
 mod reload;
 mod restored;
