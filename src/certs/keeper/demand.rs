@@ -15,9 +15,11 @@ use crate::certs::vault::CertId;
 use crate::hostname::{HostName, HostPattern};
 
 /// How long whoever is asked may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(30);
-/// Names that are asked for at a time; handshakes for more are refused.
-const ASKED_MAX: usize = 32;
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Names that handshakes ask for and that are under way at a time; handshakes for more are refused.
+pub(super) const ASKED_MAX: usize = 32;
+/// As many more, for names that are kept: they are in the store, and strangers do not take their places.
+const FETCHED_MAX: usize = 32;
 /// Names that were refused and are remembered; of more, the ones refused first are asked for again.
 const REFUSED_MAX: usize = 10_000;
 /// How long a no holds.
@@ -28,6 +30,8 @@ const DEMANDED_MAX: usize = 100_000;
 /// What was asked for by handshakes.
 #[derive(Debug, Default)]
 pub(super) struct Demands {
+    /// Under way because of a handshake.
+    pub(super) asked: HashSet<HostPattern>,
     /// Allowed, and kept from then on.
     pub(super) granted: HashSet<HostPattern>,
     refused: HashMap<HostPattern, SystemTime>,
@@ -108,12 +112,13 @@ impl Desk {
             return;
         }
         let is_known = self.wanted.contains(&pattern) || self.demands.granted.contains(&pattern);
-        let is_full = self.tended.len() >= ASKED_MAX;
-        if is_known && !is_full {
+        let asked = self.demands.asked.len();
+        if is_known && asked < ASKED_MAX + FETCHED_MAX {
+            self.demands.asked.insert(pattern.clone());
             self.tend(pattern, Why::Demanded, vec![tell]);
             return;
         }
-        let is_full = is_full || self.demands.granted.len() >= DEMANDED_MAX;
+        let is_full = asked >= ASKED_MAX || self.demands.granted.len() >= DEMANDED_MAX;
         if is_full || self.demands.is_refused(&pattern, now) {
             // Whoever asked may have left.
             let _left = tell.send(Outcome::Unknown);
@@ -131,6 +136,7 @@ impl Desk {
                 (Outcome::Unknown, works.clock().now())
             }
         };
+        self.demands.asked.insert(pattern.clone());
         self.undertake(pattern, vec![tell], asking);
     }
 

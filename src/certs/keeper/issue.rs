@@ -190,12 +190,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// The certificate that this order replaces, if this CA made it.
+    /// The certificate that this order replaces, if this CA made it. A CA takes one order for that, and only of one of its names
+    /// (RFC 9773 section 5): of one that another tool ordered for several, the first of its names that are kept here replaces it.
     fn replaces(&self, ca: &Ca) -> Option<String> {
         let old = self
             .old
             .filter(|old| old.bundle.directory == ca.directory_url())?;
-        certificate_id(old.leaf()).ok()
+        let mut names = old.facts.names.iter();
+        let first = names.find(|name| *name == self.name || self.works.keeps(name))?;
+        (first == self.name).then(|| certificate_id(old.leaf()).ok())?
     }
 }
 

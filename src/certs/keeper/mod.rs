@@ -32,8 +32,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 use crate::certs::bundle::Ready;
+use crate::certs::ledger::instant::minute;
 use crate::certs::retry::Failures;
 use crate::certs::vault::CertId;
 use crate::clock::Clock;
@@ -47,10 +49,13 @@ use queue::Queue;
 pub use records::{Dns, Records};
 pub use works::{Connect, Works, over_the_network};
 
-/// Names that are tended at a time.
+/// Names that are tended at a time because their time has come, or because somebody asked for a renewal; those that handshakes ask
+/// for are counted apart.
 const TENDED_MAX: usize = 8;
 /// Orders that wait for the keeper; whoever sends more waits.
 const ORDERS_MAX: usize = 64;
+/// After what must not happen, and would happen again: whoever is asked meanwhile is not asked often.
+const AFTER_A_PANIC: Duration = Duration::from_secs(60 * 60);
 /// The longest that nothing is looked at: another process may have done something.
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -108,6 +113,19 @@ struct Done {
     name: HostPattern,
     outcome: Outcome,
     next: SystemTime,
+}
+
+impl Done {
+    /// What a task cannot say that panicked.
+    fn broken(name: HostPattern, panic: &JoinError, again: SystemTime) -> Self {
+        tracing::error!(%name, %panic, again = %minute(again), "a fault of onedoor broke off the work on a certificate");
+        let problem = format!("a fault of onedoor broke off the work on it: {panic}");
+        Self {
+            name,
+            outcome: Outcome::Failed { problem, again },
+            next: again,
+        }
+    }
 }
 
 /// The keeper from inside.
@@ -187,14 +205,14 @@ impl Desk {
             self.take_up();
             let next = self.queue.next();
             let next = next.unwrap_or_else(|| self.clock.now() + LOOK_EVERY);
-            let is_full = self.tended.len() >= TENDED_MAX;
+            let has_place = self.has_place();
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
                 Some(done) = ended.recv() => self.settle(done),
-                () = self.clock.sleep_until(next), if !is_full => {}
+                () = self.clock.sleep_until(next), if has_place => {}
             }
         }
     }
@@ -268,10 +286,15 @@ impl Desk {
         }
     }
 
+    /// Whether one more may be tended whose time has come, however many names handshakes ask for.
+    fn has_place(&self) -> bool {
+        self.tended.len() - self.demands.asked.len() < TENDED_MAX
+    }
+
     /// Starts on the names whose time has come.
     fn take_up(&mut self) {
         let now = self.clock.now();
-        while self.tended.len() < TENDED_MAX
+        while self.has_place()
             && let Some(name) = self.queue.due(now)
         {
             self.tend(name, turn::Why::Time, Vec::new());
@@ -284,7 +307,7 @@ impl Desk {
         self.undertake(name, waiting, tending);
     }
 
-    /// Does this for a name, which is under way until it is done.
+    /// Does this for a name, which is under way until it is done, also if that is a panic.
     fn undertake(
         &mut self,
         name: HostPattern,
@@ -293,20 +316,29 @@ impl Desk {
     ) {
         self.queue.drop(&name);
         self.tended.insert(name.clone(), waiting);
-        let done = self.done.clone();
-        self.shutdown.spawn_attendant(async move {
+        let (done, tended) = (self.done.clone(), name.clone());
+        let working = self.shutdown.spawn_attendant(async move {
             let (outcome, next) = work.await;
             let ended = Done {
-                name,
+                name: tended,
                 outcome,
                 next,
             };
             // The desk is gone only when the process is.
             let _gone = done.send(ended).await;
         });
+        let (done, clock) = (self.done.clone(), self.clock.clone());
+        self.shutdown.spawn_attendant(async move {
+            // A task that is cut off ends well.
+            if let Err(panic) = working.await {
+                let again = clock.now() + AFTER_A_PANIC;
+                let _gone = done.send(Done::broken(name, &panic, again)).await;
+            }
+        });
     }
 
     fn settle(&mut self, done: Done) {
+        self.demands.asked.remove(&done.name);
         for waiting in self.tended.remove(&done.name).unwrap_or_default() {
             let _left = waiting.send(done.outcome.clone());
         }

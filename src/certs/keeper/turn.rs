@@ -116,7 +116,7 @@ impl Works {
                 return Ok((Outcome::failed(failures), failures.due(now)));
             }
         }
-        self.order_alone(name, &id, ready, &state, why).await
+        self.order_alone(name, &id, (ready, state), why).await
     }
 
     /// Somebody else orders and renews; what they made is served.
@@ -153,13 +153,12 @@ impl Works {
         Ok(state)
     }
 
-    /// Orders under the name's lease; not if somebody else does, or just did.
+    /// Orders under the name's lease; not if somebody else does, or just tried.
     async fn order_alone(
         &self,
         name: &HostPattern,
         id: &CertId,
-        seen: Option<Ready>,
-        state: &State,
+        (seen, judged): (Option<Ready>, State),
         why: Why,
     ) -> Result<(Outcome, SystemTime), VaultError> {
         let key = Key::new(&format!("cert-{}", id.as_str())).map_err(VaultError::Key)?;
@@ -169,7 +168,10 @@ impl Works {
         let generation =
             |ready: &Option<Ready>| ready.as_ref().map(|ready| ready.bundle.generation);
         let ready = self.look(name, id, Wish::Passing).await?;
-        if generation(&ready) != generation(&seen) {
+        let state = self.vault.state(id).await?;
+        // Whoever had the lease until now may have succeeded, or failed; then everything is judged anew.
+        let is_new = generation(&ready) != generation(&seen);
+        if is_new || state.failures != judged.failures {
             return Ok((Outcome::Busy, self.clock.now()));
         }
         let attempt = Attempt {
@@ -177,7 +179,7 @@ impl Works {
             name,
             id,
             old: ready.as_ref(),
-            state,
+            state: &state,
             why,
             lease: Mutex::new(lease),
         };

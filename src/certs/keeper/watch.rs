@@ -34,6 +34,11 @@ impl Works {
         watched.insert(CertId::of(name), name.clone());
     }
 
+    /// Whether this name is one of them.
+    pub(super) fn keeps(&self, name: &HostPattern) -> bool {
+        self.watched_as(&CertId::of(name)).is_some()
+    }
+
     /// Follows the store until the keeper is gone.
     pub(super) async fn watch(self: Arc<Self>, keeper: WeakSender<Order>) {
         let (mut mark, mut is_first) = (Mark::default(), true);

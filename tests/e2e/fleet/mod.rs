@@ -1,6 +1,8 @@
 //! Three processes on one store: one orders, another answers the CA, all serve; and the store may vanish, and come back empty.
 
+mod answering;
 mod load;
+mod silence;
 mod stores;
 
 use std::net::SocketAddr;

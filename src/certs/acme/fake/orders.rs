@@ -57,7 +57,11 @@ impl State {
         let profile = self.behaviour.profile_forced.clone().or(asked);
         let replaces = signed.payload["replaces"].as_str().map(str::to_owned);
         let is_exempt = match &replaces {
-            Some(id) => self.replaced(account, id, &names, now)?,
+            Some(id) => {
+                let replaced = self.replaced(account, id, &names, now);
+                self.counters.vain_replacements += u64::from(replaced.is_err());
+                replaced?
+            }
             None => false,
         };
         let key = (account, names.clone());

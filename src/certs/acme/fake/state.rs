@@ -42,6 +42,8 @@ pub(crate) struct Counters {
     pub(crate) failed_authorizations: u64,
     /// Orders that no limit applied to.
     pub(crate) exempt: u64,
+    /// Orders that were to replace what they could not.
+    pub(crate) vain_replacements: u64,
     /// Requests for an account, also for one that exists.
     pub(crate) registrations: u64,
     pub(crate) key_changes: u64,

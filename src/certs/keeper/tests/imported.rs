@@ -47,6 +47,9 @@ async fn many_names_of_one_imported_certificate_are_renewed_within_the_limits() 
     }
     let (issued, limited) = simulation.bill();
     assert_eq!((issued, limited), (1 + NAMES as u64, 0));
+    // One of the orders replaces what all of them have in common, and the others do not try to.
+    let counters = simulation.ca.counters();
+    assert_eq!((counters.exempt, counters.vain_replacements), (1, 0));
     assert_eq!(simulation.ca.accounts(), 1);
 }
 

@@ -2,6 +2,7 @@
 
 mod outages;
 mod redis;
+mod silence;
 mod starts;
 mod years;
 
