@@ -108,6 +108,29 @@ async fn a_reload_goes_on_with_the_ca_in_service_and_its_leaves() {
 }
 
 #[tokio::test]
+async fn a_folder_that_lost_its_ca_is_left_to_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, local) = (folder.path().to_owned(), loaded("", &["a.test"]));
+    let store = Store::files(path.clone(), Clock::system());
+    let safe = Safe::new(store, "the folder", Storage::at(path.clone()));
+    let (_memory, faults) = Memory::new();
+    let host = Host {
+        local: Local::new(safe, Missing::Make),
+        faults,
+        _folder: folder,
+    };
+    let first = host.settle(&local, None).await.ca.unwrap();
+    std::fs::remove_dir_all(path.join("local-ca")).unwrap();
+    let settled = host.settle(&local, Some(first.clone())).await;
+    assert!(Arc::ptr_eq(&settled.ca.unwrap(), &first));
+    assert!(settled.remarks[0].contains("until the next start"));
+    assert!(!path.join("local-ca").exists());
+    let started = host.settle(&local, None).await;
+    assert!(started.refusals.is_empty());
+    assert!(!started.ca.unwrap().is_same(&first));
+}
+
+#[tokio::test]
 async fn what_is_missing_for_a_name_is_told_apart() {
     let (_store, memory) = Memory::new();
     let host = Host::new(&memory);

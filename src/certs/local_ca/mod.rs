@@ -4,6 +4,7 @@ mod authority;
 pub mod error;
 pub mod leaves;
 pub mod making;
+mod people;
 pub mod replacing;
 pub mod safe;
 pub mod scope;

@@ -1,6 +1,5 @@
 //! Where the local CA is kept: in the store, so that all who share that have the same one; and its root as a file besides, for people.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,11 +13,12 @@ use super::LocalCa;
 use super::authority::Authority;
 use super::error::Error;
 use super::making::{Wish, make};
+use super::people;
 use super::scope::Scope;
 use super::stored::Stored;
 use crate::certs::pair::fault::day;
 use crate::certs::pair::key_warning;
-use crate::storage::files::{self, Storage};
+use crate::storage::files::Storage;
 use crate::storage::store::{BadKey, Key, Object, Store, StoreError, When};
 
 /// Everything about the CA is under it.
@@ -222,7 +222,14 @@ impl Safe {
     /// Sees to it that the file for people is the root. It is a copy, so what hinders that hinders nobody who serves.
     pub async fn show(&self, root: &str) {
         let (folder, root) = (self.folder.clone(), root.to_owned());
-        let showing = task::spawn_blocking(move || shown(&folder, &root));
+        let is_shared = self.store.is_shared();
+        let showing = task::spawn_blocking(move || {
+            if is_shared {
+                people::written(&folder, &root)
+            } else {
+                people::mended(&folder, &root).map(|()| None)
+            }
+        });
         match showing.await {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(aside))) => {
@@ -258,30 +265,6 @@ impl Safe {
         }
         LocalCa::new(authority, self.root_path(), remarks)
     }
-}
-
-/// Writes the file for people if it is not there or another; says where a CA went that was in its place.
-fn shown(folder: &Storage, root: &str) -> Result<Option<PathBuf>, files::Error> {
-    let there = folder.read(ROOT)?;
-    if there.as_deref() == Some(root.as_bytes()) {
-        return Ok(None);
-    }
-    let own = match folder.read(AUTHORITY)? {
-        Some(bytes) => Stored::read(&bytes).is_none_or(|own| own.root != root),
-        None => there.is_some() && folder.exists(ROOT_KEY)?,
-    };
-    let mut aside = None;
-    if own {
-        let place = folder.path(&format!("{FOLDER}-{}", fingerprint(root.as_bytes())));
-        let moved = fs::rename(folder.path(FOLDER), &place);
-        moved.map_err(|source| files::Error::Failed {
-            path: place.clone(),
-            source,
-        })?;
-        aside = Some(place);
-    }
-    folder.write(ROOT, root.as_bytes())?;
-    Ok(aside)
 }
 
 /// A few digits by which a CA is told from others.

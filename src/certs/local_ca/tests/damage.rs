@@ -23,7 +23,8 @@ async fn the_file_for_people_is_mended() {
 async fn a_fleet_does_not_write_over_the_own_ca_of_a_machine() {
     let place = Place::new();
     let own = place.safe().open(&wish(&[]), noon()).await.unwrap();
-    let (store, _faults) = Memory::new();
+    let (store, faults) = Memory::new();
+    faults.share();
     let shared = place.safe_in(store);
     let common = shared.open(&wish(&[]), noon()).await.unwrap();
     assert_eq!(
@@ -45,6 +46,54 @@ async fn a_fleet_does_not_write_over_the_own_ca_of_a_machine() {
     let kept = fs::read_to_string(aside[0].join("root.pem")).unwrap();
     assert_eq!(kept, own.root().pem);
     assert!(aside[0].join("authority.json").exists());
+}
+
+#[tokio::test]
+async fn a_ca_that_is_broken_for_a_moment_stays_where_it_is() {
+    let place = Place::new();
+    let ca = place.safe().open(&wish(&[]), noon()).await.unwrap();
+    let text = fs::read_to_string(place.path(AUTHORITY)).unwrap();
+    let before = files(&place);
+    replace(&place.path(AUTHORITY), &text[..text.len() / 2]);
+    fs::remove_file(place.path(ROOT)).unwrap();
+    place.safe().show(&ca.root().pem).await;
+    replace(&place.path(AUTHORITY), &text);
+    place.safe().show(&ca.root().pem).await;
+    assert_eq!(files(&place), before);
+    fs::remove_dir_all(place.path("local-ca")).unwrap();
+    place.safe().show(&ca.root().pem).await;
+    assert!(!place.path(ROOT).exists(), "a root is no CA");
+}
+
+#[tokio::test]
+async fn a_ca_of_earlier_versions_with_a_remark_in_it_stays_where_it_is() {
+    let place = Place::new();
+    let authority = place.earlier();
+    let remark = b"# of Andr\xe9\n";
+    let root = [remark, authority.pem.as_bytes()].concat();
+    fs::write(place.path(ROOT), &root).unwrap();
+    let before = files(&place);
+    place.safe().open(&wish(&[]), noon()).await.unwrap();
+    assert_eq!(files(&place), before);
+    assert_eq!(fs::read(place.path(ROOT)).unwrap(), root);
+}
+
+/// All that lies below the place.
+fn files(place: &Place) -> Vec<PathBuf> {
+    let mut folders = vec![place.path("")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
 }
 
 #[tokio::test]

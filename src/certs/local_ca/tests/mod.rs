@@ -167,6 +167,7 @@ async fn a_crash_leaves_a_whole_ca_or_none() {
     for moment in [Moment::Before, Moment::After] {
         let place = Place::new();
         let (store, faults) = Memory::new();
+        faults.share();
         faults.crash_at(1, moment);
         let crashed = place.safe_in(store).open(&wish(&[]), noon()).await;
         assert!(crashed.is_err());
