@@ -2,6 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::App;
 use super::guests::Guests;
@@ -10,9 +14,12 @@ use super::start::{LOOPBACK, assemble, tell_remarks, wall_clock};
 use crate::config::problem::{Color, render};
 use crate::config::{Config, Loaded, Refused};
 use crate::control::session::message::Refusal;
-use crate::door::Order;
+use crate::door::{Current, Order};
 use crate::ports::problem::PortProblem;
 use crate::routing::sockets_of;
+
+/// How long workers are waited for that are to adopt a new whole.
+const ADOPTION_TIME: Duration = Duration::from_secs(1);
 
 /// A whole that may be served.
 #[derive(Debug)]
@@ -136,10 +143,7 @@ impl App {
         );
         self.listeners.retain(&wanted);
         self.listeners.take_in(fresh);
-        for worker in self.workers.iter() {
-            // A worker that is gone has told why.
-            let _gone = worker.orders.send(Order::Adopt(current.clone())).await;
-        }
+        self.serve_by(&current).await;
         self.capacity
             .set_max(loaded.config.limits.connections.min(self.connections_max));
         self.files.follow(&own);
@@ -157,6 +161,26 @@ impl App {
         }
         self.announce();
         Ok(())
+    }
+
+    /// Has every worker adopt it, and waits for that: whoever is told of a generation is served by it, on open connections too.
+    async fn serve_by(&self, current: &Arc<Current>) {
+        let mut adoptions = Vec::with_capacity(self.workers.len());
+        for worker in self.workers.iter() {
+            let (done, adopted) = oneshot::channel();
+            let order = Order::Adopt(current.clone(), done);
+            // A worker that is gone has told why.
+            let _gone = worker.orders.send(order).await;
+            adoptions.push(adopted);
+        }
+        let all = async {
+            for adopted in adoptions {
+                let _gone = adopted.await;
+            }
+        };
+        if timeout(ADOPTION_TIME, all).await.is_err() {
+            tracing::warn!("a worker is busy: it adopts the new configuration when it can");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use rustls::sign::CertifiedKey;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::accept::Permit;
 use super::arrival::{Arrival, From};
@@ -51,7 +51,8 @@ pub enum Order {
         socket: SocketSpec,
         permit: Permit,
     },
-    Adopt(Arc<Current>),
+    /// Says when it has.
+    Adopt(Arc<Current>, oneshot::Sender<()>),
     Advance(Stage),
 }
 
@@ -167,7 +168,11 @@ async fn run(options: Options, counters: Arc<Counters>, mut inbox: mpsc::Receive
                 socket,
                 permit,
             } => worker.take_in(stream, peer, socket, permit),
-            Order::Adopt(current) => worker.adopt(current),
+            Order::Adopt(current, adopted) => {
+                worker.adopt(current);
+                // Nobody waits for a late one any more.
+                let _waiting = adopted.send(());
+            }
             Order::Advance(stage) => {
                 context.advance(stage);
                 if stage == Stage::Cut {

@@ -25,8 +25,8 @@ struct Attacked {
     reached: Arc<AtomicUsize>,
 }
 
-/// A door whose upstream counts the requests that reach it.
-fn attacked() -> Attacked {
+/// A door with these limits, whose upstream counts the requests that reach it.
+fn attacked(limits: &str) -> Attacked {
     let reached = Arc::new(AtomicUsize::new(0));
     let counted = reached.clone();
     let backend = Backend::raw(move |mut stream| {
@@ -44,7 +44,7 @@ fn attacked() -> Attacked {
         }
     });
     let site = format!("\"a.test\" = \"{}\"", backend.address);
-    let door = Door::serving("workers = 1\n[limits]\nidle = \"1s\"", &site);
+    let door = Door::serving(&format!("workers = 1\n[limits]\n{limits}"), &site);
     assert_eq!(get(&door, "a.test", "/"), "fine");
     reached.store(0, Ordering::Relaxed);
     Attacked { door, reached }
@@ -79,7 +79,7 @@ impl Attacked {
 
 #[test]
 fn resets_without_end_end_the_connection() {
-    let attacked = attacked();
+    let attacked = attacked("");
     attacked.is_calmed("rapid_reset", 20_000);
     attacked.is_calmed("provoked_by_overflow", 5000);
     attacked.is_calmed("provoked_by_length", 5000);
@@ -95,7 +95,7 @@ fn resets_without_end_end_the_connection() {
 
 #[test]
 fn frames_that_carry_nothing_end_the_connection() {
-    let attacked = attacked();
+    let attacked = attacked("");
     for attack in [
         "settings",
         "ping",
@@ -110,7 +110,7 @@ fn frames_that_carry_nothing_end_the_connection() {
 
 #[test]
 fn heads_without_end_end_the_connection() {
-    let attacked = attacked();
+    let attacked = attacked("");
     for attack in ["continuation", "empty_continuation", "hpack_bomb"] {
         attacked.is_calmed(attack, 20_000);
     }
@@ -123,13 +123,13 @@ fn heads_without_end_end_the_connection() {
 
 #[test]
 fn window_updates_without_end_cost_little() {
-    let seen = attacked().by("window_update", 3000);
+    let seen = attacked("").by("window_update", 3000);
     assert_eq!(seen["sent"], 3000, "{seen}");
 }
 
 #[test]
 fn a_stream_whose_answer_is_not_taken_ends_in_time() {
-    let attacked = attacked();
+    let attacked = attacked("idle = \"1s\"");
     let seen = attacked.by("one_byte_windows", 100);
     assert!(seen["resets"] == 100 || seen["closed"] == true, "{seen}");
     let seen = attacked.by("crumbs", 10_000);
@@ -140,7 +140,7 @@ fn a_stream_whose_answer_is_not_taken_ends_in_time() {
 
 #[test]
 fn a_malformed_request_reaches_nobody() {
-    let attacked = attacked();
+    let attacked = attacked("");
     let outcomes = attacked.by("malformed", 1);
     let outcomes = outcomes.as_object().unwrap();
     assert!(outcomes.len() > 30, "{outcomes:?}");
@@ -155,7 +155,7 @@ fn a_malformed_request_reaches_nobody() {
 
 #[test]
 fn an_attack_is_not_worth_a_line_in_the_log() {
-    let attacked = attacked();
+    let attacked = attacked("");
     for attack in ["rapid_reset", "provoked_by_length", "ping", "hpack_bomb"] {
         attacked.by(attack, 5000);
     }

@@ -1,16 +1,17 @@
 //! `onedoor certs` and `onedoor quota`, as people and monitoring use them.
 
-use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::support::absent::nobody;
 use super::support::authority::Authority;
 use super::support::backend::Backend;
 use super::support::door::{Door, Home};
 use super::support::eventually;
+use super::support::false_clock::FalseClock;
 use super::support::ordering::{config, site};
-use super::support::pebble::{Pebble, Wanted};
+use super::support::pebble::Pebble;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -131,23 +132,21 @@ fn a_renewal_that_fails_says_why_in_the_words_of_the_ca() {
 
 #[test]
 fn what_is_overdue_is_a_warning_before_it_is_short() {
-    let ca = Pebble::with(&Wanted {
-        validity: 10,
-        ..Wanted::default()
-    });
-    let door = Door::up(&config(&ca, "", &site("a.example.com")));
-    eventually("a certificate", || {
-        (door.home().run(&["certs", "check"]).0 == 0).then_some(())
-    });
+    let ca = Pebble::start();
     // Nobody is there to renew it.
-    let home = door.kill();
-    eventually("a warning", || {
-        let (code, out, _err) = home.run(&["certs", "check"]);
-        (code == 1 && out.contains("its renewal is overdue since ")).then_some(())
-    });
-    eventually("the end", || {
-        (home.run(&["certs", "check"]).0 == 2).then_some(())
-    });
+    let home = served(&ca, "a.example.com").kill();
+    let clock = FalseClock::of(&home);
+    let check = |offset: &str| {
+        clock.set(offset);
+        let mut command = home.command();
+        clock.give_to(&mut command);
+        Home::end_of(command.args(["certs", "check"]))
+    };
+    assert_eq!(check("+50d").0, 0);
+    let (code, out, err) = check("+70d");
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("its renewal is overdue since "), "{out}");
+    assert_eq!(check("+91d").0, 2);
 }
 
 #[test]
@@ -303,9 +302,7 @@ fn check_looks_at_what_a_server_shows() {
     );
     assert_eq!(out.lines().count(), 2, "{out}");
 
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap().to_string();
-    drop(closed);
+    let address = nobody().to_string();
     let (code, out, _err) = local.home().run(&["certs", "check", "--connect", &address]);
     assert_eq!(code, 3, "{out}");
     assert!(out.contains("cannot connect to "), "{out}");

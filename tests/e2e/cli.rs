@@ -5,6 +5,7 @@ use std::fs;
 use crate::support::backend::Backend;
 use crate::support::client::get;
 use crate::support::door::{Door, Home};
+use crate::support::eventually;
 
 const BAD: &str = r#"listen = ["127.0.0.1:0"]
 htp = false
@@ -139,7 +140,13 @@ fn up_says_where_everything_is() {
         "#,
         backend.address
     ));
-    let out = door.home().read("out");
+    let root = door.ca();
+    // The service manager is told first.
+    let out = eventually("all that it says", || {
+        let out = door.home().read("out");
+        let is_whole = out.contains(root.to_str().unwrap()) && out.ends_with('\n');
+        is_whole.then_some(out)
+    });
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].starts_with("SITE "), "{out}");
     assert!(
@@ -154,7 +161,6 @@ fn up_says_where_everything_is() {
         door.plain()
     );
     assert_eq!(lines[3], listening);
-    let root = door.ca();
     assert!(lines[4].ends_with(root.to_str().unwrap()), "{out}");
 }
 

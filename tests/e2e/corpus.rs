@@ -57,7 +57,7 @@ impl Run {
             http = ["127.0.0.1:0"]
             [limits]
             header_read = "1s"
-            idle = "300ms"
+            idle = "1s"
             [sites]
             "*" = {{ to = "{address}", tls = "off", timeout = {{ idle = "500ms" }} }}
             "#

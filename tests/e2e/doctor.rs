@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::support::backend::Backend;
 use crate::support::door::{Door, Home};
-use crate::support::eventually;
 use crate::support::pebble::Pebble;
+use crate::support::{eventually, free_port};
 
 const HOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/hold_port.py");
 
@@ -270,11 +269,6 @@ fn of<'a>(findings: &'a [Value], id: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {id} in {findings:#?}"))
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 struct Held {
     child: Child,
     port: u16,
@@ -283,7 +277,7 @@ struct Held {
 impl Held {
     fn by_python() -> Self {
         let mut child = Command::new("python3")
-            .arg(HOLDER)
+            .args([HOLDER, "--port", &free_port().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

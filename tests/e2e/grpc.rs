@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::support::PATIENCE;
 use crate::support::door::Door;
 use crate::support::peer::{Peer, run, way_to};
 
@@ -80,7 +81,8 @@ fn a_deadline_is_passed_on_and_kept() {
         json!({"code": "DEADLINE_EXCEEDED"})
     );
     let begun = server.wait_for("the call", |event| event["call"] == "begun");
-    assert!(begun["left"].as_f64().unwrap() <= 0.5, "{begun}");
+    // It is told in coarser units than it was given.
+    assert!(begun["left"].as_f64().unwrap() < 4.0, "{begun}");
     server.wait_for("the end", |event| event["call"] == "ended");
 }
 
@@ -92,7 +94,8 @@ fn a_cancelled_call_ends_at_the_server() {
     let started = Instant::now();
     client.order(&json!("cancel"));
     server.wait_for("the end", |event| event["call"] == "ended");
-    assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    // Long before the deadline of the call itself.
+    assert!(started.elapsed() < PATIENCE / 2, "{:?}", started.elapsed());
     client.wait_for("the outcome", |event| event["cancelled"] == true);
 }
 

@@ -64,7 +64,8 @@ fn open_connections_survive_twenty_reloads() {
         socket.read_exact(&mut back).unwrap();
         assert_eq!(back, other.as_bytes());
     }
-    assert_eq!(door.revision(), 21);
+    // A change that is seen before the signal comes is a revision more.
+    assert!(door.revision() > 20);
     assert_eq!(page.seen().len(), 20);
 }
 
@@ -81,7 +82,10 @@ fn a_changed_file_is_read_without_a_signal() {
     file.write_all(config(&[("c.test", &backend)]).as_bytes())
         .unwrap();
     drop(file);
-    eventually("the reload", || (door.revision() == 3).then_some(()));
+    // It may have been seen empty first.
+    eventually("the reload", || {
+        try_tls(door.tls(), &roots(&door), "c.test", &[]).ok()
+    });
     assert_eq!(get(&door, "c.test", "/"), "served");
 }
 
@@ -141,7 +145,7 @@ fn changed_listeners_open_and_close_sockets() {
     assert_eq!(second.ip().to_string(), "127.0.0.2");
     let mut fresh = try_tls(second, &roots(&door), "a.test", &[]).unwrap();
     assert_eq!(get_on(&mut fresh, "a.test", "/").body, "served");
-    assert!(TcpStream::connect(first).is_err());
+    eventually("a closed port", || TcpStream::connect(first).err());
     assert!(
         read_answer(&mut stream).is_err(),
         "nobody is served at that address any more"
@@ -185,7 +189,7 @@ fn a_socket_may_grow_to_every_address_and_shrink_again() {
     assert_eq!(get_on(&mut stream, "a.test", "/").body, "served");
     door.reload(&at(&here.to_string()));
     assert_eq!(door.tls(), here);
-    assert!(TcpStream::connect(there).is_err());
+    eventually("a closed port", || TcpStream::connect(there).err());
 }
 
 #[test]

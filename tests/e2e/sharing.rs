@@ -51,7 +51,8 @@ fn requests_beyond_a_connections_limit_open_others() {
     let mut wires: Vec<Wire> = (0..70).map(|_| asking(&door)).collect();
     // All of them arrive before one is answered.
     let (arrived, connections) = requests(&mut upstream, 70);
-    assert_eq!(connections, 7);
+    // An upstream that is slow to say its limit may have been asked for one more; of eight there are never more.
+    assert!((7..=8).contains(&connections), "{connections}");
     for request in &arrived {
         answer(&mut upstream, request);
     }
@@ -86,7 +87,9 @@ fn one_connection_is_enough_for_many() {
     let request = upstream.wait("request");
     answer(&mut upstream, &request);
     assert_eq!(first.answer().status(), 204);
-    let mut wires: Vec<Wire> = (0..100).map(|_| asking(&door)).collect();
+    // One that says nothing for two seconds is taken for silent: they are all asked at once.
+    let mut wires: Vec<Wire> = (0..100).map(|_| Wire::plain(&door)).collect();
+    wires.iter_mut().for_each(|wire| wire.send(GET));
     let (arrived, connections) = requests(&mut upstream, 100);
     assert_eq!(connections, 1);
     for request in &arrived {

@@ -1,12 +1,13 @@
 //! Sites whose bytes are carried: `passthrough` unopened, `tcp` behind TLS that ends here.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::support::absent::nobody;
 use crate::support::authority::{Authority, Pair};
 use crate::support::backend::Backend;
 use crate::support::client::{ask, get, plain, read_all, tls, try_tls};
@@ -88,9 +89,7 @@ fn a_reset_of_the_upstream_ends_the_tunnel() {
 
 #[test]
 fn a_dead_target_closes_the_connection() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let address = nobody();
     let door = up(&format!("\"{SHOP}\" = {{ passthrough = \"{address}\" }}"));
     let mut client = plain(door.tls());
     client.write_all(CHROMIUM).unwrap();
@@ -99,9 +98,7 @@ fn a_dead_target_closes_the_connection() {
 
 #[test]
 fn the_next_target_is_tried() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
+    let address = nobody();
     let (upstream, received) = recorder(b"here");
     let door = up(&format!(
         "\"{SHOP}\" = {{ passthrough = [\"{address}\", \"{}\"] }}",

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::support::absent::nobody;
 use crate::support::authority::{Authority, Pair};
 use crate::support::backend::{Backend, ok};
 use crate::support::client::{curl, get};
@@ -23,11 +24,6 @@ fn door(to: &str, rest: &str) -> Door {
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
-
-fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
 
 #[test]
 fn several_targets_take_turns_and_a_dead_one_is_passed_over() {

@@ -1,11 +1,10 @@
 //! The page that waits for a local upstream.
 
 use std::io::{BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 
-use socket2::{Domain, Socket, Type};
-
+use crate::support::absent::Absent;
 use crate::support::backend::{ok, read_request};
 use crate::support::browser::Browser;
 use crate::support::door::Door;
@@ -13,31 +12,14 @@ use crate::support::wire::{Answer, Wire};
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
 
-/// A port at which nobody listens until the test says so, and which nobody else can take.
-struct Absent {
-    socket: Socket,
-    address: SocketAddr,
-}
-
-impl Absent {
-    fn new() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        socket.bind(&any.into()).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        Self { socket, address }
-    }
-
-    /// Answers every request with `answer` from now on.
-    fn start(self, answer: &'static str) {
-        self.socket.listen(16).unwrap();
-        let listener = TcpListener::from(self.socket);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                thread::spawn(move || serve(stream, answer));
-            }
-        });
-    }
+/// Answers every request with `answer` from now on.
+fn start(absent: Absent, answer: &'static str) {
+    let listener = absent.listens();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || serve(stream, answer));
+        }
+    });
 }
 
 fn serve(mut stream: TcpStream, answer: &str) {
@@ -70,7 +52,7 @@ fn a_browser_waits_and_shows_the_upstream_as_soon_as_it_is_there() {
     let door = Door::serving("", &format!("\"app.localhost\" = \"{address}\""));
     let mut browser = Browser::at(&door, "app.localhost", "/deep?x=1");
     let (tab, _title) = browser.shows(&format!("Waiting for {address}"));
-    absent.start("<title>The app is here</title>");
+    start(absent, "<title>The app is here</title>");
     let (same, _title) = browser.shows("The app is here");
     assert_eq!(same, tab);
     assert!(!waits(&ask(&door, "GET", BROWSER)));

@@ -45,7 +45,11 @@ fn a_disk_that_fills_up_at_any_moment_of_a_renewal_costs_no_second_certificate()
     let (ca, disk) = (Pebble::start(), Tmpfs::of_kib(512));
     let home = Home::new(&config_on(disk.path(), &ca, "", &site(NAME)));
     let clock = FalseClock::of(&home);
-    let door = up_by(home, &clock);
+    let mut command = home.command();
+    // It complains aloud only once, until something was stored again.
+    command.arg("up").env("ONEDOOR_LOG", "onedoor=debug");
+    clock.give_to(&mut command);
+    let door = Door::up_by(home, command);
     let old = served(&ca, NAME);
     let mut leaf = old.clone();
     // Due after 60 of 90 days; each failure may ask for a day of rest.

@@ -110,6 +110,9 @@ fn a_process_killed_at_any_moment_costs_no_second_certificate() {
     assert_eq!(ca.issued(), 1);
 }
 
+/// For handshakes that wait for an order.
+const PATIENT: &str = "[limits]\nhandshake = \"1m\"\n";
+
 #[test]
 fn a_certificate_comes_at_the_first_handshake_of_an_allowed_name_and_for_no_other() {
     let ca = Pebble::start();
@@ -121,7 +124,8 @@ fn a_certificate_comes_at_the_first_handshake_of_an_allowed_name_and_for_no_othe
         }
     });
     let on_demand = format!("on_demand = {{ ask = \"http://{}/may\" }}", ask.address);
-    let door = Door::up(&config(&ca, &on_demand, &site("*.dev.example.com")));
+    let sites = site("*.dev.example.com") + PATIENT;
+    let door = Door::up(&config(&ca, &on_demand, &sites));
     let roots = ca.issued_roots();
     assert!(try_tls(ca.tls(), &roots, "other.dev.example.com", &[]).is_err());
     try_tls(ca.tls(), &roots, "allowed.dev.example.com", &[]).unwrap();
@@ -141,6 +145,7 @@ fn a_name_on_demand_gets_its_own_certificate_though_the_local_ca_serves_meanwhil
         "meanwhile = \"internal\"\non_demand = {{ ask = \"http://{}/may\" }}",
         ask.address
     );
-    let _door = Door::up(&config(&ca, &keys, &site("*.dev.example.com")));
+    let sites = site("*.dev.example.com") + PATIENT;
+    let _door = Door::up(&config(&ca, &keys, &sites));
     try_tls(ca.tls(), &ca.issued_roots(), "a.dev.example.com", &[]).unwrap();
 }

@@ -77,9 +77,9 @@ fn a_target_that_answers_again_comes_back_slowly() {
         (get(&mut wire, "").text() == "moody").then_some(())
     });
     assert_eq!(door.said().matches("answers again").count(), 1);
-    // Half of all would be its share.
+    // Half of all is its share in the end, ten seconds from now.
     let first = turns(&door, 20);
-    assert!(first["good"] >= 15, "{first:?}");
+    assert!(first["good"] > 10, "{first:?}");
 }
 
 #[test]
@@ -95,6 +95,10 @@ fn statuses_and_clients_faults_leave_nobody_out() {
         let mut wire = Wire::plain(&door);
         wire.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nx");
     }
+    // They had turns of their own, which are not to come between those of the others.
+    eventually("the end of those who left", || {
+        (door.home().read("out").matches(" POST ").count() == 6).then_some(())
+    });
     let mut wire = Wire::plain(&door);
     let mut answers: Vec<String> = (0..10).map(|_turn| get(&mut wire, "").text()).collect();
     answers.sort_unstable();

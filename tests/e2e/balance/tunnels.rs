@@ -51,7 +51,10 @@ fn a_target_that_takes_no_connection_is_left_out() {
     let one = named("one");
     let mut dead = crate::support::mortal::Mortal::saying("dead");
     dead.die();
-    let door = tcp(&list(&[one.address, dead.address]));
+    let to = list(&[one.address, dead.address]);
+    let door = tcp(&format!(
+        "{to}, eject = {{ within = \"1h\", for = \"1h\" }}"
+    ));
     assert_eq!(connections(&door, 20), counted([("one", 20)]));
     let said = door.said();
     assert_eq!(said.matches("no connection").count(), 3, "{said}");

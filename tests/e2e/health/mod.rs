@@ -4,8 +4,9 @@ mod kinds;
 mod turns;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -18,21 +19,29 @@ use crate::support::wire::Wire;
 struct Service {
     backend: Backend,
     status: Arc<AtomicU16>,
+    /// When it was checked.
+    moments: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Service {
     fn named(name: &'static str) -> Self {
         let status = Arc::new(AtomicU16::new(200));
-        let said = status.clone();
+        let moments: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let (said, noted) = (status.clone(), moments.clone());
         let backend = Backend::http(move |request| {
             if request.line() != "GET /up HTTP/1.1" {
                 return ok(name);
             }
+            noted.lock().unwrap().push(Instant::now());
             let status = said.load(Ordering::SeqCst);
             let fields = "Location: /login\r\nContent-Length: 0\r\nConnection: close";
             format!("HTTP/1.1 {status} Said\r\n{fields}\r\n\r\n").into_bytes()
         });
-        Self { backend, status }
+        Self {
+            backend,
+            status,
+            moments,
+        }
     }
 
     fn says(&self, status: u16) {
@@ -51,7 +60,7 @@ impl Service {
 }
 
 /// Often, and decided at once.
-const QUICK: &str = r#"every = "20ms", fails = 1, passes = 1, timeout = "5s""#;
+const QUICK: &str = r#"every = "20ms", fails = 1, passes = 1, timeout = "20s""#;
 
 fn site(name: &str, to: &str, health: &str) -> String {
     format!("\"{name}\" = {{ to = {to}, tls = \"off\", health = {health} }}\n")

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{door_to, door_to_h2c, next_request};
 use crate::support::backend::{Backend, ok, read_request};
 use crate::support::peer::{End, Ending, Peer, head};
-use crate::support::{PATIENCE, settled};
+use crate::support::{PATIENCE, eventually, settled};
 
 /// More than all windows and socket buffers on the way hold together.
 const LARGE: u64 = 48 << 20;
@@ -53,9 +53,12 @@ fn a_client_that_does_not_read_slows_the_upstream_and_costs_no_memory() {
     let grown = door.resident().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown}");
     // The stream's window is used up, and is given back now.
-    let got = client.so_far().iter().filter(|event| event["is"] == "data");
-    let got: u64 = got.map(|event| event["length"].as_u64().unwrap()).sum();
-    assert_eq!(got, 65_535);
+    let mut got = || -> u64 {
+        let data = client.so_far().iter().filter(|event| event["is"] == "data");
+        data.map(|event| event["length"].as_u64().unwrap()).sum()
+    };
+    eventually("a whole window", || (got() >= 65_535).then_some(()));
+    assert_eq!(settled(&mut got), 65_535);
     client.order(&json!({"do": "acks", "which": "both"}));
     for stream in [0, 1] {
         client.order(&json!({"do": "window", "stream": stream, "add": 65_535}));

@@ -8,7 +8,7 @@ use super::{ask, join, site};
 use crate::support::backend::Backend;
 use crate::support::client::roots;
 use crate::support::door::Door;
-use crate::support::{PATIENCE, eventually, free_port};
+use crate::support::{PATIENCE, eventually, free_port, takes_less};
 
 /// How long the sites of those who are left may be missed after somebody was killed.
 const GAP_MAX: Duration = Duration::from_secs(1);
@@ -91,10 +91,13 @@ fn ten_guests_and_their_holder_end_in_every_order() {
 
 #[test]
 fn a_crash_is_mended_within_a_second() {
-    for guests in [3, 10] {
+    for guests in [5, 10] {
         let mut crowd = Crowd::of(guests + 1);
-        let gap = crowd.end(Signal::KILL, Holder);
-        println!("the measured gap of a crash with {guests} guests: {gap:?}");
+        takes_less(GAP_MAX, "the gap of a crash", || {
+            let gap = crowd.end(Signal::KILL, Holder);
+            println!("the measured gap of a crash with {guests} guests: {gap:?}");
+            gap
+        });
     }
 }
 
@@ -138,7 +141,6 @@ impl Crowd {
             self.all_answer();
         }
         let gap = begun.elapsed();
-        assert!(gap < GAP_MAX, "{signal:?} to {whom:?}: {gap:?}");
         let ended = door.ended();
         assert!(signal == Signal::KILL || ended.success(), "{}", door.said());
         self.gone.push((name, door));

@@ -11,7 +11,7 @@ use super::{ask, follower, join, site};
 use crate::support::backend::Backend;
 use crate::support::client::{get, roots};
 use crate::support::door::Door;
-use crate::support::{eventually, settled};
+use crate::support::{PATIENCE, eventually, settled, within};
 
 /// All that a door takes.
 const SESSIONS_MAX: usize = 256;
@@ -135,7 +135,8 @@ fn a_guest_that_reads_nothing_is_let_go_and_others_go_on() {
         crate::support::answer::get_on(&mut stream, "slow.test", &long);
     }
     assert_eq!(ask(address, &roots, "one.test").unwrap(), "one");
-    eventually("the end of the lease", || {
+    // What it is told may wait for ten seconds.
+    within(2 * PATIENCE, "the end of the lease", || {
         (guests(door.home().control()) == 0).then_some(())
     });
     drop(guest);

@@ -142,6 +142,11 @@ impl Loop {
         self.seen.lock().unwrap().longest = Duration::ZERO;
     }
 
+    /// The longest time from one answer to the next since then.
+    fn longest(&self) -> Duration {
+        self.seen.lock().unwrap().longest
+    }
+
     fn end(mut self) -> Seen {
         self.done.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {

@@ -18,7 +18,7 @@ use crate::support::eventually;
 /// `nobody`, on every system.
 pub(super) const NOBODY: u32 = 65_534;
 /// What whoever asks may wait at most for a holder that does nothing.
-const FROZEN_MAX: Duration = Duration::from_secs(15);
+const FROZEN_MAX: Duration = Duration::from_secs(30);
 /// What curl ends with where nobody answers: it is not let in, or is cut off as soon as it is, or after it asked.
 const UNANSWERED: [i32; 3] = [7, 52, 56];
 

@@ -3,7 +3,8 @@
 use std::io::{BufReader, Read as _, Write as _};
 use std::sync::mpsc;
 
-use super::{always, door, door_to, nobody, reset};
+use super::{always, door, door_to, reset};
+use crate::support::absent::nobody;
 use crate::support::backend::{Backend, ok, read_request};
 use crate::support::door::Door;
 use crate::support::peer::{End, Peer, head};

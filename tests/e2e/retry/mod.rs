@@ -6,7 +6,7 @@ mod positions;
 mod seats;
 mod turned_away;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -41,13 +41,6 @@ fn request(method: &str, path: &str) -> String {
 fn ask(door: &Door, request: &str) -> (u16, String) {
     let answer = Wire::plain(door).ask(request);
     (answer.status(), answer.text())
-}
-
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }
 
 /// Ends a connection with a reset.

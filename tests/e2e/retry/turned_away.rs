@@ -17,7 +17,7 @@ fn beyond_a_full_line_a_request_is_refused_at_once() {
     let held = Held::new();
     let door = door_to(
         &format!("\"{}\"", held.backend.address),
-        "max_conns = 1, timeout = { connect = \"60s\" }",
+        "max_conns = 1, timeout = { connect = \"10m\" }",
     );
     let first = asking(&door.plain());
     let asked = held.next();

@@ -5,6 +5,7 @@ mod vite;
 use std::fs;
 use std::net::TcpListener;
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use serde_json::json;
 use crate::support::backend::Backend;
 use crate::support::client::{curl, get};
 use crate::support::door::{Door, Home};
-use crate::support::{PATIENCE, eventually, peer};
+use crate::support::{PATIENCE, eventually, free_port, peer, within};
 
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
 const SETTINGS: &str = "listen = [\"127.0.0.1:0\"]\nhttp = false\ndrain = \"1s\"\n";
@@ -185,20 +186,29 @@ fn keys_at_a_terminal_reach_the_command_once() {
 #[test]
 fn a_command_that_listens_elsewhere_is_found_out() {
     let home = home();
-    home.write(
-        "serve",
-        "import socket, signal\ns = socket.create_server(('127.0.0.1', 0))\n\
-         print(s.getsockname()[1], flush=True)\nsignal.pause()\n",
-    );
-    let door = run(home, &["x", "--wait", "2", "--", "python3", "serve"]);
+    // It does from its first moment, however long it takes to begin: it is given the socket.
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = elsewhere.local_addr().unwrap().port();
+    let mut command = home.command();
+    command.stdin(OwnedFd::from(elsewhere)).args([
+        "run",
+        "-c",
+        "proxy.toml",
+        "--wait",
+        "1",
+        "x",
+        "--",
+        "sleep",
+        "60",
+    ]);
+    let door = Running(Door::up_by(home, command));
     url(&door);
-    let port = door.home().read("out");
     let said = door.said();
     assert!(
-        said.contains("`python3` still does not listen on port"),
+        said.contains("`sleep` still does not listen on port"),
         "{said}"
     );
-    let hint = format!("onedoor run --port {}", port.trim());
+    let hint = format!("onedoor run --port {port}");
     assert!(said.contains(&hint), "{said}");
     assert_eq!(curl(&door, "x.localhost", "/", &["--fail"]).0, 22);
 }
@@ -206,8 +216,9 @@ fn a_command_that_listens_elsewhere_is_found_out() {
 #[test]
 fn a_fixed_port_is_the_commands_or_nobodys() {
     let home = home();
-    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = holder.local_addr().unwrap().port().to_string();
+    let port = free_port();
+    let holder = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let port = port.to_string();
     let arguments = [
         "run",
         "-c",
@@ -342,7 +353,8 @@ fn run(home: Home, arguments: &[&str]) -> Running {
 /// What it says once the command accepts, or is waited for no longer.
 #[track_caller]
 fn url(door: &Door) -> String {
-    eventually("the URL", || {
+    // Some commands are slow to begin.
+    within(3 * PATIENCE, "the URL", || {
         let said = door.home().read("err");
         let line = said.lines().find(|line| line.contains("served by"))?;
         line.split(' ').next().map(str::to_owned)

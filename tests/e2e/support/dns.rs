@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use onedoor::certs::dns::rfc2136::{Algorithm, Rfc2136Options};
 use onedoor::certs::dns::secret::Secret;
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::{PATIENCE, free_port};
 
 const MISSING: &str = "knot or knot-dnsutils is missing: run tests/run";
 /// The name of the key tells its algorithm.
@@ -34,10 +34,8 @@ impl Knot {
     /// Serves zones, each with its records besides SOA, at 127.0.0.1.
     #[track_caller]
     pub(crate) fn serving(zones: &[(&str, &str)]) -> Self {
-        let started = (0..ATTEMPTS).find_map(|_| {
-            let port = free_port(Ipv4Addr::LOCALHOST);
-            Self::start((Ipv4Addr::LOCALHOST, port).into(), zones)
-        });
+        let started = (0..ATTEMPTS)
+            .find_map(|_| Self::start((Ipv4Addr::LOCALHOST, free_port()).into(), zones));
         started.expect("knotd did not start on any port")
     }
 
@@ -203,17 +201,6 @@ fn ask(server: SocketAddr, name: &str, kind: &str) -> String {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     } else {
         String::new()
-    }
-}
-
-/// Free for both protocols a moment ago.
-fn free_port(address: Ipv4Addr) -> u16 {
-    loop {
-        let tcp = TcpListener::bind((address, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((IpAddr::from(address), port)).is_ok() {
-            return port;
-        }
     }
 }
 

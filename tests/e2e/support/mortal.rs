@@ -19,8 +19,8 @@ pub(crate) struct Mortal {
     name: &'static str,
     served: Arc<AtomicUsize>,
     life: Option<Life>,
-    /// While it is dead: bound, so that nobody else gets the port, and refusing everybody.
-    grave: Option<Socket>,
+    /// Never listens: in life and death nobody else gets the port.
+    _grave: Socket,
 }
 
 struct Life {
@@ -31,15 +31,15 @@ struct Life {
 
 impl Mortal {
     pub(crate) fn saying(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let grave = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut mortal = Self {
-            address: listener.local_addr().unwrap(),
+            address: grave.local_addr().unwrap().as_socket().unwrap(),
             name,
             served: Arc::default(),
             life: None,
-            grave: None,
+            _grave: grave,
         };
-        mortal.life = Some(mortal.live(listener));
+        mortal.rise();
         mortal
     }
 
@@ -59,17 +59,13 @@ impl Mortal {
             // It may have ended by itself.
             let _ended = stream.shutdown(Shutdown::Both);
         }
-        let grave = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        grave.set_reuse_address(true).unwrap();
-        grave.bind(&self.address.into()).unwrap();
-        self.grave = Some(grave);
     }
 
     /// Takes connections again.
     pub(crate) fn rise(&mut self) {
-        let grave = self.grave.take().unwrap();
-        grave.listen(BACKLOG).unwrap();
-        self.life = Some(self.live(grave.into()));
+        let socket = bound(self.address);
+        socket.listen(BACKLOG).unwrap();
+        self.life = Some(self.live(socket.into()));
     }
 
     fn live(&self, listener: TcpListener) -> Life {
@@ -93,6 +89,14 @@ impl Mortal {
             accepting,
         }
     }
+}
+
+/// With others of this process, as long as only one of them listens.
+fn bound(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket
 }
 
 fn serve(stream: TcpStream, name: &str, served: &AtomicUsize) {

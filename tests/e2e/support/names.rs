@@ -140,7 +140,7 @@ pub(crate) fn command(home: &Home, server: Ipv4Addr, hosts: &str) -> Command {
     };
     file(
         "resolv.conf",
-        &format!("nameserver {server}\noptions timeout:1 attempts:1\n"),
+        &format!("nameserver {server}\noptions timeout:3 attempts:1\n"),
     );
     file("hosts", &format!("127.0.0.1 localhost\n{hosts}\n"));
     let script = "mount --bind resolv.conf /etc/resolv.conf && mount --bind hosts /etc/hosts && exec \"$0\" up";

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::authority::Authority;
 use super::door::Home;
-use super::eventually;
+use super::{PATIENCE, eventually, within};
 
 /// Where names are asked for, on the CA's own address: a door listens there.
 pub(crate) const HTTP_PORT: u16 = 5002;
@@ -165,7 +165,8 @@ impl Pebble {
             .envs(wanted.variables.iter().map(|(name, value)| (name, value)));
         self.run(command, "pebble.log");
         let directory = self.directory();
-        eventually("a CA that answers", || self.fetch(&directory));
+        // It makes keys first.
+        within(3 * PATIENCE, "a CA that answers", || self.fetch(&directory));
     }
 
     fn program(&self, name: &str) -> Command {

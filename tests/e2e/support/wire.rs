@@ -204,6 +204,8 @@ impl Wire {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("nothing came, and no end, for {PATIENCE:?}");
             }
+            // Whoever is stopped and goes on asks once more.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             // A reset is an end too.
             Err(_ended) => {}
         }

@@ -6,8 +6,6 @@ mod ends;
 mod look;
 mod saved;
 
-use std::net::TcpListener;
-
 use crate::support::door::Home;
 
 /// What a verb says, which must end well.
@@ -31,10 +29,4 @@ fn refused(home: &Home, arguments: &[&str], expected: i32) -> String {
     let (code, out, err) = home.run(arguments);
     assert_eq!(code, expected, "{arguments:?}: {out}{err}");
     err
-}
-
-/// An address at which nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }

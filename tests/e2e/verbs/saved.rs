@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::{json, nobody, refused, said};
+use super::{json, refused, said};
 use crate::joining::{follower, join, site};
+use crate::support::absent::nobody;
 use crate::support::backend::Backend;
 use crate::support::client::{curl, get};
 use crate::support::door::{Door, Home};
@@ -143,7 +144,8 @@ fn a_target_that_is_not_healthy_changes_nothing() {
     let first = Door::up(&site("one.test", &one));
     said(first.home(), &["add", "two.test", &two.address.to_string()]);
     let before = first.revision();
-    let arguments = ["add", "two.test", &nobody(), "--wait", "1s"];
+    let nobody = nobody().to_string();
+    let arguments = ["add", "two.test", &nobody, "--wait", "1s"];
     let err = refused(first.home(), &arguments, 1);
     assert!(err.starts_with("error[not-healthy]: "), "{err}");
     assert!(err.contains("--wait 0s"), "{err}");
