@@ -51,7 +51,11 @@ impl Fault {
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return Self::Unreachable;
         }
-        if error.kind() == ErrorKind::AuthenticationFailed {
+        // Redis reads no long command of whom it does not know, and so cannot say that it wants a password.
+        let is_unread = error
+            .detail()
+            .is_some_and(|said| said.contains("unauthenticated"));
+        if error.kind() == ErrorKind::AuthenticationFailed || is_unread {
             return Self::Unauthenticated;
         }
         match error.code() {

@@ -99,6 +99,16 @@ async fn over_tls_a_user_is_known_by_the_password_and_only_then() {
         );
         assert!(!error.contains("secre"), "{error}");
     }
+    let mut unnamed = secured.place("", "");
+    unnamed.password = None;
+    let unnamed = at(unnamed);
+    let long = unnamed.lease(&key("work"), LASTS).await.unwrap_err();
+    let short = unnamed.list("").await.unwrap_err();
+    let longest = put(unnamed, b"y").await.unwrap_err();
+    for error in [long, short, longest] {
+        let error = error.to_string();
+        assert!(error.contains("turns us away: put user and"), "{error}");
+    }
     let elsewhere = Place {
         prefix: "other".into(),
         ..secured.place("onedoor", "secret")
