@@ -1,13 +1,14 @@
 //! The port that a command is to listen on: one that nobody has, on both loopback addresses. It is given back before the command
 //! starts, so somebody may be faster; then the command says so.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use crate::ports::bind::bind;
 use crate::ports::holder::Holder;
-use crate::ports::problem::{PortProblem, Refusal};
+use crate::ports::problem::{PortProblem, Refusal, Refused};
 
 /// Below what systems take for outgoing connections, so that none of those is in the way a moment later.
 const PREFERRED: Range<u16> = 4000..5000;
@@ -58,7 +59,21 @@ pub(super) fn explain(port: u16, problem: &PortProblem) -> String {
         let _written = writeln!(text, "  {address}   {reason}");
     }
     let mut ways = vec![("leave --port out".to_owned(), "any free port")];
-    let holder = problem.refused().iter().find_map(|one| match &one.refusal {
+    let holders: BTreeSet<u32> = problem.refused().iter().filter_map(holder).collect();
+    ways.extend(
+        holders
+            .iter()
+            .map(|pid| (format!("kill {pid}"), "stops it")),
+    );
+    for (index, (way, effect)) in ways.iter().enumerate() {
+        let label = if index == 0 { "try:" } else { "" };
+        let _written = writeln!(text, "  {label:5} {way:16}   {effect}");
+    }
+    text
+}
+
+fn holder(refused: &Refused) -> Option<u32> {
+    match &refused.refusal {
         Refusal::InUse(Holder::Process(process)) | Refusal::Shadowed(Holder::Process(process)) => {
             Some(process.pid)
         }
@@ -68,13 +83,7 @@ pub(super) fn explain(port: u16, problem: &PortProblem) -> String {
         | Refusal::AddressMissing
         | Refusal::FamilyMissing
         | Refusal::Failed(_) => None,
-    });
-    ways.extend(holder.map(|pid| (format!("kill {pid}"), "stops it")));
-    for (index, (way, effect)) in ways.iter().enumerate() {
-        let label = if index == 0 { "try:" } else { "" };
-        let _written = writeln!(text, "  {label:5} {way:16}   {effect}");
     }
-    text
 }
 
 #[cfg(test)]
@@ -101,6 +110,19 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn whoever_holds_it_on_both_families_is_named_once() {
+        let holders = (0..100).find_map(|_try| {
+            let one = TcpListener::bind("127.0.0.1:0").ok()?;
+            let port = one.local_addr().ok()?.port();
+            let other = TcpListener::bind(("::1", port)).ok()?;
+            Some((one, other, port))
+        });
+        let (_one, _other, port) = holders.unwrap();
+        let text = explain(port, &taken(port).unwrap());
+        assert_eq!(text.matches("kill ").count(), 1, "{text}");
     }
 
     #[test]
