@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const READ_MAX: usize = 64;
 /// How long an answer that was found is given without another look. A CA asks from several places within seconds.
 const FOUND_TIME: Duration = Duration::from_secs(10);
+/// The same for a name, whose next order has another answer; a token is never given twice.
+const NAME_FOUND_TIME: Duration = Duration::from_secs(2);
 /// Octets of a token: at least 128 bits in base64url (RFC 8555 section 8.1), and no more than anybody uses.
 const TOKEN_OCTETS: RangeInclusive<usize> = 22..=200;
 
@@ -117,7 +119,7 @@ struct Lookout {
     challenges: Challenges,
     store: Store,
     clock: Clock,
-    /// What is given until when, in the order in which it was found.
+    /// What is given until when.
     found: Vec<(Instant, About)>,
 }
 
@@ -125,7 +127,7 @@ impl Lookout {
     async fn run(mut self, mut inbox: mpsc::Receiver<Question>) {
         let mut looked = None::<Instant>;
         loop {
-            let forget = self.found.first().map(|(until, _about)| *until);
+            let forget = self.found.iter().map(|(until, _about)| *until).min();
             let first = tokio::select! {
                 question = inbox.recv() => question,
                 () = sleep_until(forget.unwrap_or_else(Instant::now)), if forget.is_some() => {
@@ -191,8 +193,11 @@ impl Lookout {
         };
         match self.challenges.take_from_afar(about, &stored) {
             Ok(()) => {
-                let until = Instant::now() + FOUND_TIME;
-                self.found.push((until, about.clone()));
+                let time = match about {
+                    About::Token(_) => FOUND_TIME,
+                    About::Name(_) => NAME_FOUND_TIME,
+                };
+                self.found.push((Instant::now() + time, about.clone()));
             }
             Err(error) => {
                 tracing::warn!(%key, %error, "another host's answer to a CA cannot be given")
@@ -202,12 +207,7 @@ impl Lookout {
 
     fn forget(&mut self) {
         let now = Instant::now();
-        while self
-            .found
-            .first()
-            .is_some_and(|(until, _about)| *until <= now)
-        {
-            let (_until, about) = self.found.remove(0);
+        for (_until, about) in self.found.extract_if(.., |(until, _about)| *until <= now) {
             self.challenges.forget_from_afar(&about);
         }
     }

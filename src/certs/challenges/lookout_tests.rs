@@ -8,6 +8,8 @@ use crate::certs::challenges::stored::Shared;
 use crate::storage::store::memory::{Faults, Memory};
 
 const LEASED: Duration = Duration::from_secs(600);
+/// From a CA's last question to the first of the next order.
+const BETWEEN_ORDERS: Duration = Duration::from_secs(3);
 const TOKEN: &str = "a-token-of-some-128-bits";
 
 struct Fleet {
@@ -36,11 +38,15 @@ impl Fleet {
     }
 
     async fn shows(&self, challenge: Shared<'_>) {
+        self.shows_for(challenge, "t.k").await;
+    }
+
+    async fn shows_for(&self, challenge: Shared<'_>, answer: &str) {
         let name = Key::new("work").unwrap();
         let lease = self.store.lease(&name, LEASED).await.unwrap().unwrap();
         let under = (&self.store, &lease);
         let shared = Challenges::default()
-            .share(under, challenge, "t.k", &self.clock)
+            .share(under, challenge, answer, &self.clock)
             .await;
         shared.unwrap();
     }
@@ -91,6 +97,29 @@ async fn a_name_or_an_address_is_shown_a_certificate_with_the_digest() {
             )
         };
         assert_eq!(text(&certified), text(&own));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_a_names_next_order_is_given_soon() {
+    let fleet = Fleet::new();
+    let (challenges, _faults) = fleet.host();
+    let name = HostName::parse("a.test").unwrap();
+    let digest_of = |certified: &CertifiedKey| {
+        let (_, leaf) = x509_parser::parse_x509_certificate(&certified.cert[0]).unwrap();
+        leaf.extensions().last().unwrap().value.to_vec()
+    };
+    for answer in ["first.k", "second.k"] {
+        fleet.shows_for(Shared::Alpn { name: &name }, answer).await;
+        tokio::time::sleep(BETWEEN_ORDERS).await;
+        // As a handshake does.
+        let known = challenges.alpn(&name);
+        let shown = match known {
+            Some(known) => known,
+            None => challenges.seek_alpn(&name).unwrap().await.unwrap(),
+        };
+        let expected = digest(&SHA256, answer.as_bytes());
+        assert!(digest_of(&shown).ends_with(expected.as_ref()), "{answer}");
     }
 }
 

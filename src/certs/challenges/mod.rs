@@ -20,6 +20,7 @@ pub use lookout::Sought;
 pub(super) use stored::Shared;
 
 use lookout::Question;
+use stored::LASTS;
 
 use crate::hostname::HostName;
 
@@ -46,12 +47,34 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Answers {
     /// Key authorizations by token.
-    http: HashMap<Box<str>, Arc<str>>,
+    http: HashMap<Box<str>, Own<Arc<str>>>,
     /// Certificates by the name in the hello.
-    alpn: HashMap<HostName, Arc<CertifiedKey>>,
+    alpn: HashMap<HostName, Own<Arc<CertifiedKey>>>,
     /// The same of other hosts, for a while.
     afar_http: HashMap<Box<str>, Arc<str>>,
     afar_alpn: HashMap<HostName, Arc<CertifiedKey>>,
+}
+
+/// An answer of this process. It ends by itself, as those in a store do: nobody may be left to take it back.
+#[derive(Debug)]
+struct Own<T> {
+    answer: T,
+    until: Instant,
+}
+
+impl<T> Own<T> {
+    fn new(answer: T) -> Self {
+        let until = Instant::now() + LASTS;
+        Self { answer, until }
+    }
+
+    fn holds(&self, now: Instant) -> bool {
+        now < self.until
+    }
+
+    fn answer(&self) -> Option<&T> {
+        self.holds(Instant::now()).then_some(&self.answer)
+    }
 }
 
 /// Why an answer is not ready.
@@ -71,11 +94,14 @@ impl Challenges {
     /// # Errors
     /// [`NotReady::TooMany`].
     pub fn put_http(&self, token: &str, key_authorization: &str) -> Result<(), NotReady> {
+        let now = Instant::now();
         self.change(|answers| {
+            answers.http.retain(|_token, own| own.holds(now));
             if answers.http.len() >= ANSWERS_MAX {
                 return Err(NotReady::TooMany);
             }
-            answers.http.insert(token.into(), key_authorization.into());
+            let answer = Own::new(key_authorization.into());
+            answers.http.insert(token.into(), answer);
             Ok(())
         })
     }
@@ -86,11 +112,13 @@ impl Challenges {
     /// [`NotReady`].
     pub fn put_alpn(&self, name: &HostName, digest: &[u8]) -> Result<(), NotReady> {
         let certified = Arc::new(certificate(name, digest)?);
+        let now = Instant::now();
         self.change(|answers| {
+            answers.alpn.retain(|_name, own| own.holds(now));
             if answers.alpn.len() >= ANSWERS_MAX {
                 return Err(NotReady::TooMany);
             }
-            answers.alpn.insert(asked_as(name), certified);
+            answers.alpn.insert(asked_as(name), Own::new(certified));
             Ok(())
         })
     }
@@ -110,8 +138,8 @@ impl Challenges {
     pub fn http(&self, path: &str) -> Option<Arc<str>> {
         let token = path.strip_prefix(HTTP_PATH)?;
         self.look(|answers| {
-            let afar = || answers.afar_http.get(token);
-            answers.http.get(token).or_else(afar).cloned()
+            let own = answers.http.get(token).and_then(Own::answer);
+            own.or_else(|| answers.afar_http.get(token)).cloned()
         })
     }
 
@@ -119,8 +147,8 @@ impl Challenges {
     #[must_use]
     pub fn alpn(&self, name: &HostName) -> Option<Arc<CertifiedKey>> {
         self.look(|answers| {
-            let afar = || answers.afar_alpn.get(name);
-            answers.alpn.get(name).or_else(afar).cloned()
+            let own = answers.alpn.get(name).and_then(Own::answer);
+            own.or_else(|| answers.afar_alpn.get(name)).cloned()
         })
     }
 
@@ -258,6 +286,21 @@ mod tests {
         assert!(identifier.critical && identifier.value.ends_with(&[7; 32]));
         challenges.remove_alpn(&name("a.test"));
         assert!(challenges.alpn(&name("a.test")).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_takes_back_ends_by_itself_and_leaves_room() {
+        let (challenges, long_ago) = (Challenges::default(), name("a.test"));
+        challenges.put_alpn(&long_ago, &[7; 32]).unwrap();
+        for number in 0..ANSWERS_MAX {
+            challenges.put_http(&number.to_string(), "k").unwrap();
+        }
+        assert!(challenges.put_http("more", "k").is_err());
+        tokio::time::advance(LASTS).await;
+        assert!(challenges.alpn(&long_ago).is_none());
+        assert_eq!(challenges.http(&format!("{HTTP_PATH}1")), None);
+        challenges.put_http("more", "k").unwrap();
+        assert!(challenges.http(&format!("{HTTP_PATH}more")).is_some());
     }
 
     #[test]

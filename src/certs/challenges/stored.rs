@@ -17,7 +17,7 @@ use crate::storage::store::{Key, Lease, SEGMENT_BYTES_MAX, Store, StoreError, Wh
 /// Below it lie the answers.
 pub(super) const PREFIX: &str = "challenges/";
 /// How long an answer holds; an order that takes longer shows it again.
-const LASTS: Duration = Duration::from_secs(60 * 60);
+pub(super) const LASTS: Duration = Duration::from_secs(60 * 60);
 /// Between two looks for answers that were left behind.
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Answers that one look reads.

@@ -99,7 +99,7 @@ impl Demands {
 
 impl Desk {
     /// There is something in the store for these: what was refused is asked for again.
-    pub(super) fn reconsider(&mut self, ids: &[CertId]) {
+    pub(super) fn reconsider(&mut self, ids: &HashSet<CertId>) {
         let is_there = |name: &HostPattern| ids.contains(&CertId::of(name));
         self.demands.refused.retain(|name, _until| !is_there(name));
     }

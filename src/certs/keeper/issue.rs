@@ -99,9 +99,12 @@ impl Attempt<'_> {
         let Err(error) = outcome else {
             return outcome;
         };
-        self.note(&options.directory, &names, &error, admitted)
+        let is_over = self
+            .note(&options.directory, &names, &error, admitted)
             .await?;
-        if is_resumed && error.class == Class::Validation && error.side == Side::Ca {
+        // An end that could not be written down would be met again and again.
+        let is_anew = is_resumed && is_over;
+        if is_anew && error.class == Class::Validation && error.side == Side::Ca {
             // The CA asked while nobody was here to answer: that says nothing of how it goes now.
             return Box::pin(self.issue_at(options)).await;
         }

@@ -241,6 +241,7 @@ impl Desk {
             }
             Order::Demand(name, tell) => self.demand(name, tell),
             Order::Stored(ids) => {
+                let ids: HashSet<CertId> = ids.into_iter().collect();
                 self.reconsider(&ids);
                 let (now, demanded) = (self.clock.now(), self.demands.granted.iter());
                 for name in demanded.filter(|name| !self.tended.contains_key(*name)) {
@@ -257,7 +258,7 @@ impl Desk {
             Order::Renew(name, tell) => {
                 if let Some(waiting) = self.tended.get_mut(&name) {
                     waiting.push(tell);
-                } else if self.wanted.contains(&name) {
+                } else if self.wanted.contains(&name) || self.demands.granted.contains(&name) {
                     self.tend(name, turn::Why::Asked, vec![tell]);
                 } else {
                     // Whoever asked may have left.

@@ -53,14 +53,14 @@ impl Attempt<'_> {
         saved.map_err(|error| storage(&error))
     }
 
-    /// The ledger learns what the CA counts, and what it asked us to wait for.
+    /// The ledger learns what the CA counts, and what it asked us to wait for. Says whether the order is over.
     pub(super) async fn note(
         &self,
         directory: &str,
         names: &BTreeSet<String>,
         error: &OrderError,
         admitted: Option<SystemTime>,
-    ) -> Result<(), OrderError> {
+    ) -> Result<bool, OrderError> {
         let journal = self.works.vault.journal(self.id).await;
         let is_over = matches!(journal.map_err(|error| storage(&error))?, Journal::Idle);
         let limits = Limits::of(directory);
@@ -88,7 +88,7 @@ impl Attempt<'_> {
         if is_over {
             self.remember(None).await?;
         }
-        Ok(())
+        Ok(is_over)
     }
 
     /// A window exempts at the CA that gave it, which is the one that made the old certificate, and at no other. A certificate that

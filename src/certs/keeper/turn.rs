@@ -184,7 +184,9 @@ impl Works {
             lease: Mutex::new(lease),
         };
         let tried = self.tried();
-        let Some(issued) = Box::pin(attempt.issue_alive()).await else {
+        let issued = Box::pin(attempt.issue_alive()).await;
+        self.leave_answers(name);
+        let Some(issued) = issued else {
             tracing::warn!(%name, "the lease could not be renewed: ordering goes on once it is ours again");
             return Ok((Outcome::Busy, self.clock.now() + LATER));
         };
@@ -199,6 +201,16 @@ impl Works {
                 let failure = (&error, tried.as_str());
                 self.regret(name, id, ready.as_ref(), failure, &lease).await
             }
+        }
+    }
+
+    /// What a CA may still ask for is in a shared store: whoever goes on with the order may have something else to say, and this
+    /// host must not answer otherwise.
+    fn leave_answers(&self, name: &HostPattern) {
+        if let HostPattern::Exact(name) = name
+            && self.vault.store().is_shared()
+        {
+            self.challenges.remove_alpn(name);
         }
     }
 

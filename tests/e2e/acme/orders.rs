@@ -132,9 +132,13 @@ fn a_certificate_comes_at_the_first_handshake_of_an_allowed_name_and_for_no_othe
     assert!(try_tls(ca.tls(), &roots, "other.dev.example.com", &[]).is_err());
     // Nobody is asked twice about a name, and a restart orders nothing again.
     assert_eq!(ask.seen().len(), 2);
-    let _door = Door::up_in(door.leave(), &["up"]);
+    let door = Door::up_in(door.leave(), &["up"]);
     try_tls(ca.tls(), &roots, "allowed.dev.example.com", &[]).unwrap();
     assert_eq!(ca.issued(), 1);
+    // From then on it is kept, so it can be renewed by hand.
+    let renew = ["certs", "renew", "allowed.dev.example.com"];
+    let (code, out, err) = door.home().run(&renew);
+    assert_eq!((code, ca.issued()), (0, 2), "{out}{err}");
 }
 
 #[test]

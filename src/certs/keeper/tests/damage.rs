@@ -1,8 +1,11 @@
 //! Objects that are not what they should be, and stores that fail.
 
+use std::time::Duration;
+
 use super::simulation::{DAY, FALLBACK, HOUR, LETS_ENCRYPT, ORDER, Simulation, options};
 use crate::certs::alerts::event::Event;
 use crate::certs::keeper::ledgers::ca_id;
+use crate::storage::store::memory::Moment;
 
 /// How an object is damaged.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,32 @@ async fn renewed() -> Simulation {
     }
     assert_eq!(simulation.bill(), (4, 0));
     simulation
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_cannot_be_written_down_is_not_asked_for_in_a_loop() {
+    let simulation = Simulation::new();
+    let first = simulation.start(&["a.test"]).await;
+    while simulation.ca.probes().is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    first.kill().await;
+    // Nobody answers, so the order ends.
+    tokio::time::sleep(ORDER).await;
+    assert_eq!(simulation.ca.counters().failed_authorizations, 1);
+    let second = simulation.boot(simulation.clock());
+    for write in 1..1_000 {
+        second.faults.fail(write, Moment::Before);
+    }
+    let before = simulation.ca.counters().requests;
+    second.keep(&["a.test"], options(&[LETS_ENCRYPT])).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let requests = simulation.ca.counters().requests - before;
+    assert!(requests < 20, "{requests}");
+    second.faults.revive();
+    tokio::time::sleep(HOUR).await;
+    assert!(second.serves("a.test").is_some());
+    assert_eq!(simulation.bill(), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +132,7 @@ async fn a_damaged_journal_of_an_order_under_way_costs_no_429() {
     for damage in Damage::ALL {
         let simulation = Simulation::new();
         let process = simulation.start(&["a.test"]).await;
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         process.kill().await;
         let good = simulation.read("certs/a.test/journal").await.unwrap();
         let damaged = damage.done_to(&good);

@@ -1,5 +1,6 @@
 //! Many replicas on one store of any kind, in front of a CA that counts and asks another replica than the one that ordered.
 
+mod answers;
 mod outages;
 mod redis;
 mod silence;
