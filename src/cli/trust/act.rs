@@ -1,6 +1,6 @@
 //! Doing what was printed, step by step, told as it is done.
 
-use std::fs::File;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::step::{Line, Step};
@@ -14,10 +14,11 @@ pub(super) enum Ended {
     Early,
 }
 
-/// Runs its commands, up to the first that fails. What they say is shown only then.
-pub(super) fn run(step: &Step) -> Ended {
+/// Runs its commands, up to the first that fails. What they say is shown only then. Those that read a certificate have this one: the
+/// file may be another by now.
+pub(super) fn run(step: &Step, certificate: &str) -> Ended {
     for line in &step.lines {
-        if let Err(why) = run_line(line) {
+        if let Err(why) = run_line(line, certificate) {
             say::err(&format!(
                 "error[trust]: {}: `{}` failed\n",
                 step.store,
@@ -32,22 +33,26 @@ pub(super) fn run(step: &Step) -> Ended {
     Ended::Well
 }
 
-fn run_line(line: &Line) -> Result<(), String> {
+fn run_line(line: &Line, certificate: &str) -> Result<(), String> {
     let Some((program, arguments)) = line.words.split_first() else {
         return Ok(());
     };
-    let input = match &line.input {
-        Some(file) => {
-            let opened = File::open(file);
-            opened
-                .map_err(|error| format!("{}: {error}", file.display()))?
-                .into()
-        }
-        None => Stdio::null(),
-    };
     // Whoever asks for a password opens the terminal itself.
     let mut command = Command::new(program);
-    let output = command.args(arguments).stdin(input).output();
+    command
+        .args(arguments)
+        .stdin(match &line.input {
+            Some(_file) => Stdio::piped(),
+            None => Stdio::null(),
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    if let Some(mut input) = child.stdin.take() {
+        // It is less than a pipe holds, so nobody waits. Whoever reads none of it says why.
+        let _unread = input.write_all(certificate.as_bytes());
+    }
+    let output = child.wait_with_output();
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());

@@ -3,6 +3,7 @@
 
 mod act;
 pub(super) mod bundle;
+mod drawer;
 mod listing;
 pub(super) mod look;
 mod memory;
@@ -16,13 +17,14 @@ pub(super) mod store;
 mod trusting;
 mod undo;
 mod untrusting;
+mod way;
 mod words;
 
 use std::path::PathBuf;
 
 use super::{Exit, say};
 use act::Ended;
-use memory::Memory;
+use memory::{Damage, Memory};
 use open::Scene;
 use root::Mark;
 use step::Step;
@@ -81,11 +83,34 @@ pub(super) fn run_untrust(arguments: &UntrustArguments) -> Exit {
 }
 
 /// A broken memory is told, and what it would know is found by names and fingerprints.
-fn remembered(scene: &Scene) -> Memory {
-    Memory::open(scene.storage.clone()).unwrap_or_else(|damage| {
+fn remembered(scene: &Scene) -> Result<Memory, Exit> {
+    Memory::open(scene.storage()).or_else(|damage| {
         say::error("trust", &damage);
-        Memory::empty(scene.storage.clone())
+        match damage {
+            // Nothing could be remembered.
+            Damage::Storage(way::Error::Link(_)) => Err(Exit::Failed),
+            Damage::Storage(way::Error::Failed(..)) | Damage::Broken(..) | Damage::Newer(_) => {
+                Ok(Memory::empty(scene.storage()))
+            }
+        }
     })
+}
+
+fn tell_remembered(done: Result<Option<PathBuf>, way::Error>) -> Result<(), Exit> {
+    match done {
+        Ok(None) => Ok(()),
+        Ok(Some(aside)) => {
+            let aside = aside.display();
+            say::err(&format!(
+                "note: the list that could not be read is kept as {aside}\n"
+            ));
+            Ok(())
+        }
+        Err(error) => {
+            say::error("storage", &error);
+            Err(Exit::Failed)
+        }
+    }
 }
 
 /// Whether the command line agreed already.
@@ -113,11 +138,11 @@ fn agree(agreement: Agreement, question: &str) -> Result<(), Exit> {
     }
 }
 
-/// Runs the steps; one that fails keeps no other from being done.
-fn act(steps: &[Step]) -> Ended {
+/// Runs the steps; one that fails keeps no other from being done. `certificate` is what those read that read something.
+fn act(steps: &[Step], certificate: &str) -> Ended {
     let mut ended = Ended::Well;
     for step in steps {
-        match act::run(step) {
+        match act::run(step, certificate) {
             Ended::Well => say::out(&format!("done: {}\n", step.store)),
             Ended::Early => ended = Ended::Early,
         }

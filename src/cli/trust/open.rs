@@ -1,11 +1,11 @@
 //! The local CA of a configuration: where it is kept, and its root.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::look::Owning;
 use super::root::Root;
 use super::step::Person;
+use super::way;
 use crate::app::local_ca::wish;
 use crate::app::storing::Depot;
 use crate::app::wall_clock;
@@ -16,15 +16,13 @@ use crate::certs::local_ca::scope::Scope;
 use crate::cli::{Exit, certs, place, say};
 use crate::clock::Clock;
 use crate::config;
-use crate::storage::files::Storage;
 use crate::storage::place::{Facts, choose};
 use crate::system::System;
 
 /// What the verbs begin with.
 #[derive(Debug)]
 pub(super) struct Scene {
-    /// The folder of the storage on this machine.
-    pub(super) storage: Storage,
+    storage: PathBuf,
     name: String,
     safe: Safe,
     wish: Wish,
@@ -53,7 +51,7 @@ impl Scene {
         let (safe, depot) = found?;
         Ok(Self {
             safe,
-            storage: Storage::at(depot.folder().to_owned()),
+            storage: depot.folder().to_owned(),
             name: depot.to_string(),
             wish: match &loaded {
                 Some(loaded) => wish(&loaded.config),
@@ -64,6 +62,11 @@ impl Scene {
             },
             owner: Owning::here(),
         })
+    }
+
+    /// The folder of the storage on this machine.
+    pub(super) fn storage(&self) -> &Path {
+        &self.storage
     }
 
     /// Where people find it.
@@ -90,32 +93,41 @@ impl Scene {
 
     /// The root of the local CA, which is made if there is none, as the first site that needs it would. From then on its file is there.
     pub(super) fn root_made(&self) -> Result<Root, Exit> {
-        let is_new = self.root()?.is_none();
-        if is_new {
-            self.refuse_mistaken_root()?;
+        let found = self.root()?;
+        let is_of_another = self.is_of_another()?;
+        match found {
+            // Whatever would be mended beside it is the owner's.
+            Some(root) if is_of_another => return Ok(root),
+            Some(_) => {}
+            None => self.refuse_mistaken_root(is_of_another)?,
         }
         let ca = certs::block_on(self.safe.open(&self.wish, wall_clock()))?;
-        if is_new {
+        if found.is_none() {
             say::err(&format!("note: made a local CA in {}\n", self.name()));
         }
         of(&ca)
     }
 
+    /// Whether this is root in a storage that somebody else may change.
+    fn is_of_another(&self) -> Result<bool, Exit> {
+        way::is_of_another(&self.storage).map_err(|error| {
+            say::error("storage", &error);
+            Exit::Failed
+        })
+    }
+
     /// Under `sudo` the usual storage is root's, and the door that is meant may be the caller's. In somebody else's folder root makes
     /// nothing that the owner could not read.
-    fn refuse_mistaken_root(&self) -> Result<(), Exit> {
+    fn refuse_mistaken_root(&self, is_of_another: bool) -> Result<(), Exit> {
         if let Person::User { .. } = self.owner.person {
             return Ok(());
         }
-        let folder = self.storage.folder();
-        let owner = std::fs::metadata(folder).map(|found| found.uid());
-        let of_another = owner.is_ok_and(|uid| uid != rustix::process::geteuid().as_raw());
         let theirs = match &self.owner.person {
             Person::RootFor { .. } => self.callers_own(),
             Person::User { .. } | Person::Root => None,
         };
         let (what, remedy) = match theirs {
-            _ if of_another => (
+            _ if is_of_another => (
                 "and that folder is another user's".to_owned(),
                 "as that user, who has it made",
             ),

@@ -76,6 +76,15 @@ impl Laid {
         self.root == other.root && self.place.name() == other.place.name()
     }
 
+    /// Whether `trust` could have done it: who may write the memory may not be who undoes it.
+    pub(super) fn is_of_trust(&self) -> bool {
+        Mark::parse(&self.root).is_ok()
+            && match &self.place {
+                Place::Anchor { file } => file.file_name() == Some(self.file().as_ref()),
+                Place::Keychain { .. } | Place::Nss { .. } | Place::Java { .. } => true,
+            }
+    }
+
     /// The file in which its certificate is remembered.
     pub(super) fn file(&self) -> String {
         Mark::from_sha256(&self.root).file()

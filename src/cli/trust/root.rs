@@ -110,6 +110,11 @@ impl Mark {
         format!("{}.crt", self.name())
     }
 
+    /// Whether a file of this name can be such.
+    pub(in crate::cli) fn is_file(name: &str) -> bool {
+        name.starts_with(STEM) && name.ends_with(".crt")
+    }
+
     pub(in crate::cli) fn nickname(&self) -> String {
         format!("{NICKNAME} {}", self.own())
     }

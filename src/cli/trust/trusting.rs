@@ -11,7 +11,7 @@ use super::plan::{Asked, Plan, Wish};
 use super::root::Root;
 use super::step::Person;
 use super::store::Store;
-use super::{Agreement, TrustArguments, act, agree, remembered, words};
+use super::{Agreement, TrustArguments, act, agree, remembered, tell_remembered, words};
 use crate::cli::{Exit, certs, say};
 use crate::ports::permission::quoted;
 
@@ -53,7 +53,7 @@ fn print_bundle(root: &Root) {
 }
 
 fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit, Exit> {
-    let mut memory = remembered(scene);
+    let mut memory = remembered(scene)?;
     let wish = wish(arguments, scene, root, &memory);
     let stores = look_around(scene, &wish)?;
     let plan = Plan::of(&stores, &wish);
@@ -72,11 +72,8 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     }
     // Before it is done: a step that is cut short is undone as well.
     let laid: Vec<Laid> = plan.laid().cloned().collect();
-    memory.add(root, &laid).map_err(|error| {
-        say::error("storage", &error);
-        Exit::Failed
-    })?;
-    let ended = act(&plan.steps);
+    tell_remembered(memory.add(root, &laid))?;
+    let ended = act(&plan.steps, &root.pem);
     let stores = look_around(scene, &wish)?;
     let file = quoted(&scene.root_file());
     say::out(&format!("\n{}", words::result(&stores, &file)));

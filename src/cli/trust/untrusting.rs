@@ -12,12 +12,12 @@ use super::plan::Plan;
 use super::root::Mark;
 use super::store::{Anchors, Store};
 use super::undo::{self, Wish};
-use super::{Agreement, UntrustArguments, act, agree, places, remembered, words};
+use super::{Agreement, UntrustArguments, act, agree, places, remembered, tell_remembered, words};
 use crate::cli::{Exit, certs, say};
 
 pub(super) fn run(arguments: &UntrustArguments) -> Result<Exit, Exit> {
     let scene = Scene::open(arguments.config.as_deref())?;
-    let mut memory = remembered(&scene);
+    let mut memory = remembered(&scene)?;
     let mark = match &arguments.fingerprint {
         Some(mark) => Some(mark.clone()),
         // Whatever is wrong with it: what is remembered can be taken away.
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &UntrustArguments) -> Result<Exit, Exit> {
     if !plan.steps.is_empty() {
         agree(Agreement::of(arguments.yes), "take it away?")?;
     }
-    let ended = act(&plan.steps);
+    let ended = act(&plan.steps, "");
     let seen = look_at(&scene, &candidates, &memory)?;
     forget(&mut memory, &seen, ended)?;
     let after = undo::of(&seen, &wish);
@@ -123,7 +123,7 @@ fn wish(scene: &Scene, memory: &Memory, stores: &[Store]) -> Wish {
         anchors: Anchors::Unknown,
         updater: None,
         keytool: PathBuf::from("keytool"),
-        certificates: memory.certificates(),
+        certificates: memory.certificates().to_owned(),
     };
     for store in stores {
         match store {
@@ -154,10 +154,7 @@ fn forget(memory: &mut Memory, seen: &[Seen], ended: Ended) -> Result<(), Exit> 
     if left == memory.laid && !left.is_empty() {
         return Ok(());
     }
-    memory.retain(left).map_err(|error| {
-        say::error("storage", &error);
-        Exit::Failed
-    })
+    tell_remembered(memory.retain(left))
 }
 
 /// Who else trusts it is named, and left alone.

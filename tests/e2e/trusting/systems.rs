@@ -23,7 +23,10 @@ fn the_system_trusts_the_local_ca_until_that_is_undone_byte_for_byte() {
     assert_eq!(curl_ends(&machine, &door), NOT_TRUSTED);
 
     let said = fine(machine.onedoor(home, &["trust", "--dry-run"]));
-    assert!(said.contains("install -m 644 "), "{said}");
+    assert!(
+        said.contains("\n    tee /usr/local/share/ca-certificates/onedoor-"),
+        "{said}"
+    );
     assert!(said.contains("\n    update-ca-certificates\n"), "{said}");
     assert!(said.contains(&fingerprint(&door.ca())), "{said}");
     assert!(
@@ -98,7 +101,7 @@ fn a_user_without_sudo_does_a_part_and_reads_what_is_root_s() {
     let (code, out, err) = Home::end_of(&mut command);
     assert_eq!(code, 5, "{out}{err}");
     let rest = out.split_once("only root can do this").unwrap().1;
-    assert!(rest.contains("\n    install -m 644 "), "{out}");
+    assert!(rest.contains("\n    tee /usr/local/"), "{out}");
     assert!(out.contains("Chromium trusts it"), "{out}");
     same(&machine, &before);
 }

@@ -117,9 +117,8 @@ impl Plan {
             self.leave(what, None);
             return;
         };
-        let copy = Line::new(&["install", "-m", "644"])
-            .path(&wish.certificate)
-            .path(&file);
+        let copy = Line::new(&["tee"]).path(&file).reading(&wish.certificate);
+        let open = Line::new(&["chmod", "644"]).path(&file);
         let update = Line::of(updater);
         let mut laid = vec![Place::Anchor { file }];
         laid.extend(stores.iter().filter_map(|store| match store {
@@ -129,7 +128,7 @@ impl Plan {
             | Store::Nss(_)
             | Store::Node { .. } => None,
         }));
-        let lines = [copy, update].map(|line| wish.person.as_root(line));
+        let lines = [copy, open, update].map(|line| wish.person.as_root(line));
         self.add(Owner::Root, wish, system(anchors), lines.into(), laid);
     }
 

@@ -65,8 +65,9 @@ fn every_distribution_takes_a_root_in_its_own_way() {
     #[track_caller]
     fn check(anchors: Anchors, updater: &[&str], file: &str, update: &str) {
         let plan = Plan::of(&[system(anchors, updater, Holds::Nothing)], &wish(user()));
-        let copy = format!("sudo install -m 644 {CERTIFICATE} {file}");
-        assert_eq!(shell(&plan.steps), [copy, format!("sudo {update}")]);
+        let copy = format!("sudo tee {file} < {CERTIFICATE}");
+        let open = format!("sudo chmod 644 {file}");
+        assert_eq!(shell(&plan.steps), [copy, open, format!("sudo {update}")]);
         let laid: Vec<&Laid> = plan.laid().collect();
         let place = Place::Anchor { file: file.into() };
         assert_eq!(laid, [&Laid::new(&mark(), place)]);
@@ -116,7 +117,7 @@ fn what_only_root_can_do_is_kept_for_root_where_nothing_makes_a_command_root_s()
     ];
     let plan = Plan::of(&stores, &wish(Person::User { sudo: None }));
     assert_eq!(plan.for_root.len(), 1);
-    assert_eq!(shell(&plan.for_root)[1], "update-ca-certificates");
+    assert_eq!(shell(&plan.for_root)[2], "update-ca-certificates");
     assert_eq!(plan.steps.len(), 1);
     assert!(shell(&plan.steps)[0].starts_with("certutil -A "));
     assert_eq!(plan.laid().count(), 2);
@@ -193,8 +194,8 @@ fn under_sudo_a_browser_s_data_base_stays_its_owner_s() {
         chromium(There::Made, Holds::Another),
     ];
     let lines = shell(&Plan::of(&stores, &wish(person)).steps);
-    assert!(lines[0].starts_with("install "));
-    assert!(lines[2].starts_with("runuser -u ana -- certutil -A "));
+    assert!(lines[0].starts_with("tee "));
+    assert!(lines[3].starts_with("runuser -u ana -- certutil -A "));
 }
 
 #[test]
