@@ -81,10 +81,11 @@ impl Adopter {
         for (name, is_wanted) in self.places(candidate) {
             let fate = match best.get(&name) {
                 Some(winner) if *winner != number => Fate::OtherWins { number: *winner },
-                Some(_) | None => {
-                    let ours = self.vault.bundle(&CertId::of(&name)).await?.ready;
-                    self.fate(&candidate.standing(), ours.as_ref())
-                }
+                Some(_) | None => match self.vault.bundle(&CertId::of(&name)).await {
+                    Ok(ours) => self.fate(&candidate.standing(), ours.ready.as_ref()),
+                    Err(VaultError::Key(bad)) => Fate::Failed(bad.to_string()),
+                    Err(error) => return Err(error.into()),
+                },
             };
             places.push(PlannedPlace {
                 name,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::certs::acme::adopted;
 use crate::certs::acme::fault::{OrderError, Side};
 use crate::certs::acme::seams::{AccountKeeper, BoxFuture, KeepError};
 use crate::certs::keeper::ledgers::ca_id;
@@ -67,12 +68,14 @@ impl<'a> Account<'a> {
         self.store.delete(&self.key, &When::Always, held).await
     }
 
-    /// Whether it is to be made, and by us: nobody else makes it then. Waits for somebody who does.
-    pub(super) async fn take_turn(&mut self) -> Result<bool, OrderError> {
+    /// Whether it is to be made, and by us: nobody else makes it then. Waits for somebody who does. Neither does anybody else take it
+    /// over from another tool then, if that is still to be finished.
+    pub(in crate::certs) async fn take_turn(&mut self) -> Result<bool, OrderError> {
         let broken = |error: StoreError| fault(Side::Storage, error);
         let until = Instant::now() + PATIENCE;
         loop {
-            if self.store.get(&self.key).await.map_err(broken)?.is_some() {
+            let known = self.store.get(&self.key).await.map_err(broken)?;
+            if known.is_some_and(|known| adopted::own(&known.bytes).is_some()) {
                 return Ok(false);
             }
             if self.hold().await.map_err(broken)? {

@@ -31,6 +31,7 @@ fn from_companion_proxy_manager_and_kubernetes_the_same_certificate_is_taken_onc
     let places = [
         (goods.companion(), true),
         (goods.kubernetes(), false),
+        (goods.kubernetes_yaml(), false),
         (goods.mounted_secret(), false),
         (goods.proxy_manager(), false),
     ];

@@ -197,6 +197,19 @@ impl Goods {
         self.tool.at("secret.json")
     }
 
+    /// The same as `kubectl get secret -o yaml` shows it, in a list.
+    pub(super) fn kubernetes_yaml(&self) -> PathBuf {
+        let base64 = |text: &str| BASE64_STANDARD.encode(text);
+        let (chain, key) = (base64(&self.fullchain), base64(&self.key));
+        self.put(
+            "yaml/secrets.yaml",
+            &format!(
+                "apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    tls.crt: {chain}\n    tls.key: {key}\n  kind: Secret\n  metadata:\n    annotations:\n      cert-manager.io/alt-names: {NAME}\n      cert-manager.io/issuer-name: letsencrypt\n    name: shop-tls\n    namespace: shop\n  type: kubernetes.io/tls\nkind: List\nmetadata:\n  resourceVersion: \"\"\n"
+            ),
+        );
+        self.tool.at("yaml")
+    }
+
     /// The volume of a secret: links to a folder that is swapped.
     pub(super) fn mounted_secret(&self) -> PathBuf {
         self.put("mount/..2026_11_22/tls.crt", &self.fullchain);

@@ -11,6 +11,7 @@ use crate::certs::acme::fake::{Fault, Operation};
 use crate::certs::adopt::{AccountFate, Plan, Policy, Seen};
 use crate::certs::import::fault::AccountFault;
 use crate::certs::import::findings::Findings;
+use crate::certs::keeper::account::Account;
 use crate::storage::store::memory::Moment;
 
 fn fate(plan: &Plan, number: usize) -> &AccountFate {
@@ -172,6 +173,30 @@ async fn who_was_frozen_removes_nothing_that_another_has_finished() {
     Box::pin(async { tokio::join!(late, other) }).await;
     assert_eq!(faults.mutations(), REMOVAL);
     taken(&scene, &findings).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_orders_waits_for_a_take_over_that_is_under_way() {
+    let mut scene = Scene::new();
+    scene.policy = Policy::TakeOver;
+    let findings = accounts(vec![scene.account(&PKCS_ECDSA_P384_SHA384).await]);
+    let (store, _faults) = scene.faults.process();
+    scene.ca.fault(Operation::KeyChange, Fault::NeverBefore);
+    let directory = scene.ca.directory();
+    let ours = || Account::of(&directory, &scene.store).unwrap();
+    let ordering = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let refused = ours().take_turn().await.unwrap_err();
+        assert!(refused.problem.contains("another process"), "{refused:?}");
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let mut account = ours();
+        assert!(!account.take_turn().await.unwrap(), "it is there");
+        assert!(!ours().hold().await.unwrap(), "nobody else may finish it");
+    };
+    tokio::select! {
+        () = ordering => {}
+        _imported = Box::pin(scene.try_import(&store, &findings)) => panic!("it hangs"),
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -288,3 +288,19 @@ async fn nothing_is_put_behind_the_last_number_that_there_is() {
     let kept = scene.stored("a.test").await.unwrap();
     assert_eq!(kept.bundle.generation, GENERATION_MAX);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_too_long_to_be_kept_stops_nothing_else() {
+    let scene = Scene::new();
+    let long = format!("{0}.{0}.{0}.a.test", "a".repeat(63));
+    let leaf = scene.leaf(&["a.test", &long], 30, 120);
+    let plan = scene.import(&certificates(vec![scene.found(&leaf)])).await;
+    assert_eq!(plan.certificates[0].places.len(), 2);
+    for place in places(&plan, 0) {
+        match place.name.to_string().as_str() {
+            "a.test" => assert!(matches!(place.fate, Fate::Taken)),
+            _ => assert!(matches!(&place.fate, Fate::Failed(why) if why.contains("at most"))),
+        }
+    }
+    assert!(scene.stored("a.test").await.is_some());
+}

@@ -1,8 +1,9 @@
-//! TLS secrets of Kubernetes, mounted as files or dumped by `kubectl get secret -o json`; and, in a dump that has them, the issuers of
-//! cert-manager. <https://cert-manager.io/docs/>
+//! TLS secrets of Kubernetes, mounted as files or dumped by `kubectl get secret` as JSON or YAML; and, in a dump that has them, the issuers
+//! of cert-manager. <https://cert-manager.io/docs/>
 
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -22,17 +23,37 @@ use crate::certs::import::tree::{Content, join, split};
 /// Reads every secret in the tree.
 pub(super) fn read(survey: &mut Survey<'_>) {
     mounted(survey);
-    let dumps: Vec<(&str, Value)> = survey
+    let files: Vec<(&str, &[u8])> = survey
         .files()
         .filter_map(|(path, content)| match content {
-            Content::Bytes(bytes) => Some((path, dump(bytes)?)),
+            Content::Bytes(bytes) => Some((path, bytes.as_slice())),
             Content::Unreadable(_) => None,
         })
         .collect();
-    for (path, dump) in dumps {
-        survey.claim(Tool::Kubernetes, path);
-        Dump::of(dump).read(survey, path);
+    for (path, bytes) in files {
+        let mut documents = match documents(path, bytes) {
+            Ok(documents) => documents,
+            Err(why) => {
+                survey.remark(format!("{} {why}", survey.tree.place(path)));
+                continue;
+            }
+        };
+        documents.retain(is_of_kubernetes);
+        if !documents.is_empty() {
+            survey.claim(Tool::Kubernetes, path);
+            Dump::of(documents).read(survey, path);
+        }
     }
+}
+
+/// Nothing if it is neither JSON nor YAML; or why it cannot be read, in words that follow on a path.
+fn documents(path: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
+    if yaml::is_yaml(path, bytes) {
+        return yaml::documents(bytes);
+    }
+    let looks_like_json = bytes.trim_ascii_start().starts_with(b"{");
+    let value = looks_like_json.then(|| serde_json::from_slice(bytes).ok());
+    Ok(value.flatten().into_iter().collect())
 }
 
 fn mounted(survey: &mut Survey<'_>) {
@@ -58,23 +79,20 @@ fn mounted(survey: &mut Survey<'_>) {
     }
 }
 
-/// None if the bytes are no objects of Kubernetes.
-fn dump(bytes: &[u8]) -> Option<Value> {
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(bytes).ok()?;
+/// Whether it is an object that may be of use, or a list of objects.
+fn is_of_kubernetes(value: &Value) -> bool {
     let is_list = value.get("items").is_some_and(Value::is_array);
-    let kind = value.get("kind")?.as_str()?;
-    (value.get("apiVersion").is_some()
-        && (is_list || matches!(kind, "Secret" | "Issuer" | "ClusterIssuer")))
-    .then_some(value)
+    let kind = value.get("kind").and_then(Value::as_str);
+    value.get("apiVersion").is_some()
+        && kind.is_some_and(|kind| is_list || matches!(kind, "Secret" | "Issuer" | "ClusterIssuer"))
 }
 
 #[derive(Default)]
 struct Dump {
     secrets: Vec<Secret>,
     issuers: Vec<Issuer>,
+    /// Secrets that are not as Kubernetes writes them.
+    odd: usize,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +101,9 @@ struct Secret {
     metadata: Metadata,
     #[serde(default)]
     data: Option<BTreeMap<String, String>>,
+    /// As people write it, in the clear.
+    #[serde(default, rename = "stringData")]
+    string_data: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -92,7 +113,7 @@ struct Metadata {
     #[serde(default)]
     namespace: String,
     #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, Value>>,
 }
 
 /// An issuer of cert-manager that speaks ACME.
@@ -137,15 +158,21 @@ struct AcmeStatus {
 }
 
 impl Dump {
-    fn of(mut value: Value) -> Self {
-        let items = match value.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => items,
-            Some(_) | None => vec![value],
-        };
+    fn of(documents: Vec<Value>) -> Self {
+        let items = documents.into_iter().flat_map(|mut value| {
+            match value.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items,
+                Some(_) | None => vec![value],
+            }
+        });
         let mut dump = Self::default();
         for item in items {
             match item.get("kind").and_then(Value::as_str) {
-                Some("Secret") => dump.secrets.extend(serde_json::from_value(item)),
+                // What is wrong with it is not shown: it may be the key.
+                Some("Secret") => match serde_json::from_value(item) {
+                    Ok(secret) => dump.secrets.push(secret),
+                    Err(_other_shape) => dump.odd += 1,
+                },
                 Some("Issuer" | "ClusterIssuer") => {
                     dump.issuers.extend(serde_json::from_value(item));
                 }
@@ -157,6 +184,12 @@ impl Dump {
 
     fn read(&self, survey: &mut Survey<'_>, path: &str) {
         let place = survey.tree.place(path);
+        if self.odd > 0 {
+            survey.remark(format!(
+                "{place}: {} of its secrets are not as Kubernetes has them: left out",
+                self.odd
+            ));
+        }
         let accounts: Vec<(&str, usize)> = self
             .issuers
             .iter()
@@ -220,8 +253,8 @@ impl Metadata {
 
 impl Secret {
     fn has(&self, name: &str) -> bool {
-        let entries = self.data.as_ref();
-        entries.is_some_and(|entries| entries.contains_key(name))
+        let mut entries = [&self.data, &self.string_data].into_iter().flatten();
+        entries.any(|entries| entries.contains_key(name))
     }
 
     fn place(&self, place: &str) -> String {
@@ -230,14 +263,21 @@ impl Secret {
 
     fn annotation(&self, name: &str) -> Option<&str> {
         let annotations = self.metadata.annotations.as_ref()?;
-        annotations.get(name).map(String::as_str)
+        annotations.get(name)?.as_str()
     }
 
     fn part(&self, name: &str) -> Part {
-        let entries = self.data.as_ref();
-        match entries.and_then(|entries| entries.get(name)) {
+        let entry =
+            |entries: &Option<BTreeMap<String, String>>| entries.as_ref()?.get(name).cloned();
+        // Of both, Kubernetes takes what is in the clear.
+        if let Some(text) = entry(&self.string_data) {
+            return Part::Text(text.into_bytes());
+        }
+        match entry(&self.data) {
             None => Part::Absent,
-            Some(text) => match BASE64_STANDARD.decode(text) {
+            // In YAML, base 64 may be on many lines.
+            Some(text) => match BASE64_STANDARD.decode(text.split_whitespace().collect::<String>())
+            {
                 Ok(bytes) => Part::Text(bytes),
                 Err(_bad) => Part::Unreadable(format!("the base 64 of its {name} is damaged")),
             },
