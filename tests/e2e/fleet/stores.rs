@@ -13,7 +13,9 @@ use crate::support::pebble::own_address;
 
 const PORT: u16 = 6390;
 const BUCKET: &str = "fleet";
-const MOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/moto_server");
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/python");
+/// moto, so that it keeps its word to several at once too.
+const MOTO_IN_TURN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/moto_in_turn.py");
 const S3S: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/s3s/bin/s3s-fs");
 /// moto looks whether there is a signature, not whether it is right.
 const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
@@ -133,8 +135,8 @@ fn run(kind: Kind, address: Ipv4Addr, folder: &TempDir) -> Child {
             command
         }
         Kind::Bucket => {
-            let mut command = Command::new(MOTO);
-            command.args(["-H", &address, "-p", &port]);
+            let mut command = Command::new(PYTHON);
+            command.args([MOTO_IN_TURN, "-H", &address, "-p", &port]);
             command
         }
         Kind::Lying => {

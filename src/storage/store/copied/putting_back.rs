@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rustix::io::Errno;
 use tokio::task::JoinSet;
 
 use super::identity::IDENTITY;
@@ -58,8 +59,8 @@ impl Copied {
     /// Then all is tried again before anybody works on the store. What only saves work is not waited for while the store answers.
     async fn may_go_well_later(&self, key: &Key, error: &StoreError) -> bool {
         match error {
-            StoreError::Damaged { .. }
-            | StoreError::TooLarge(_)
+            StoreError::Damaged { source, .. } => is_exhaustion(source),
+            StoreError::TooLarge(_)
             | StoreError::Unusable(Error::NotAFolder(_) | Error::NotAFile(_)) => false,
             StoreError::Conflict
             | StoreError::Fenced
@@ -101,8 +102,51 @@ impl Copied {
     }
 }
 
+/// The copy could not be read for lack of what others may give back: open files, memory.
+fn is_exhaustion(error: &Error) -> bool {
+    let Error::Failed { source, .. } = error else {
+        return false;
+    };
+    let code = Errno::from_io_error(source);
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+        .map(Some)
+        .contains(&code)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Put {
     Written,
     Needless,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::storage::store::Merging;
+    use crate::storage::store::memory::Memory;
+
+    #[tokio::test]
+    async fn a_copy_that_lacks_open_files_is_read_again_and_one_that_is_broken_is_not() {
+        let [shared, copy] = [(); 2].map(|()| Memory::new().0);
+        let copied = Copied::new(shared, copy, Merging::NOTHING);
+        let key = Key::new("certs/a/current").unwrap();
+        for (code, expected) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::IO, false),
+        ] {
+            let source = Error::Failed {
+                path: "copy".into(),
+                source: io::Error::from(code),
+            };
+            let error = StoreError::Damaged {
+                key: key.clone(),
+                source,
+            };
+            let answer = copied.may_go_well_later(&key, &error).await;
+            assert_eq!(answer, expected, "{code}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod scripts;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,6 +96,19 @@ impl Redis {
         match ask(self.0.connection.manager()?).await {
             Err(error) if error.is_connection_dropped() => ask(self.0.connection.manager()?).await,
             answer => answer,
+        }
+    }
+
+    fn altered(&self, key: &Key) -> StoreError {
+        const WHY: &str =
+            "it was altered since onedoor wrote it: restore it, or remove it with `DEL`";
+        let object = self.name_of("object", key.as_str());
+        StoreError::Damaged {
+            key: key.clone(),
+            source: Error::Failed {
+                path: format!("`{object}` of {}", self.0.place).into(),
+                source: io::Error::new(io::ErrorKind::InvalidData, WHY),
+            },
         }
     }
 
@@ -233,7 +247,7 @@ impl Backend for Redis {
             }
             let object = Object::new(content.unwrap_or_default());
             if version.as_deref() != Some(object.version.0.as_bytes()) {
-                return Err(unreadable(key));
+                return Err(self.altered(key));
             }
             Ok(Some(object))
         })

@@ -4,6 +4,7 @@
 //! the lease's object before it writes there, reads the key's object before it confirms the lease, and writes on the condition that the
 //! object has not changed since. Who takes the lease over rewrites the objects of all noted keys before it has the lease, a tombstone
 //! where there is none. So a write of a former holder that is still on its way meets another object and fails, however late it comes.
+//! A lease that has ended and that nobody took since still admits its holder: what was paid for is kept, and nobody is overtaken.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -86,15 +86,14 @@ async fn a_lease_that_waited_for_others_to_put_back_lasts_as_long_as_any() {
         .unwrap();
     memory.empty();
     faults.silence_at(1, Moment::Before);
-    let taking = |name: &'static str| {
+    let mut taking = JoinSet::new();
+    for name in ["work", "other"] {
         let store = store.clone();
-        tokio::spawn(async move { store.lease(&key(name), LASTS).await.unwrap().unwrap() })
-    };
-    let taking = [taking("work"), taking("other")];
+        taking.spawn(async move { store.lease(&key(name), LASTS).await.unwrap().unwrap() });
+    }
     time::sleep(WAITED).await;
     faults.mend();
-    for taking in taking {
-        let lease = taking.await.unwrap();
+    for lease in taking.join_all().await {
         let left = lease.ends() - Instant::now();
         assert!(left > LASTS / 2, "{left:?}");
     }

@@ -3,6 +3,7 @@
 mod secured;
 mod server;
 
+use std::error::Error;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -263,4 +264,29 @@ async fn the_first_read_after_redis_was_away_is_answered() {
         ready(&other).await;
         assert_eq!(names(&store, "").await, [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn what_was_altered_there_is_called_so_and_concerns_nothing_else() {
+    let server = Server::start();
+    let store = server.store("one");
+    ready(&store).await;
+    store
+        .put(&key("a"), b"x", &When::Absent, None)
+        .await
+        .unwrap();
+    server.tell("HSET {one}:object:a content y");
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert!(!error.concerns_all(), "{error:?}");
+    let line = format!("{error}: {}", error.source().unwrap());
+    assert!(line.contains("`{one}:object:a` of redis+unix"), "{line}");
+    let why = error.source().and_then(Error::source).unwrap().to_string();
+    assert!(why.contains("was altered since onedoor wrote it"), "{why}");
+    server.tell("DEL {one}:object:a");
+    assert_eq!(content(&store, "a").await, None);
+    store
+        .put(&key("a"), b"z", &When::Absent, None)
+        .await
+        .unwrap();
+    assert_eq!(content(&store, "a").await.unwrap(), b"z");
 }

@@ -1,5 +1,7 @@
 //! `redis-server` of Debian's package of that name.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -45,6 +47,16 @@ impl Server {
     /// A process of its own, as far as Redis can see.
     pub(super) fn store(&self, prefix: &str) -> Store {
         Store::on(Redis::at(self.place(prefix)).unwrap())
+    }
+
+    /// What anybody may tell it, in one line.
+    pub(super) fn tell(&self, words: &str) {
+        let mut stream = UnixStream::connect(socket(self.folder.path())).unwrap();
+        stream.write_all(words.as_bytes()).unwrap();
+        stream.write_all(b"\r\nQUIT\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(!answer.starts_with('-'), "{words}: {answer}");
     }
 
     /// Everything is forgotten.

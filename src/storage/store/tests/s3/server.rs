@@ -16,6 +16,8 @@ use crate::storage::store::s3::{Place, S3};
 pub(super) const ACCESS: &str = "AKIATEST";
 /// Signed by nobody.
 const ANYBODY: &str = "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+/// moto, so that it keeps its word to several at once too.
+const MOTO_IN_TURN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/moto_in_turn.py");
 pub(super) const SECRET: &str = "not-to-be-shown";
 
 /// One for all tests of a process, and gone with it.
@@ -30,10 +32,10 @@ pub(crate) struct Server {
 
 impl Server {
     fn moto() -> Self {
-        let program = tool("python/bin/moto_server");
-        let mut command = guarded(&program);
+        let python = tool("python/bin/python");
+        let mut command = guarded(&python);
         command
-            .args(["-H", "127.0.0.1", "-p", "0"])
+            .args([MOTO_IN_TURN, "-H", "127.0.0.1", "-p", "0"])
             // So that listings have several pages.
             .env("MOTO_S3_DEFAULT_MAX_KEYS", "3");
         Self::start(command, TempDir::new().unwrap())
