@@ -26,7 +26,7 @@ use crate::control::session::guest::{NotJoined, Session, join};
 use crate::control::session::message::{Accepted, Join, LogForm, Versions, Welcome};
 use crate::shutdown::Shutdown;
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A holder whose `app` is the test.
 struct Holder {

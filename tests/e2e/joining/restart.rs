@@ -102,8 +102,11 @@ fn without_a_manager_the_first_process_attends_whoever_serves() {
         let target = fs::read_link(link.unwrap().path()).unwrap_or_default();
         assert!(!target.ends_with("holder.lock"), "{target:?}");
     }
-    first.reload(&site("other.test", &backend));
-    assert_eq!(ask(address, &roots, "other.test").unwrap(), "here");
+    first
+        .home()
+        .write("proxy.toml", &site("other.test", &backend));
+    first.signal(Signal::HUP);
+    eventually("the reload", || ask(address, &roots, "other.test").ok());
     first.signal(Signal::TERM);
     assert_eq!(first.ended().code(), Some(0), "{}", first.said());
     assert!(holders.iter().all(|holder| !is_alive(holder.0)));
