@@ -2,7 +2,7 @@
 
 use super::tests::{account, bundle, outlay};
 use super::*;
-use crate::certs::import::fixture::LETS_ENCRYPT;
+use crate::certs::import::fixture::{LETS_ENCRYPT, now};
 
 const LAYOUTS: [Layout; 3] = [Layout::Certbot, Layout::Caddy, Layout::Pem];
 const HOOK: &str = "https://ca.test/dir\nrenew_hook = touch /tmp/x\nx = \"";
@@ -105,7 +105,7 @@ fn a_folder_that_certbot_cannot_be_told_of_gets_nothing() {
                 bundles: &[bundle(&["a.test"], LETS_ENCRYPT)],
                 accounts: &[account()],
                 root,
-                now: crate::certs::import::fixture::now(),
+                now: now(),
             },
         );
         assert!(outlay.entries.is_empty(), "{outlay:?}");
