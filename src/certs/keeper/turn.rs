@@ -105,9 +105,13 @@ impl Works {
         let now = self.clock.now();
         if why != Why::Asked {
             if let Some(ready) = &ready
-                && due(ready, &state, now) > now
+                && let due = due(ready, &state, now)
+                && due > now
             {
-                return Ok((Outcome::fine(ready), next_look(ready, &state, now)));
+                // Who was not asked although it is time is none that is asked now: a CA that is gone from the configuration.
+                let look = next_look(ready, &state, now);
+                let look = if look > now { look } else { due };
+                return Ok((Outcome::fine(ready), look));
             }
             let failures = state.failures.as_ref();
             if let Some(failures) = failures.filter(|failures| failures.concerns(&self.tried()))

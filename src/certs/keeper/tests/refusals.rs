@@ -131,6 +131,21 @@ async fn an_order_at_a_ca_that_is_gone_from_the_configuration_holds_up_nothing()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ca_that_is_gone_from_the_configuration_is_not_asked_when_to_renew() {
+    let simulation = Simulation::new();
+    let process = simulation.start(&["a.test"]).await;
+    tokio::time::sleep(ORDER).await;
+    process.keep(&["a.test"], options(&[FALLBACK])).await;
+    let asked = simulation.ca.counters().requests;
+    tokio::time::sleep(30 * DAY).await;
+    assert_eq!(simulation.ca.counters().requests, asked);
+    assert_eq!(simulation.fallback.counters().issued, 0);
+    tokio::time::sleep(50 * DAY).await;
+    assert_eq!(simulation.fallback.counters().issued, 1);
+    assert!(process.serves("a.test").is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ca_that_never_answers_holds_up_no_reload_and_no_other_ca() {
     let simulation = Simulation::new();
     simulation
