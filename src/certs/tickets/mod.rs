@@ -1,6 +1,7 @@
 //! The keys of session tickets that a fleet shares, so that a client resumes on any host, and a rotation drops nobody. Alone, a
 //! process has keys that nobody else ever sees.
 
+mod dated;
 pub mod keys;
 pub mod ring;
 mod tending;
@@ -16,6 +17,7 @@ use rustls::server::ProducesTickets;
 use crate::clock::Clock;
 use crate::shutdown::Shutdown;
 use crate::storage::store::Store;
+use dated::Dated;
 use ring::Ring;
 use tending::Tending;
 
@@ -54,7 +56,10 @@ impl Tickets {
     /// When the crypto library has no randomness.
     pub fn for_policy(&self, label: &str) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         match self {
-            Self::Own => rustls::crypto::aws_lc_rs::Ticketer::new(),
+            Self::Own => {
+                let own = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+                Ok(Arc::new(Dated::new(own, Clock::system())))
+            }
             Self::Shared(ring) => Ok(Arc::new(ring.for_policy(label))),
         }
     }

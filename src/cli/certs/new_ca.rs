@@ -9,6 +9,7 @@ use crate::certs::local_ca::making::{RootKey, Wish};
 use crate::certs::local_ca::replacing::Replaced;
 use crate::certs::local_ca::scope::Scope;
 use crate::cli::{Exit, say};
+use crate::ports::permission::quoted;
 
 pub(super) fn run(arguments: &NewCaArguments) -> Exit {
     let Ok(scene) = Scene::open(arguments.config.as_deref()) else {
@@ -68,7 +69,7 @@ fn told(replaced: &Replaced, arguments: &NewCaArguments) -> String {
     let config = arguments
         .config
         .as_ref()
-        .map_or_else(String::new, |path| format!(" -c {}", path.display()));
+        .map_or_else(String::new, |path| format!(" -c {}", quoted(path)));
     let mut text = format!("made: {}\n", ca.root().path.display());
     if let Some(aside) = aside {
         text.push_str(&format!("the old one: {aside}\n"));

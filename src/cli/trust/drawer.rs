@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::way::{Error, Missing, entered, give, link, reached};
+use super::way::{Error, Missing, followed, give, reached};
 
 /// More is not read back.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -39,23 +39,11 @@ impl Drawer {
     }
 
     fn at(path: &Path, missing: Missing) -> Result<Option<Self>, Error> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::Failed(
-                path.to_owned(),
-                ErrorKind::InvalidInput.into(),
-            ));
-        };
-        let Some(within) = reached(parent, missing)? else {
+        let Some(folder) = reached(path, missing)? else {
             return Ok(None);
         };
-        let folder = match entered(&within, Path::new(name), missing) {
-            Ok(folder) => folder,
-            Err(_refused) if link(&within, Path::new(name)).is_some() => {
-                return Err(Error::Link(path.to_owned()));
-            }
-            Err(error) => return Err(Error::of(path, error)),
-        };
-        Ok(folder.map(|folder| Self {
+        let within = reached(path.parent().unwrap_or(path), Missing::Leave)?;
+        Ok(within.map(|within| Self {
             within,
             folder,
             path: path.to_owned(),
@@ -66,7 +54,7 @@ impl Drawer {
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let at = |error: io::Error| Error::Failed(self.path.join(name), error);
         // Opening a named pipe would wait for its writer.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | followed();
         let file = match openat(&self.folder, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
@@ -178,8 +166,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (storage, other) = (folder.path().join("storage"), folder.path().join("other"));
         fs::create_dir(&storage).unwrap();
-        fs::create_dir(&other).unwrap();
-        fs::write(other.join("a"), "root's").unwrap();
+        let own = Drawer::make(&other).unwrap();
+        own.write("a", b"root's").unwrap();
         chown(&storage, Some(ANA), Some(ANA)).expect("run the tests as root");
         (folder, storage, other)
     }

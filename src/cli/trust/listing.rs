@@ -16,6 +16,29 @@ impl Entry {
     }
 }
 
+/// What a data base of NSS has beside certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    Some,
+    None,
+    /// A password is wanted.
+    Locked,
+    Unknown,
+}
+
+/// Of `certutil -K`, which fails as well where there is none: what it says tells why.
+pub(super) fn keys(has_succeeded: bool, complaint: &str) -> Keys {
+    if has_succeeded {
+        Keys::Some
+    } else if complaint.contains("no keys found") {
+        Keys::None
+    } else if complaint.contains("SEC_ERROR_BAD_PASSWORD") {
+        Keys::Locked
+    } else {
+        Keys::Unknown
+    }
+}
+
 /// Of `certutil -L`: nicknames may have spaces in them, what is trusted is the last word.
 pub(super) fn entries(text: &str) -> Vec<Entry> {
     let entry = |line: &str| {
@@ -63,6 +86,20 @@ mod tests {
                 ("mine", false)
             ]
         );
+    }
+
+    #[test]
+    fn no_keys_are_told_from_keys_that_cannot_be_seen() {
+        assert_eq!(keys(true, ""), Keys::Some);
+        assert_eq!(keys(false, "certutil: no keys found\n"), Keys::None);
+        let locked = "Error opening input terminal for read\ncertutil: could not authenticate to token NSS Certificate DB.: \
+                      SEC_ERROR_BAD_PASSWORD: The security password entered is incorrect.\n";
+        assert_eq!(keys(false, locked), Keys::Locked);
+        let broken =
+            "certutil: function failed: SEC_ERROR_BAD_DATABASE: security library: bad database.\n";
+        for complaint in [broken, "runuser: user ana does not exist", ""] {
+            assert_eq!(keys(false, complaint), Keys::Unknown, "{complaint}");
+        }
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl fmt::Display for Damage {
         };
         write!(
             f,
-            "{}, the list of what `onedoor trust` did, {fault}: what is the present local CA's is found without it",
+            "{}, the list of what `onedoor trust` did, {fault}: a root of the present local CA is found without it, others with `onedoor untrust --fingerprint`",
             file.display()
         )
     }
@@ -260,9 +260,9 @@ mod tests {
             (unknown, "broken"),
             (more, "broken"),
         ];
-        fs::create_dir_all(place("")).unwrap();
+        let drawer = Drawer::make(&place("")).unwrap();
         for (nth, (text, fault)) in texts.into_iter().enumerate() {
-            fs::write(place(FILE), text).unwrap();
+            drawer.write(FILE, text).unwrap();
             let damage = Memory::open(&storage).unwrap_err().to_string();
             assert!(damage.contains(fault), "{damage}");
             let mut memory = Memory::empty(&storage);

@@ -73,6 +73,7 @@ fn trust(arguments: &TrustArguments, scene: &Scene, root: &Root) -> Result<Exit,
     // Before it is done: a step that is cut short is undone as well.
     let laid: Vec<Laid> = plan.laid().cloned().collect();
     tell_remembered(memory.add(root, &laid))?;
+    say::out("\n");
     let ended = act(&plan.steps, &root.pem);
     let stores = look_around(scene, &wish)?;
     let file = quoted(&scene.root_file());

@@ -47,6 +47,7 @@ pub(super) fn run(arguments: &UntrustArguments) -> Result<Exit, Exit> {
     if !plan.steps.is_empty() {
         agree(Agreement::of(arguments.yes), "take it away?")?;
     }
+    say::out("\n");
     let ended = act(&plan.steps, "");
     let seen = look_at(&scene, &candidates, &memory)?;
     forget(&mut memory, &seen, ended)?;

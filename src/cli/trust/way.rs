@@ -107,17 +107,13 @@ fn steps(path: &Path) -> Vec<OsString> {
     named.map(|step| step.as_os_str().to_owned()).collect()
 }
 
-pub(super) fn link(within: &OwnedFd, name: &Path) -> Option<Stat> {
+fn link(within: &OwnedFd, name: &Path) -> Option<Stat> {
     let found = statat(within, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     (FileType::from_raw_mode(found.st_mode) == FileType::Symlink).then_some(found)
 }
 
 /// A folder in another; what is made belongs to whoever that belongs to.
-pub(super) fn entered(
-    within: &OwnedFd,
-    name: &Path,
-    missing: Missing,
-) -> Result<Option<OwnedFd>, Errno> {
+fn entered(within: &OwnedFd, name: &Path, missing: Missing) -> Result<Option<OwnedFd>, Errno> {
     match openat(within, name, FOLDER, Mode::empty()) {
         Err(Errno::NOENT) if missing == Missing::Make => {}
         Err(Errno::NOENT) => return Ok(None),
@@ -133,6 +129,15 @@ pub(super) fn entered(
         give(&made, &fstat(within)?)?;
     }
     Ok(Some(made))
+}
+
+/// What opens a file that somebody may have laid a link in place of: root follows none.
+pub(super) fn followed() -> OFlags {
+    if geteuid().is_root() {
+        OFlags::NOFOLLOW
+    } else {
+        OFlags::empty()
+    }
 }
 
 /// Only root gives anything away.
@@ -155,7 +160,7 @@ impl fmt::Display for Error {
         match self {
             Self::Link(path) => write!(
                 f,
-                "{} is a link, and root follows none that somebody else can lay: remove it, or run this as the user whose storage it is",
+                "{} is a link of another user, and root would follow it to wherever that one likes: put what it leads to in its place, or run this as that user",
                 path.display()
             ),
             Self::Failed(path, _error) => write!(f, "cannot use {}", path.display()),

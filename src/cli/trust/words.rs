@@ -1,6 +1,8 @@
 //! What people read before and after: the root, what will be done, and who trusts it then. No store is said to be another's: what
 //! the system trusts, a browser may not.
 
+use std::collections::BTreeMap;
+
 use super::place::{Found, Seen};
 use super::plan::Plan;
 use super::root::Root;
@@ -112,19 +114,21 @@ fn by_system(anchors: Anchors) -> &'static str {
 
 /// Roots of ours that were trusted before this one and still are.
 pub(super) fn former(seen: &[Seen]) -> String {
-    let mut text = String::new();
+    let mut stores: BTreeMap<&str, String> = BTreeMap::new();
     for one in seen {
         match one.found {
             Found::Ours | Found::OursAlone | Found::TakenUp => {}
             Found::Nothing | Found::Another | Found::Unknown(_) => continue,
         }
-        let name = one.laid.place.name();
-        let root = &one.laid.root;
-        text.push_str(&format!(
-            "note: {name} still trusts a former root; to end that:    onedoor untrust --fingerprint {root}\n"
-        ));
+        let of_root = stores.entry(&one.laid.root).or_default();
+        of_root.push_str(&format!("  {}\n", one.laid.place.name()));
     }
-    text
+    let told = |(root, stores): (&str, String)| {
+        format!(
+            "\na former root is still trusted by:\n{stores}    to end that:  onedoor untrust --fingerprint {root}\n"
+        )
+    };
+    stores.into_iter().map(told).collect()
 }
 
 /// Stores that trust it although nothing that is known of ours is there.

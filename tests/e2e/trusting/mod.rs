@@ -2,6 +2,7 @@
 
 mod browsers;
 mod machine;
+mod owners;
 mod systems;
 
 use std::path::Path;

@@ -71,7 +71,7 @@ async fn a_ca_of_earlier_versions_with_a_remark_in_it_stays_where_it_is() {
     let authority = place.earlier();
     let remark = b"# of Andr\xe9\n";
     let root = [remark, authority.pem.as_bytes()].concat();
-    fs::write(place.path(ROOT), &root).unwrap();
+    Storage::at(place.path("")).write(ROOT, &root).unwrap();
     let before = files(&place);
     place.safe().open(&wish(&[]), noon()).await.unwrap();
     assert_eq!(files(&place), before);

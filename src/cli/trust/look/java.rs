@@ -49,10 +49,15 @@ pub(super) async fn find(keystore: &Path, alias: &str, mark: &Mark) -> Found {
     match out {
         Some((true, out)) if names(&String::from_utf8_lossy(&out), mark.sha256()) => Found::Ours,
         Some((true, _out)) => Found::Another,
-        // It says in words why it fails, and another password is unlikely where we came in.
-        Some((false, _out)) => Found::Nothing,
+        Some((false, out)) if is_absent(&String::from_utf8_lossy(&out)) => Found::Nothing,
+        Some((false, _out)) => Found::Unknown("`keytool` cannot read it".to_owned()),
         None => Found::Unknown("`keytool` does not answer".to_owned()),
     }
+}
+
+/// Whether this is why it failed: there is no such entry, or no such file.
+fn is_absent(said: &str) -> bool {
+    said.contains("does not exist")
 }
 
 /// That of `JAVA_HOME`, else the one on the search path.

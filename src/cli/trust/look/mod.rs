@@ -7,7 +7,7 @@ mod person;
 mod system;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
@@ -56,7 +56,7 @@ pub(in crate::cli) async fn stores(
         stores.push(Store::SystemKeychain { holds });
     }
     if let Some(home) = &owner.home {
-        let found = nss::look(home, &owner.person, mark).await;
+        let found = nss::look(home, &owner.person, mark, root).await;
         stores.extend(found.into_iter().map(Store::Nss));
     }
     if program("node").is_some() {
@@ -140,7 +140,11 @@ fn by_node(mark: &Mark) -> Holds {
 
 /// Whether it succeeded, and what it said; none if it cannot be run or takes too long.
 async fn said(command: &mut Command) -> Option<(bool, Vec<u8>)> {
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output()).await.ok()?.ok()?;
+    let output = ended(command).await?;
     Some((output.status.success(), output.stdout))
+}
+
+async fn ended(command: &mut Command) -> Option<Output> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    timeout(PATIENCE, command.output()).await.ok()?.ok()
 }

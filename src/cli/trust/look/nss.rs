@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::said;
+use super::{ended, said};
 use crate::certs::pem::Contents;
 use crate::cli::place::program;
-use crate::cli::trust::listing::{Entry, entries};
+use crate::cli::trust::listing::{Entry, Keys, entries, keys};
 use crate::cli::trust::place::Found;
+use crate::cli::trust::plan::added;
 use crate::cli::trust::root::{Mark, NICKNAME};
 use crate::cli::trust::step::{Line, Person};
 use crate::cli::trust::store::{Browser, DataBase, Holds, There};
@@ -55,12 +56,12 @@ const PACKAGES: [(&str, &str); 6] = [
     ("brew", "brew install nss"),
 ];
 
-/// Those that are there, and those of a Chromium that is here and has none yet.
-pub(super) async fn look(home: &Path, person: &Person, mark: &Mark) -> Vec<DataBase> {
+/// Those that are there, and those of a Chromium that is here and has none yet. `root` is our root's file.
+pub(super) async fn look(home: &Path, person: &Person, mark: &Mark, root: &Path) -> Vec<DataBase> {
     let mut found = Vec::new();
     for (browser, folder) in folders(home) {
         let (there, holds) = if folder.join(FILE).is_file() {
-            (There::Made, held(&folder, person, mark).await)
+            (There::Made, held(&folder, person, mark, root).await)
         } else if browser == Browser::Chromium && is_made_by_us(home, &folder) {
             let there = There::Missing(topmost_missing(&folder));
             (there, without_certutil().unwrap_or(Holds::Nothing))
@@ -89,13 +90,16 @@ pub(super) async fn find(folder: &Path, person: &Person, nickname: &str, mark: &
     let Some(entries) = listed(folder, person).await else {
         return Found::Unknown("`certutil` cannot read it".to_owned());
     };
-    let Some(der) = certificate(folder, person, nickname).await else {
+    if !entries.iter().any(|entry| entry.nickname == nickname) {
         return Found::Nothing;
-    };
-    if !der.is_some_and(|der| mark.is_of(&der)) {
-        return Found::Another;
     }
-    if entries.len() == 1 && has_no_key(folder, person).await {
+    match certificate(folder, person, nickname).await {
+        Some(der) if mark.is_of(&der) => {}
+        Some(_) => return Found::Another,
+        None => return Found::Unknown(format!("`certutil` does not show its `{nickname}`")),
+    }
+    // Whoever cannot be asked may have one.
+    if entries.len() == 1 && keys_of(folder, person).await == Keys::None {
         Found::OursAlone
     } else {
         Found::Ours
@@ -128,7 +132,7 @@ fn topmost_missing(folder: &Path) -> PathBuf {
     missing.last().unwrap_or(folder).to_owned()
 }
 
-async fn held(folder: &Path, person: &Person, mark: &Mark) -> Holds {
+async fn held(folder: &Path, person: &Person, mark: &Mark, root: &Path) -> Holds {
     if let Some(unknown) = without_certutil() {
         return unknown;
     }
@@ -142,14 +146,17 @@ async fn held(folder: &Path, person: &Person, mark: &Mark) -> Holds {
     let trusted = entries.iter().filter(|entry| entry.is_trusted_root());
     for entry in trusted.take(CERTIFICATES_MAX) {
         match certificate(folder, person, &entry.nickname).await {
-            Some(Some(der)) if mark.is_of(&der) => return Holds::Ours,
+            Some(der) if mark.is_of(&der) => return Holds::Ours,
             Some(_) | None => other |= entry.nickname.starts_with(NICKNAME),
         }
     }
-    if other {
-        Holds::Another
-    } else {
-        Holds::Nothing
+    match keys_of(folder, person).await {
+        Keys::Locked => Holds::Unknown {
+            why: "it has a password, and takes a root only from whoever types that".to_owned(),
+            remedy: Some(person.as_owner(added(folder, mark, root)).shell()),
+        },
+        Keys::Some | Keys::None | Keys::Unknown if other => Holds::Another,
+        Keys::Some | Keys::None | Keys::Unknown => Holds::Nothing,
     }
 }
 
@@ -170,22 +177,23 @@ async fn listed(folder: &Path, person: &Person) -> Option<Vec<Entry>> {
     success.then(|| entries(&String::from_utf8_lossy(&out)))
 }
 
-/// None: there is none of this nickname. None within: it is no certificate that can be read.
-async fn certificate(folder: &Path, person: &Person, nickname: &str) -> Option<Option<Vec<u8>>> {
+/// None: it is not shown.
+async fn certificate(folder: &Path, person: &Person, nickname: &str) -> Option<Vec<u8>> {
     let mut list = certutil(folder, person, &["-L", "-a", "-n", nickname]);
     let (success, out) = said(&mut list).await?;
-    if !success {
-        return None;
-    }
-    let contents = Contents::parse(&out).ok();
-    let first = contents.and_then(|contents| contents.certificates.into_iter().next());
-    Some(first.map(|der| der.to_vec()))
+    let contents = success.then(|| Contents::parse(&out).ok()).flatten()?;
+    let first = contents.certificates.into_iter().next()?;
+    Some(first.to_vec())
 }
 
-async fn has_no_key(folder: &Path, person: &Person) -> bool {
-    // It fails where there is none, and elsewhere only if it cannot be read.
-    let keys = said(&mut certutil(folder, person, &["-K"])).await;
-    keys.is_some_and(|(success, _out)| !success)
+async fn keys_of(folder: &Path, person: &Person) -> Keys {
+    match ended(&mut certutil(folder, person, &["-K"])).await {
+        Some(output) => {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            keys(output.status.success(), &complaint)
+        }
+        None => Keys::Unknown,
+    }
 }
 
 /// As the one whose data base it is: whoever opens it loads the modules that it names.

@@ -1,6 +1,6 @@
 //! From what is known of a machine to what would have every store trust a root. Nothing is done here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::place::{Laid, Place};
 use super::places::Keychain;
@@ -176,7 +176,6 @@ impl Plan {
             Holds::Nothing | Holds::Another => {}
         }
         let sql = format!("sql:{}", folder.display());
-        let nickname = wish.mark.nickname();
         let mut lines = match data_base.there {
             There::Made => Vec::new(),
             There::Missing(_) => vec![
@@ -184,8 +183,7 @@ impl Plan {
                 Line::new(&["certutil", "-N", "--empty-password", "-d", &sql]),
             ],
         };
-        let add = ["certutil", "-A", "-d", &sql, "-t", "C,,", "-n", &nickname];
-        lines.push(Line::new(&add).reading(&wish.certificate));
+        lines.push(added(folder, &wish.mark, &wish.certificate));
         let lines = lines.into_iter().map(|line| wish.person.as_owner(line));
         self.add(Owner::Us, wish, place.name(), lines.collect(), vec![place]);
     }
@@ -254,7 +252,8 @@ impl Plan {
             self.leave("Chromium: it is not installed here", None);
         }
         if !has(Browser::Firefox) {
-            let what = "Firefox: it has no profile here; once it has one, `onedoor trust` again";
+            let what =
+                "Firefox: it has no profile here; once it has one, run `onedoor trust` again";
             self.leave(what, None);
         }
     }
@@ -263,6 +262,13 @@ impl Plan {
         let what = what.into();
         self.left_out.push(LeftOut { what, remedy });
     }
+}
+
+/// What lays a root into a data base.
+pub(super) fn added(folder: &Path, mark: &Mark, certificate: &Path) -> Line {
+    let (sql, nickname) = (format!("sql:{}", folder.display()), mark.nickname());
+    let add = ["certutil", "-A", "-d", &sql, "-t", "C,,", "-n", &nickname];
+    Line::new(&add).reading(certificate)
 }
 
 fn system(anchors: Anchors) -> String {

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::cli::trust::store::Store::Nss;
 

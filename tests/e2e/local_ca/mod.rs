@@ -1,5 +1,7 @@
 //! The local CA: what clients accept of it, who shares it, what becomes of it when names or clocks change.
 
+mod clients;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +12,17 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::support::authority::Authority;
-use super::support::backend::Backend;
-use super::support::client::{curl, get, roots, try_tls};
-use super::support::door::{Door, Home};
-use super::support::eventually;
-use super::support::false_clock::FalseClock;
-use super::support::openssl::{described, s_client};
-use super::support::redis::Redis;
+use crate::support::authority::Authority;
+use crate::support::backend::Backend;
+use crate::support::client::{curl, get, roots, try_tls};
+use crate::support::door::{Door, Home};
+use crate::support::eventually;
+use crate::support::false_clock::FalseClock;
+use crate::support::openssl::{described, s_client, s_client_typing};
+use crate::support::redis::Redis;
 
 const FINE: &str = "Verify return code: 0 (ok)";
+const REQUEST: &str = "GET / HTTP/1.0\r\nHost: a.test\r\n\r\n";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn config(settings: &str, sites: &str) -> String {
@@ -306,12 +309,21 @@ fn the_next_handshake_has_a_fresh_leaf_wherever_the_clock_went() {
         s_client(&door, Some("a.test"), &["-attime", &time]).contains(FINE)
     };
     assert!(verified_at(real));
+    let session = ["-sess_out", "session"];
+    s_client_typing(&door, Some("a.test"), &session, REQUEST);
+    let session = ["-sess_in", "session"];
+    let said = s_client_typing(&door, Some("a.test"), &session, REQUEST);
+    assert!(said.contains("\nReused, TLSv1."), "{said}");
     // As a laptop that slept; as one whose clock was wrong at the start, and is set right.
     clock.set("+31d");
     eventually("a leaf of next month", || {
         verified_at(real + 31 * DAY).then_some(())
     });
     assert!(!verified_at(real), "a new one");
+    // A ticket of a month ago is no way around it.
+    let session = ["-sess_in", "session"];
+    let said = s_client_typing(&door, Some("a.test"), &session, REQUEST);
+    assert!(said.contains("\nNew, TLSv1."), "{said}");
     clock.set("-31d");
     eventually("a leaf of last month", || {
         verified_at(real - 31 * DAY).then_some(())
