@@ -15,7 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::backend::Backend;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, within};
+
+/// How long one may take to begin: it waits for the disk, which may be busy with what was built.
+const START_TIME: Duration = Duration::from_secs(60);
 
 /// A onedoor that serves.
 pub(crate) struct Door {
@@ -211,7 +214,7 @@ impl Door {
             home,
             manager: Some(manager),
         };
-        eventually("READY=1", || {
+        within(START_TIME, "READY=1", || {
             if let Some(status) = door.child.try_wait().unwrap() {
                 panic!("ended with {status}:\n{}", door.home.read("err"));
             }
@@ -234,7 +237,7 @@ impl Door {
             home,
             manager: None,
         };
-        eventually("a holder that is ready", || {
+        within(START_TIME, "a holder that is ready", || {
             if let Some(status) = door.child.try_wait().unwrap() {
                 panic!("ended with {status}:\n{}", door.home.read("err"));
             }
