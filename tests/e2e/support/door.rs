@@ -15,7 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::backend::Backend;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, within};
+
+/// How long one may take to begin: it waits for the disk, which may be busy with what was built.
+const START_TIME: Duration = Duration::from_secs(60);
 
 /// A onedoor that serves.
 pub(crate) struct Door {
@@ -106,10 +109,7 @@ impl Home {
         let fresh = self
             .path()
             .join(format!("{}.fresh", name.replace('/', "-")));
-        File::create(&fresh)
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
+        fs::write(&fresh, text).unwrap();
         fs::rename(fresh, place).unwrap();
     }
 
@@ -155,11 +155,8 @@ impl Home {
     pub(crate) fn end_of(command: &mut Command) -> (i32, String, String) {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        (
-            output.status.code().unwrap_or(-1),
-            text(output.stdout),
-            text(output.stderr),
-        )
+        let code = output.status.code().unwrap_or(-1);
+        (code, text(output.stdout), text(output.stderr))
     }
 }
 
@@ -217,7 +214,7 @@ impl Door {
             home,
             manager: Some(manager),
         };
-        eventually("READY=1", || {
+        within(START_TIME, "READY=1", || {
             if let Some(status) = door.child.try_wait().unwrap() {
                 panic!("ended with {status}:\n{}", door.home.read("err"));
             }
@@ -240,7 +237,7 @@ impl Door {
             home,
             manager: None,
         };
-        eventually("a holder that is ready", || {
+        within(START_TIME, "a holder that is ready", || {
             if let Some(status) = door.child.try_wait().unwrap() {
                 panic!("ended with {status}:\n{}", door.home.read("err"));
             }
@@ -252,11 +249,9 @@ impl Door {
 
     /// Whether the service manager was told this, ever.
     pub(crate) fn told(&self, word: &str) -> bool {
-        let manager = self.manager.as_ref().unwrap();
-        let heard = manager.heard.lock().unwrap();
-        heard
-            .iter()
-            .any(|words| words.lines().any(|line| line == word))
+        let heard = self.manager.as_ref().unwrap().heard.lock().unwrap();
+        let mut lines = heard.iter().flat_map(|words| words.lines());
+        lines.any(|line| line == word)
     }
 
     /// Ends it at once and gives the folder back, for another one to be started there.
@@ -334,13 +329,13 @@ impl Door {
         self.health()["revision"].as_u64().unwrap()
     }
 
-    /// Replaces the configuration and waits until it is in service. A signal has no answer: the next revision may be that of an
-    /// earlier change, which is seen without a signal, too.
+    /// Replaces the configuration and waits until it is in service: by a request, for a signal has no answer.
     #[track_caller]
     pub(crate) fn reload(&self, config: &str) {
         self.home.write("proxy.toml", config);
-        let answer = self.answer_to("POST /v1/reload", "If-Match: *\r\n");
-        let answer = answer.unwrap();
+        let answer = self
+            .answer_to("POST /v1/reload", "If-Match: *\r\n")
+            .unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
