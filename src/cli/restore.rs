@@ -24,8 +24,9 @@ use crate::storage::store::{Key, StoreError};
 
 const HELP: &str = "\
 Nothing is destroyed: a certificate is put back only where the storage has none or an older one, an account and a local CA \
-only where there is none, and what was asked of a CA is added to what the storage knows. Orders under way are not gone on \
-with. All of it is judged before anything is written, and a second restoring changes nothing. onedoor may run meanwhile.";
+only where there is none, and what was asked of a CA is added to what the storage knows. An order under way is gone on with \
+only while its certificate may still be fetched. All of it is judged before anything is written, and a second restoring \
+changes nothing. onedoor may run meanwhile.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -130,13 +131,13 @@ fn file(path: &Path) -> Result<Vec<u8>, Exit> {
     Ok(bytes)
 }
 
-/// What another user restores the door could not read.
+/// What another user restores the door could not read; what root writes becomes the owner's.
 fn check_owner(folder: &Path) -> Result<(), Exit> {
     let Ok(found) = folder.metadata() else {
         return Ok(());
     };
     let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
-    if owner == own {
+    if own == owner || own == 0 {
         return Ok(());
     }
     let folder = folder.display();

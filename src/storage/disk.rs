@@ -2,8 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::files::{Creation, Error, FILE_BYTES_MAX};
 
@@ -91,7 +94,7 @@ pub(super) fn create_folders(folder: &Path) -> Result<(), Error> {
     if let Some(parent) = parent {
         create_folders(parent)?;
     }
-    match fs::DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+    match create_folder(folder) {
         Ok(()) => {}
         // Another process may have been faster.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
@@ -109,6 +112,30 @@ pub(super) fn create_folders(folder: &Path) -> Result<(), Error> {
     }
 }
 
+/// Its parent must be there, and it must not.
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(FOLDER_MODE).create(folder)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(folder, flags, Mode::empty())?;
+    give(&made, folder);
+    Ok(())
+}
+
+/// Gives what root has just made at `path` to the owner of the folder that it is in: a verb that root runs must not lock out the user
+/// whose storage it is.
+pub(super) fn give(made: impl AsFd, path: &Path) {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let owner = path.parent().map(fs::metadata);
+    if let Some(Ok(owner)) = owner
+        && owner.uid() != 0
+    {
+        // A file system that knows no owners has none who could be locked out.
+        let _given = fchown(made, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
 /// Of several processes that write one path exactly one succeeds.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
@@ -116,6 +143,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(FILE_MODE)
         .open(path)?;
+    give(&file, path);
     file.write_all(bytes)?;
     file.sync_all()
 }

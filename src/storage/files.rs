@@ -3,10 +3,9 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, FOLDER_MODE, Staged};
+use super::disk::{self, Staged};
 
 /// The largest file that is read back, in octets. The ledger of a CA is the only one to come near it.
 pub const FILE_BYTES_MAX: u64 = 1 << 24;
@@ -133,7 +132,7 @@ impl Storage {
 }
 
 fn fill_folder(folder: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
-    fs::DirBuilder::new().mode(FOLDER_MODE).create(folder)?;
+    disk::create_folder(folder)?;
     for (name, bytes) in files {
         disk::write_new(&folder.join(name), bytes)?;
     }
@@ -208,10 +207,10 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 
     use super::*;
-    use crate::storage::disk::FILE_MODE;
+    use crate::storage::disk::{FILE_MODE, FOLDER_MODE};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -237,6 +236,23 @@ mod tests {
         assert_eq!(mode(&storage.path("a")), FOLDER_MODE);
         assert_eq!(mode(&storage.path("a/b")), FILE_MODE);
         assert_eq!(names(&storage.path("a")), ["b"]);
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_storage() {
+        const OWNER: u32 = 54321;
+        let temporary = tempfile::tempdir().unwrap();
+        let storage = Storage::at(temporary.path().to_owned());
+        storage.write("of-root", b"").unwrap();
+        chown(temporary.path(), Some(OWNER), Some(OWNER)).expect("run the tests as root");
+        storage.write("a/b/c", b"").unwrap();
+        storage.write_once("d", b"").unwrap();
+        storage.create_once("e", &[("f", b"")]).unwrap();
+        for made in ["a", "a/b", "a/b/c", "d", "e", "e/f"] {
+            let found = fs::metadata(storage.path(made)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (OWNER, OWNER), "{made}");
+        }
+        assert_eq!(fs::metadata(storage.path("of-root")).unwrap().uid(), 0);
     }
 
     #[test]

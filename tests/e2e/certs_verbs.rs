@@ -1,5 +1,8 @@
 //! `onedoor certs` and `onedoor quota`, as people and monitoring use them.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -322,4 +325,38 @@ fn own_pairs(stems: &[&str]) -> String {
         "listen = [\"127.0.0.1:0\"]\nhttp = false\n[sites]\n{}",
         sites.concat()
     )
+}
+
+#[test]
+fn what_root_does_leaves_the_storage_to_its_owner() {
+    const OWNER: u32 = 54321;
+    let home =
+        Home::new("acme = \"ana@example.com\"\n[sites]\n\"a.example.com\" = \"127.0.0.1:1\"");
+    let authority = Authority::new();
+    authority.pair(&["a.example.com"]).write(&home, "pairs/a");
+    let storage = home.path().join("storage");
+    fs::create_dir(&storage).unwrap();
+    chown(&storage, Some(OWNER), Some(OWNER)).expect("run the tests as root");
+    for folder in [home.path(), home.control()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let (code, out, err) = home.run(&["certs", "import", "pairs"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let found = Command::new("find")
+        .arg(&storage)
+        .args(["!", "-uid", &OWNER.to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(found.stdout).unwrap(), "");
+    let as_owner = |arguments: &[&str]| {
+        let user = [&format!("--reuid={OWNER}"), "--clear-groups"];
+        Home::end_of(home.command_by("setpriv", &user).args(arguments))
+    };
+    let (code, out, err) = as_owner(&["certs", "show", "a.example.com"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("imported from"), "{out}");
+    authority.pair(&["b.example.com"]).write(&home, "pairs/b");
+    let (code, out, err) = as_owner(&["certs", "import", "pairs"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("taken for 1 name, "), "{out}");
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::entry::{Entry, Failing, Kept, Source, State};
 use super::judge;
 use super::leaf::Leaf;
-use super::runtime;
+use super::{heard, runtime};
 use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{Planned, plan};
 use crate::app::storing::Depot;
@@ -86,14 +86,18 @@ impl Scene {
         if !store.is_copied() {
             return Ok(self);
         }
-        let copy = runtime()?.block_on(async {
+        let asked = runtime()?.block_on(heard(async {
             let error = store.list(CAS).await.err()?;
             let copy = store.at_hand();
             let seen = copy.list("").await.unwrap_or_default();
-            (!seen.is_empty()).then_some((copy, error))
-        });
-        let Some((copy, error)) = copy else {
+            Some((error, (!seen.is_empty()).then_some(copy)))
+        }));
+        let Some((error, copy)) = asked else {
             return Ok(self);
+        };
+        let Some(copy) = copy else {
+            say::error("storage", &error);
+            return Err(Exit::Failed);
         };
         say::warning("storage", &error, "what follows is what this host saw last");
         Ok(Self {

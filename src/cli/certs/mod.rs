@@ -16,14 +16,20 @@ mod renew;
 mod show;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::place::ControlArguments;
 use super::{Exit, say};
 use crate::hostname::{HostPattern, InvalidHostName};
+
+/// How long nobody wonders.
+const SILENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -233,14 +239,25 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
         })
 }
 
-/// Waits for work on the storage; what goes wrong is told.
+/// Waits for work on the storage; what goes wrong is told, and that nothing is heard of it.
 pub(super) fn block_on<T, E: std::error::Error + 'static>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Exit> {
-    runtime()?.block_on(work).map_err(|error| {
+    let done = runtime()?.block_on(heard(work));
+    done.map_err(|error| {
         say::error("storage", &error);
         Exit::Failed
     })
+}
+
+/// Says after a moment what is waited for.
+async fn heard<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(SILENCE, &mut work).await {
+        return done;
+    }
+    say::err("waiting for the storage to answer\n");
+    work.await
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {

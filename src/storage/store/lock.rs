@@ -1,13 +1,14 @@
 //! A lock among processes that holds for a moment, while something is read, compared and written.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::StoreError;
-use crate::storage::disk::FILE_MODE;
+use crate::storage::disk::{self, FILE_MODE};
 use crate::storage::files;
 
 /// The longest wait for others; each of them holds it for a few small reads and writes.
@@ -33,18 +34,32 @@ pub(super) fn wait(path: &Path, longest: Duration) -> Result<File, StoreError> {
 
 /// The lock at `path`; none if another open file has it. Its folder must be there.
 pub(super) fn attempt(path: &Path) -> Result<Option<File>, StoreError> {
-    let opened = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(path);
     let unusable = |error| StoreError::Unusable(files::Error::new(path.to_owned(), error));
-    let file = opened.map_err(unusable)?;
+    let Some(file) = opened(path).map_err(unusable)? else {
+        return Ok(None);
+    };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// None: another has made it in this moment.
+fn opened(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(FILE_MODE);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => return opened.map(Some),
+    }
+    match options.create_new(true).open(path) {
+        Ok(file) => {
+            disk::give(&file, path);
+            Ok(Some(file))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
