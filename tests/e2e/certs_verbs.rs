@@ -260,7 +260,7 @@ fn check_that_cannot_look_says_unknown() {
     assert!(err.contains("error[unknown-key]"), "{err}");
     assert_eq!(home.run(&["certs", "check", "--bogus"]).0, 3);
     assert_eq!(home.run(&["certs", "list", "--bogus"]).0, 2);
-    std::fs::remove_file(home.path().join("proxy.toml")).unwrap();
+    fs::remove_file(home.path().join("proxy.toml")).unwrap();
     let (code, out, _err) = home.run(&["certs", "check"]);
     assert_eq!(code, 3);
     assert!(
