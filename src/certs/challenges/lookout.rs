@@ -23,8 +23,8 @@ use crate::storage::store::{Key, Store};
 const WAITING_MAX: usize = 1_024;
 /// Between two looks, so that a name or token that is not there is not looked for again within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The longest that a look takes, and that anybody waits for one to begin.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest that a look takes, and that anybody waits for one to begin: both together are less than the ten seconds that CAs wait.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Answers that one look reads.
 const READ_MAX: usize = 64;
 /// How long an answer that was found is given without another look. A CA asks from several places within seconds.
