@@ -189,7 +189,9 @@ async fn certificate(folder: &Path, person: &Person, nickname: &str) -> Option<V
 async fn keys_of(folder: &Path, person: &Person) -> Keys {
     match ended(&mut certutil(folder, person, &["-K"])).await {
         Some(output) => {
-            let complaint = String::from_utf8_lossy(&output.stderr);
+            // It complains on either.
+            let complaint = [output.stdout, output.stderr].concat();
+            let complaint = String::from_utf8_lossy(&complaint);
             keys(output.status.success(), &complaint)
         }
         None => Keys::Unknown,
