@@ -52,6 +52,10 @@ impl Works {
                 tracing::warn!(%name, "somebody else took over what was done here");
                 (Outcome::Busy, self.clock.now() + LATER)
             }
+            Err(VaultError::WentBack) => {
+                tracing::debug!(%name, "the storage is older than what is served");
+                (Outcome::Busy, self.clock.now() + LATER)
+            }
             Err(error) => self.without_store(name, why, &error).await,
         }
     }
