@@ -88,6 +88,7 @@ impl Works {
                 }
                 (Some("acme"), Some(ca)) => {
                     self.take_copy(key).await;
+                    self.keep_whole(key).await;
                     // Another host may have changed the account, or its key.
                     if !is_first && parts.next() == Some("account") {
                         self.close(ca);
@@ -128,6 +129,20 @@ impl Works {
             && let Err(error) = store.get(key).await
         {
             tracing::debug!(%key, %error, "not copied");
+        }
+    }
+
+    /// Of a ledger that lost something, nobody knows it but those who have a copy.
+    async fn keep_whole(&self, key: &Key) {
+        if !key.as_str().ends_with("/ledger") || !self.vault.store().is_copied() {
+            return;
+        }
+        match self.ledgers.put_back(key).await {
+            Ok(true) => {
+                tracing::warn!(%key, "the storage lost what was asked of a CA: it was put back from the local copy");
+            }
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%key, %error, "the ledger was not put back"),
         }
     }
 
