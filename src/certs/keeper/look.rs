@@ -1,7 +1,7 @@
 //! From the store to the shelf: what is shown is never older than what was shown, as long as that is good.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -85,6 +85,14 @@ impl Works {
             }
             Some(_) | None => Ok(ready),
         }
+    }
+
+    /// `next`, or the end of what is shown if that comes first: the store may have something good, though older.
+    pub(super) fn or_its_end(&self, name: &HostPattern, next: SystemTime) -> SystemTime {
+        let shown = self.shelf.place(name).ready();
+        let end = shown.map(|shown| shown.facts.not_after);
+        let end = end.filter(|end| *end > self.clock.now());
+        end.map_or(next, |end| next.min(end))
     }
 
     fn show(&self, name: &HostPattern, found: Found, wish: Wish) -> Option<Ready> {
