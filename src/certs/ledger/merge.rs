@@ -76,10 +76,42 @@ mod tests {
 
     use super::super::block::Place;
     use super::super::bucket::Judge;
-    use super::super::instant::DAY;
+    use super::super::instant::{DAY, HOUR};
     use super::super::limits::Limits;
     use super::super::{Purpose, Scope, subject};
     use super::*;
+
+    #[test]
+    fn a_copy_knows_more_of_what_was_lost_and_not_of_what_was_given_back_or_called_back() {
+        let now = start() + HOUR;
+        let mut stored = Ledger::default();
+        let asked = stored.admit(production(), &set(0), Purpose::New, start());
+        assert!(asked.is_ok());
+        let old = stored.clone();
+        let mut copy = stored.clone();
+        stored.not_issued(production(), &set(0), start(), now);
+        copy.merge(&stored);
+        assert_ne!(copy, stored, "a copy gives nothing back");
+        assert!(!copy.knows_more(&stored, now));
+        assert!(copy.knows_more(&old, now));
+        assert!(copy.knows_more(&Ledger::default(), now));
+        copy.account_made(production(), now + 2 * DAY);
+        assert!(!copy.knows_more(&stored, now));
+    }
+
+    #[test]
+    fn what_a_full_log_forgot_is_not_missed() {
+        let mut stored = Ledger::default();
+        let mut copy = Ledger::default();
+        copy.account_made(production(), start());
+        for second in 1..=EVENTS_MAX as u64 {
+            stored.issued(production(), &set(0), start() + Duration::from_secs(second));
+        }
+        let now = start() + HOUR;
+        assert!(!copy.knows_more(&stored, now));
+        copy.account_made(production(), now);
+        assert!(copy.knows_more(&stored, now));
+    }
 
     #[test]
     fn what_two_spent_apart_adds_up_for_the_authority_as_well() {

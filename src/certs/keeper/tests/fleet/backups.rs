@@ -121,6 +121,14 @@ async fn a_ledger_that_the_store_lost_comes_back_from_a_copy() {
     tokio::time::sleep(SOON).await;
     let after = fleet.memory().0.get(&ledger).await.unwrap().unwrap();
     assert_eq!(events(&after.bytes), events(&before.bytes));
+    // Also if it was lost while nobody watched.
+    replica.kill().await;
+    let remove = fleet.memory().0.delete(&ledger, &When::Always, None);
+    remove.await.unwrap();
+    let _revived = fleet.boot(&host, fleet.clock.clone(), true);
+    tokio::time::sleep(SOON).await;
+    let after = fleet.memory().0.get(&ledger).await.unwrap().unwrap();
+    assert_eq!(events(&after.bytes), events(&before.bytes));
 }
 
 #[tokio::test(start_paused = true)]
