@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::certs::ledger::merge::merge;
 use crate::certs::ledger::refusal::Refusal;
 use crate::certs::ledger::{Ledger, stored};
 use crate::clock::Clock;
@@ -38,14 +39,30 @@ impl Ledgers {
         Self { store, clock }
     }
 
-    /// What a CA was asked.
+    /// What a CA was asked, with what the store lost of it and this host still has.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`], or the store's own.
     pub async fn read(&self, directory: &str) -> Result<Ledger, LedgerError> {
         let key = key(directory)?;
-        let object = self.store.get(&key).await?;
-        parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))
+        Ok(self.find(&key).await?.whole)
+    }
+
+    /// Puts what the store lost of a ledger and this host still has back; says whether there was anything.
+    ///
+    /// # Errors
+    /// Then the ledger is as it was: [`LedgerError::Damaged`], or the store's own, which others who do the same may cause.
+    pub async fn put_back(&self, key: &Key) -> Result<bool, LedgerError> {
+        let Found {
+            stored,
+            whole,
+            when,
+        } = self.find(key).await?;
+        if whole == stored {
+            return Ok(false);
+        }
+        self.store.put(key, &whole.bytes(), &when, None).await?;
+        Ok(true)
     }
 
     /// Changes a CA's ledger. `change` may be called several times. What it made of the ledger is written also if it refuses: what a
@@ -61,14 +78,15 @@ impl Ledgers {
         let key = key(directory)?;
         let mut tries = 0;
         loop {
-            let object = self.store.get(&key).await?;
-            let known = parse(&key, object.as_ref().map(|object| object.bytes.as_slice()))?;
-            let mut ledger = known.clone();
+            let Found {
+                stored,
+                whole: mut ledger,
+                when,
+            } = self.find(&key).await?;
             let changed = change(&mut ledger, self.clock.now());
-            if changed.is_err() && ledger == known {
+            if changed.is_err() && ledger == stored {
                 return changed.map_err(LedgerError::Refused);
             }
-            let when = object.map_or(When::Absent, |object| When::Is(object.version));
             tries += 1;
             match self.store.put(&key, &ledger.bytes(), &when, None).await {
                 Ok(_version) => return changed.map_err(LedgerError::Refused),
@@ -76,6 +94,42 @@ impl Ledgers {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// What there is of a ledger.
+struct Found {
+    stored: Ledger,
+    /// With what the store lost of it and this host still has.
+    whole: Ledger,
+    /// What must hold for it to be replaced.
+    when: When,
+}
+
+impl Ledgers {
+    async fn find(&self, key: &Key) -> Result<Found, LedgerError> {
+        // Before: the store's own is never older than what was copied of it, unless it lost something.
+        let copied = self.copied(key).await;
+        let object = self.store.get(key).await?;
+        let stored = parse(key, object.as_ref().map(|object| object.bytes.as_slice()))?;
+        let lost = copied.filter(|copied| copied.knows_more(&stored, self.clock.now()));
+        // What were too much to be read again stays apart.
+        let whole = lost.map(|lost| merge(&stored, &lost));
+        let whole = whole.filter(|whole| whole.bytes().len() <= stored::LEDGER_BYTES_MAX);
+        Ok(Found {
+            whole: whole.unwrap_or_else(|| stored.clone()),
+            stored,
+            when: object.map_or(When::Absent, |object| When::Is(object.version)),
+        })
+    }
+
+    /// What this host saw last. A copy that cannot be read knows nothing.
+    async fn copied(&self, key: &Key) -> Option<Ledger> {
+        if !self.store.is_copied() {
+            return None;
+        }
+        let object = self.store.at_hand().get(key).await.ok()??;
+        Ledger::read(&object.bytes).ok()
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) enum Why {
 impl Works {
     /// Looks after a name; says what came of it and when to look again.
     pub(super) async fn tend(&self, name: &HostPattern, why: Why) -> (Outcome, SystemTime) {
-        match Box::pin(self.try_tend(name, why)).await {
+        let (outcome, next) = match Box::pin(self.try_tend(name, why)).await {
             Ok(done) => {
                 if self.is_down.swap(false, Ordering::Relaxed) {
                     tracing::info!("the storage can be used again");
@@ -52,8 +52,13 @@ impl Works {
                 tracing::warn!(%name, "somebody else took over what was done here");
                 (Outcome::Busy, self.clock.now() + LATER)
             }
+            Err(VaultError::WentBack) => {
+                tracing::debug!(%name, "the storage is older than what is served");
+                (Outcome::Busy, self.clock.now() + LATER)
+            }
             Err(error) => self.without_store(name, why, &error).await,
-        }
+        };
+        (outcome, self.or_its_end(name, next))
     }
 
     async fn without_store(

@@ -78,7 +78,10 @@ impl Works {
 
     /// Takes over what changed. What belongs to a kept name is read again; of the others it is only told that there is something. At
     /// the first look everything is new, and whoever tends the names reads them anyhow.
-    async fn notice(&self, changed: Vec<Key>, is_first: bool) -> Vec<CertId> {
+    async fn notice(&self, mut changed: Vec<Key>, is_first: bool) -> Vec<CertId> {
+        if is_first {
+            changed.extend(self.ledgers_at_hand().await);
+        }
         let mut certificates = BTreeMap::<&str, Vec<&Key>>::new();
         for key in &changed {
             let mut parts = key.as_str().split('/');
@@ -88,6 +91,7 @@ impl Works {
                 }
                 (Some("acme"), Some(ca)) => {
                     self.take_copy(key).await;
+                    self.keep_whole(key).await;
                     // Another host may have changed the account, or its key.
                     if !is_first && parts.next() == Some("account") {
                         self.close(ca);
@@ -131,8 +135,34 @@ impl Works {
         }
     }
 
+    /// The store may have lost them while nobody watched.
+    async fn ledgers_at_hand(&self) -> Vec<Key> {
+        let copy = self.vault.store().at_hand();
+        let mut keys = copy.list("acme/").await.unwrap_or_default();
+        keys.retain(is_ledger);
+        keys
+    }
+
+    /// Of a ledger that lost something, nobody knows it but those who have a copy.
+    async fn keep_whole(&self, key: &Key) {
+        if !is_ledger(key) || !self.vault.store().is_copied() {
+            return;
+        }
+        match self.ledgers.put_back(key).await {
+            Ok(true) => {
+                tracing::warn!(%key, "the storage lost what was asked of a CA: it was put back from the local copy");
+            }
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%key, %error, "the ledger was not put back"),
+        }
+    }
+
     fn watched_as(&self, id: &CertId) -> Option<HostPattern> {
         let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
         watched.get(id).cloned()
     }
+}
+
+fn is_ledger(key: &Key) -> bool {
+    key.as_str().ends_with("/ledger")
 }

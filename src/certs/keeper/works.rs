@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -55,8 +55,8 @@ pub struct Works {
     cas: Mutex<Vec<(CaOptions, Opening)>>,
     /// The names that are kept, by what stands for them in the store.
     pub(super) watched: RwLock<HashMap<CertId, HostPattern>>,
-    /// When a store that went back was last seen to.
-    mended: Mutex<Option<Instant>>,
+    /// When a store that went back may be seen to again. Held by whoever does so.
+    pub(super) mended: tokio::sync::Mutex<Option<Instant>>,
     /// Whether it was told that the store cannot be used.
     pub(super) is_down: AtomicBool,
     /// When the last of those who wait for new orders may try again, by directory.
@@ -96,7 +96,7 @@ impl Works {
             cas: Mutex::default(),
             turns: Mutex::default(),
             watched: RwLock::default(),
-            mended: Mutex::default(),
+            mended: tokio::sync::Mutex::default(),
             is_down: AtomicBool::new(false),
             connect,
         }
@@ -106,10 +106,6 @@ impl Works {
     #[must_use]
     pub fn figures(&self) -> &Figures {
         &self.figures
-    }
-
-    pub(super) fn lock_mended(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.mended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -5,6 +5,10 @@
 //! It refuses whatever one of them refuses, but that a set of names which only the other knows to be issued is a renewal, and
 //! that what a clock days ahead wrote into one of them is called back as it would be there: see [`Ledger::settle`].
 
+use std::time::SystemTime;
+
+use super::instant::{length, millis};
+use super::kept::{CLOCK_TOLERANCE, EVENTS_MAX};
 use super::stored::{self, LEDGER_BYTES_MAX};
 use super::{Ledger, block::Block};
 
@@ -30,6 +34,17 @@ pub fn merge_bytes(one: &[u8], other: &[u8]) -> Result<Vec<u8>, stored::Error> {
 }
 
 impl Ledger {
+    /// Whether it knows of something, `now`, that `other` never knew of, or lost: not of what `other` forgot for its age, and not of
+    /// what a clock that was ahead has written, for that is called back.
+    #[must_use]
+    pub fn knows_more(&self, other: &Self, now: SystemTime) -> bool {
+        let latest = millis(now).saturating_add(length(CLOCK_TOLERANCE));
+        let is_whole = other.events.len() < EVENTS_MAX;
+        let first = other.events.first().filter(|_first| !is_whole);
+        let mut missing = self.events.difference(&other.events);
+        missing.any(|event| event.at <= latest && first.is_none_or(|first| event > first))
+    }
+
     /// Takes over what `other` knows.
     pub fn merge(&mut self, other: &Self) {
         for (limit, subjects) in &other.buckets {
@@ -54,17 +69,49 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, UNIX_EPOCH};
 
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::super::block::Place;
     use super::super::bucket::Judge;
-    use super::super::instant::{DAY, millis};
+    use super::super::instant::{DAY, HOUR};
     use super::super::limits::Limits;
     use super::super::{Purpose, Scope, subject};
     use super::*;
+
+    #[test]
+    fn a_copy_knows_more_of_what_was_lost_and_not_of_what_was_given_back_or_called_back() {
+        let now = start() + HOUR;
+        let mut stored = Ledger::default();
+        let asked = stored.admit(production(), &set(0), Purpose::New, start());
+        assert!(asked.is_ok());
+        let old = stored.clone();
+        let mut copy = stored.clone();
+        stored.not_issued(production(), &set(0), start(), now);
+        copy.merge(&stored);
+        assert_ne!(copy, stored, "a copy gives nothing back");
+        assert!(!copy.knows_more(&stored, now));
+        assert!(copy.knows_more(&old, now));
+        assert!(copy.knows_more(&Ledger::default(), now));
+        copy.account_made(production(), now + 2 * DAY);
+        assert!(!copy.knows_more(&stored, now));
+    }
+
+    #[test]
+    fn what_a_full_log_forgot_is_not_missed() {
+        let mut stored = Ledger::default();
+        let mut copy = Ledger::default();
+        copy.account_made(production(), start());
+        for second in 1..=EVENTS_MAX as u64 {
+            stored.issued(production(), &set(0), start() + Duration::from_secs(second));
+        }
+        let now = start() + HOUR;
+        assert!(!copy.knows_more(&stored, now));
+        copy.account_made(production(), now);
+        assert!(copy.knows_more(&stored, now));
+    }
 
     #[test]
     fn what_two_spent_apart_adds_up_for_the_authority_as_well() {

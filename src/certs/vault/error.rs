@@ -16,6 +16,8 @@ pub enum VaultError {
     Unwritable(serde_json::Error),
     /// An object is not what is written here; the key names it.
     Damaged(Key, serde_json::Error),
+    /// The store has an older state than this host saw, as after an old backup.
+    WentBack,
 }
 
 impl VaultError {
@@ -24,10 +26,11 @@ impl VaultError {
         match self {
             Self::Damaged(key, error) => Ok(format!("{key} is damaged: {error}")),
             Self::Store(StoreError::Damaged { .. }) => Ok(self.to_string()),
-            broken
-            @ (Self::Store(_) | Self::Key(_) | Self::Unservable(_) | Self::Unwritable(_)) => {
-                Err(broken)
-            }
+            broken @ (Self::Store(_)
+            | Self::Key(_)
+            | Self::Unservable(_)
+            | Self::Unwritable(_)
+            | Self::WentBack) => Err(broken),
         }
     }
 }
@@ -48,6 +51,7 @@ impl fmt::Display for VaultError {
                 f.write_str("what is known of a certificate cannot be written as JSON")
             }
             Self::Damaged(key, _) => write!(f, "{key} is damaged"),
+            Self::WentBack => f.write_str("the storage is older than what this host has of it"),
         }
     }
 }
@@ -59,6 +63,7 @@ impl std::error::Error for VaultError {
             Self::Key(error) => error.source(),
             Self::Unservable(error) => error.source(),
             Self::Unwritable(error) | Self::Damaged(_, error) => Some(error),
+            Self::WentBack => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::simulation::{DAY, HOUR, ORDER, Simulation};
+use super::simulation::{DAY, HOUR, ORDER, Simulation, pattern};
 use crate::certs::backup::gather::gather;
 use crate::certs::backup::restore::{Outcome, carry_out, look};
 use crate::certs::backup::{Contents, Stores, pack, unpack};
@@ -146,7 +146,7 @@ async fn made_at_any_instant_of_a_renewal_it_keeps_what_was_served() {
         tokio::time::sleep(10 * DAY).await;
         let renewal = process.keeper.clone();
         let mut renewing = tokio::task::JoinSet::new();
-        renewing.spawn(async move { renewal.renew(super::simulation::pattern("a.test")).await });
+        renewing.spawn(async move { renewal.renew(pattern("a.test")).await });
         tokio::time::sleep(Duration::from_millis(100) * instant).await;
         let backup = simulation.backup().await;
         renewing.join_next().await.unwrap().unwrap();
@@ -177,4 +177,24 @@ async fn put_back_under_a_running_keeper_it_is_served_without_an_order() {
     tokio::time::sleep(2 * DAY).await;
     assert_eq!(simulation.bill(), (1, 0));
     assert!(process.serves("a.test").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_shown_gives_way_at_its_end_to_what_is_older_and_still_good() {
+    let simulation = Simulation::new();
+    simulation.ca.behave(|it| it.validity = 90 * DAY);
+    let process = simulation.start(&["a.test"]).await;
+    tokio::time::sleep(ORDER).await;
+    let old = simulation.copy().await;
+    simulation.ca.behave(|it| it.validity = 60 * HOUR);
+    process.keeper.renew(pattern("a.test")).await;
+    simulation.restore(&old).await;
+    let generation = || process.serves("a.test").map(|it| it.bundle.generation);
+    let end = process.serves("a.test").unwrap().facts.not_after;
+    let left = end.duration_since(simulation.now()).unwrap();
+    tokio::time::sleep(left - HOUR).await;
+    assert_eq!(generation(), Some(2));
+    tokio::time::sleep(HOUR + ORDER).await;
+    assert_eq!(generation(), Some(1));
+    assert_eq!(simulation.bill(), (2, 0));
 }

@@ -1,6 +1,7 @@
 //! Many replicas on one store of any kind, in front of a CA that counts and asks another replica than the one that ordered.
 
 mod answers;
+mod backups;
 mod outages;
 mod redis;
 mod silence;
@@ -66,6 +67,12 @@ pub(super) struct Host(Store);
 impl Host {
     pub(super) fn new() -> Self {
         Self(Memory::new().0)
+    }
+
+    /// With the strings of its copy.
+    fn in_memory() -> (Self, Faults) {
+        let (copy, faults) = Memory::new();
+        (Self(copy), faults)
     }
 }
 
@@ -244,6 +251,13 @@ impl Replica {
         let names: Vec<HostPattern> = vec![pattern(name)];
         self.works.load(&names).await;
         self.keeper.keep(names, Arc::new(options)).await;
+    }
+
+    /// What the copy has is served before the keeper is told.
+    pub(super) async fn load(&self, names: &[String]) -> Vec<HostPattern> {
+        let names: Vec<HostPattern> = names.iter().map(|name| pattern(name)).collect();
+        self.works.load(&names).await;
+        names
     }
 
     pub(super) fn faults(&self) -> &Faults {
