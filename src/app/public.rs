@@ -110,6 +110,11 @@ impl Keeping {
         &self.depot
     }
 
+    /// What is wrong with the storage, in words.
+    pub(super) fn storage_problem(&self) -> Option<String> {
+        self.works.storage_problem()
+    }
+
     /// The keys of session tickets: the fleet's, if there is one.
     ///
     /// # Errors
