@@ -65,6 +65,7 @@ impl Keeping {
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
         keeper.watch(shutdown);
+        shutdown.spawn_attendant(works.clone().try_storage());
         resolver
             .challenges()
             .look_into(store.clone(), clock.clone(), shutdown);

@@ -1,6 +1,9 @@
 //! How it stands with the storage, as people are told: once when it fails, and once when that is over.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use crate::causes::one_line;
 use crate::certs::alerts::event::Event;
@@ -10,6 +13,11 @@ use crate::storage::store::StoreError;
 
 /// Looks in a row that fail before it is a trouble: one may be lost.
 const LOOKS_FAILED_MAX: u32 = 2;
+/// The longest that a store is tried out at a time.
+const TRIAL: Duration = Duration::from_secs(60);
+/// Between two trials that said nothing.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
 /// What is known of it; nothing: it is well, or nobody has asked yet.
 #[derive(Debug, Default)]
 pub(super) struct Footing(Mutex<State>);
@@ -43,6 +51,23 @@ impl Works {
     pub fn storage_problem(&self) -> Option<String> {
         let state = self.footing.lock();
         state.trouble.as_ref().map(|known| known.problem.clone())
+    }
+
+    /// Finds out whether leases can rest on the storage, before one is needed, and tells if they cannot. Ends once that is known.
+    pub async fn try_storage(self: Arc<Self>) {
+        loop {
+            match timeout(TRIAL, self.vault.store().try_out()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) if error.is_unfit() => return self.storage_fails(&error.into()),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "it is not known whether leases can rest on the storage");
+                }
+                Err(_late) => {
+                    tracing::debug!("the storage was tried out for too long");
+                }
+            }
+            sleep(TRY_AGAIN).await;
+        }
     }
 
     /// A look at all of it failed.
@@ -161,10 +186,7 @@ impl Extent {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
-
-    use tokio::time::sleep;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::certs::challenges::Challenges;

@@ -42,7 +42,9 @@ impl StoreError {
         }
     }
 
-    /// Whether leases cannot rest on the store: what was seen of it.
+    /// Whether leases cannot rest on the store: what was seen of it, as [`Store::try_out`] finds it too.
+    ///
+    /// [`Store::try_out`]: super::Store::try_out
     #[must_use]
     pub fn is_unfit(&self) -> bool {
         match self {
