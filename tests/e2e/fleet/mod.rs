@@ -67,7 +67,7 @@ fn a_bucket_whose_conditions_lie_is_called_so_at_the_start_though_nothing_is_ord
     let door = Door::up(&format!(
         r#"
         listen = ["127.0.0.1:0"]
-        http = []
+        http = false
         storage = {{ {store}, local_copy = "copy" }}
         [sites]
         {site}
