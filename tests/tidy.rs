@@ -137,6 +137,7 @@ const PURE: &[&str] = &[
     "certs/alerts/event",
     "certs/alerts/notices",
     "certs/alerts/told",
+    "certs/alerts/unsaved",
     "certs/retry",
     "certs/tickets/keys.rs",
     "certs/utc.rs",

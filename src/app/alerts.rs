@@ -111,6 +111,8 @@ struct Memory {
     store: Store,
     key: Key,
     notices: Notices,
+    /// What was read or written last: the notices have more while the store takes nothing.
+    stored: Notices,
     /// Of what was read or written last; none: there was nothing.
     version: Option<Version>,
     read: Option<Instant>,
@@ -122,6 +124,7 @@ impl Memory {
             store,
             key,
             notices: Notices::default(),
+            stored: Notices::default(),
             version: None,
             read: None,
         }
@@ -163,19 +166,23 @@ impl Memory {
 
     async fn refresh(&mut self) {
         self.read = Some(Instant::now());
-        match self.store.or_copy().get(&self.key).await {
-            Ok(None) => (self.notices, self.version) = (Notices::default(), None),
-            Ok(Some(object)) => {
-                self.version = Some(object.version);
-                self.notices = serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
-                    tracing::warn!(key = %self.key, %error, "what was told before is damaged: it may be told again");
-                    Notices::default()
-                });
-            }
+        let found = match self.store.or_copy().get(&self.key).await {
+            Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%error, "what was told before is not known: it may be told again");
+                return;
             }
-        }
+        };
+        let read = match &found {
+            None => Notices::default(),
+            Some(object) => serde_json::from_slice(&object.bytes).unwrap_or_else(|error| {
+                tracing::warn!(key = %self.key, %error, "what was told before is damaged: it may be told again");
+                Notices::default()
+            }),
+        };
+        self.notices = self.notices.onto(&self.stored, read.clone());
+        self.stored = read;
+        self.version = found.map(|object| object.version);
     }
 
     async fn remember(&mut self, notices: &Notices) -> Remembered {
@@ -186,6 +193,7 @@ impl Memory {
         match self.store.put(&self.key, &bytes, &when, None).await {
             Ok(version) => {
                 self.version = Some(version);
+                self.stored = notices.clone();
                 Remembered::Here
             }
             Err(StoreError::Conflict) => Remembered::BySomebodyElse,
@@ -212,6 +220,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::storage::store::Merging;
     use crate::storage::store::memory::Memory as Shared;
 
     fn renewed(until: u64) -> Event {
@@ -242,5 +251,34 @@ mod tests {
         let lonely = hosts[1].offer(renewed(9), UNIX_EPOCH).await;
         assert!(lonely.is_some());
         assert!(hosts[1].offer(renewed(9), UNIX_EPOCH).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_while_nothing_could_be_written_is_told_once() {
+        let (shared, faults) = Shared::new();
+        faults.share();
+        let store = Store::copied_to(shared, Shared::new().0, Merging::NOTHING);
+        let mut host = Memory::of(store, Key::new(KEY).unwrap());
+        let storage = || "redis://redis.test".to_owned();
+        let down = || Event::StorageUnreachable {
+            storage: storage(),
+            problem: "it is down".to_owned(),
+        };
+        let up = || Event::StorageReachable { storage: storage() };
+        assert!(host.offer(renewed(1), UNIX_EPOCH).await.is_some());
+        for _outage in 0..2 {
+            faults.cut_off();
+            let mut told = 0;
+            for _look in 0..5 {
+                told += usize::from(host.offer(down(), UNIX_EPOCH).await.is_some());
+                tokio::time::advance(FRESH * 30).await;
+            }
+            assert_eq!(told, 1);
+            faults.mend();
+            assert!(host.offer(up(), UNIX_EPOCH).await.is_some());
+            tokio::time::advance(FRESH * 30).await;
+            assert!(host.offer(up(), UNIX_EPOCH).await.is_none());
+        }
+        assert!(host.offer(renewed(1), UNIX_EPOCH).await.is_none());
     }
 }

@@ -65,6 +65,7 @@ impl Keeping {
         ));
         let keeper = Keeper::start(works.clone(), shutdown);
         keeper.watch(shutdown);
+        shutdown.spawn_attendant(works.clone().try_storage());
         resolver
             .challenges()
             .look_into(store.clone(), clock.clone(), shutdown);
@@ -108,6 +109,11 @@ impl Keeping {
     /// Where everything else is kept.
     pub(super) fn depot(&self) -> &Depot {
         &self.depot
+    }
+
+    /// What is wrong with the storage, in words.
+    pub(super) fn storage_problem(&self) -> Option<String> {
+        self.works.storage_problem()
     }
 
     /// The keys of session tickets: the fleet's, if there is one.

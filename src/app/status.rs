@@ -20,6 +20,7 @@ impl App {
             holder: self.guests.holder.clone(),
             file: self.source.name().display().to_string(),
             storage: self.keeping.depot().to_string(),
+            storage_problem: self.keeping.storage_problem(),
             connections: self.capacity.open(),
             leases: table
                 .leases()

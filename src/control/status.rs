@@ -16,6 +16,9 @@ pub struct Status {
     /// The holder's own file, or what it is called.
     pub file: String,
     pub storage: String,
+    /// Why the storage cannot be used, if it cannot: nothing is ordered, and what is loaded is served on.
+    #[serde(default)]
+    pub storage_problem: Option<String>,
     pub connections: usize,
     pub leases: Vec<LeaseStatus>,
     pub sites: Vec<SiteStatus>,

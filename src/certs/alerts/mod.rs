@@ -5,4 +5,5 @@ pub mod exec;
 pub mod notices;
 pub mod outbox;
 pub mod told;
+mod unsaved;
 pub mod webhook;

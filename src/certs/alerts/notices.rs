@@ -20,12 +20,12 @@ pub const RENEWED_MAX: usize = 512;
 #[serde(default)]
 pub struct Notices {
     /// By [`Trouble::key`].
-    standing: BTreeMap<String, Standing>,
-    renewed: VecDeque<Renewal>,
+    pub(super) standing: BTreeMap<String, Standing>,
+    pub(super) renewed: VecDeque<Renewal>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Standing {
+pub(super) struct Standing {
     /// Seconds of Unix time.
     told_at: u64,
     /// How bad it was: something worse is news.
@@ -37,7 +37,7 @@ struct Standing {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Renewal {
+pub(super) struct Renewal {
     certificate: String,
     not_after: u64,
 }
@@ -201,7 +201,7 @@ impl Notices {
         self.standing.remove(&trouble.key(subject));
     }
 
-    fn make_room(&mut self) {
+    pub(super) fn make_room(&mut self) {
         while self.standing.len() > STANDING_MAX {
             let oldest = self.standing.iter().min_by_key(|(_, known)| known.told_at);
             let Some(key) = oldest.map(|(key, _)| key.clone()) else {

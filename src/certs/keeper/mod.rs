@@ -9,6 +9,7 @@ mod aftermath;
 pub mod demand;
 mod due;
 pub mod figures;
+mod footing;
 mod held;
 mod issue;
 pub mod ledgers;

@@ -1,7 +1,6 @@
 //! One look after one name: load, judge, and order if its time has come. Everything is read from the store again, so it does not
 //! matter who did what before.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
@@ -41,11 +40,7 @@ impl Works {
     pub(super) async fn tend(&self, name: &HostPattern, why: Why) -> (Outcome, SystemTime) {
         let (outcome, next) = match Box::pin(self.try_tend(name, why)).await {
             Ok(done) => {
-                if self.is_down.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the storage can be used again");
-                }
-                let storage = self.storage.clone();
-                self.listener.hear(Event::StorageReachable { storage });
+                self.storage_serves();
                 done
             }
             Err(VaultError::Store(StoreError::Fenced)) => {
@@ -69,17 +64,9 @@ impl Works {
     ) -> (Outcome, SystemTime) {
         self.figures.storage_failed();
         let again = self.clock.now() + LATER;
-        // Once, however many names there are.
-        if self.is_down.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%name, error = error as &dyn std::error::Error, "the storage cannot be used");
-        } else {
-            tracing::error!(%name, error = error as &dyn std::error::Error, "the storage cannot be used: nothing is ordered, what is loaded is served on");
-        }
+        tracing::debug!(%name, "it is not tended while the storage cannot be used");
+        self.storage_fails(error);
         let problem = error.to_string();
-        self.listener.hear(Event::StorageUnreachable {
-            storage: self.storage.clone(),
-            problem: problem.clone(),
-        });
         let waits = why == Why::Demanded && !self.shelf.has(name);
         if waits && let Err(error) = self.show_last_good(name, Wish::Needed).await {
             tracing::debug!(%name, error = &error as &dyn std::error::Error, "nothing was seen of it before");

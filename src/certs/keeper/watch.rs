@@ -44,9 +44,11 @@ impl Works {
         let (mut mark, mut is_first) = (Mark::default(), true);
         loop {
             let begun = Instant::now();
+            let mut pause = LOOK_EVERY;
             match self.vault.store().changed("", &mark).await {
                 Ok((changed, next)) => {
                     mark = next;
+                    self.look_went_well();
                     let news = self.notice(changed, is_first).await;
                     is_first = false;
                     let Some(keeper) = keeper.upgrade() else {
@@ -55,12 +57,13 @@ impl Works {
                     if !news.is_empty() {
                         let _gone = keeper.send(Order::Stored(news)).await;
                     }
+                    pause = pause.max(begun.elapsed() * SHARE);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "it is not known what changed in the storage")
+                    tracing::debug!(%error, "it is not known what changed in the storage");
+                    self.look_failed(error);
                 }
             }
-            let pause = LOOK_EVERY.max(begun.elapsed() * SHARE);
             tokio::select! {
                 () = sleep(pause) => {}
                 () = async {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +18,7 @@ use crate::certs::alerts::event::Event;
 use crate::certs::challenges::Challenges;
 use crate::certs::keeper::account::Account;
 use crate::certs::keeper::figures::Figures;
+use crate::certs::keeper::footing::Footing;
 use crate::certs::keeper::ledgers::{LedgerError, Ledgers, ca_id};
 use crate::certs::keeper::listener::Listener;
 use crate::certs::keeper::options::Options;
@@ -57,8 +57,8 @@ pub struct Works {
     pub(super) watched: RwLock<HashMap<CertId, HostPattern>>,
     /// When a store that went back may be seen to again. Held by whoever does so.
     pub(super) mended: tokio::sync::Mutex<Option<Instant>>,
-    /// Whether it was told that the store cannot be used.
-    pub(super) is_down: AtomicBool,
+    /// How it stands with the store.
+    pub(super) footing: Footing,
     /// When the last of those who wait for new orders may try again, by directory.
     turns: Mutex<HashMap<String, SystemTime>>,
     connect: Connect,
@@ -97,7 +97,7 @@ impl Works {
             turns: Mutex::default(),
             watched: RwLock::default(),
             mended: tokio::sync::Mutex::default(),
-            is_down: AtomicBool::new(false),
+            footing: Footing::default(),
             connect,
         }
     }

@@ -77,6 +77,7 @@ pub(super) fn door() -> Status {
         ],
         shadowed: Vec::new(),
         down: Vec::new(),
+        storage_problem: None,
         refused: None,
         holder,
     }

@@ -36,6 +36,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn tell(status: &Status, now: Timestamp) -> String {
     let mut text = String::new();
     head(&mut text, status, now);
+    if let Some(problem) = &status.storage_problem {
+        text.push_str(
+            "the storage cannot be used: nothing is ordered, what is loaded is served on\n",
+        );
+        line(&mut text, &format!("  {problem}"));
+    }
     leases(&mut text, status, now);
     overrides(&mut text, status);
     if !status.shadowed.is_empty() {
@@ -200,6 +206,7 @@ mod tests {
                 since: "2026-01-31T11:58:00Z".parse().unwrap(),
                 why: "answers 500 Internal Server Error under /up".to_owned(),
             }],
+            storage_problem: Some("nobody answers at redis://redis.test".to_owned()),
             refused: Some("no setting called `too`\n  --> proxy.toml:2".to_owned()),
             ..door()
         };
@@ -212,6 +219,8 @@ onedoor 0.1.0 (pid 4312) is ready
   revision    8
   listens on  127.0.0.1:443 (tls), 127.0.0.1:80 (plain), 127.0.0.1:8443 (tls)
   serves      4 sites, 12 connections open
+the storage cannot be used: nothing is ordered, what is loaded is served on
+  nobody answers at redis://redis.test
 guests
   pid 4313 `onedoor up -c b.toml` in /src/b, since 2 min ago (2026-01-31T11:58:00Z)
     serves shop.localhost, *.dev.localhost

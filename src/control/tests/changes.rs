@@ -170,6 +170,7 @@ fn status(health: Health) -> Status {
         sites: Vec::new(),
         shadowed: Vec::new(),
         down: Vec::new(),
+        storage_problem: None,
         refused: None,
     }
 }

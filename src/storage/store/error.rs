@@ -41,6 +41,24 @@ impl StoreError {
             Self::Conflict | Self::Fenced | Self::Damaged { .. } | Self::TooLarge(_) => false,
         }
     }
+
+    /// Whether leases cannot rest on the store: what was seen of it, as [`Store::try_out`] finds it too.
+    ///
+    /// [`Store::try_out`]: super::Store::try_out
+    #[must_use]
+    pub fn is_unfit(&self) -> bool {
+        match self {
+            Self::S3(error) => error.is_lie(),
+            Self::Conflict
+            | Self::Fenced
+            | Self::Damaged { .. }
+            | Self::TooLarge(_)
+            | Self::Busy(_)
+            | Self::TooMany(_)
+            | Self::Unusable(_)
+            | Self::Redis(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -201,6 +201,15 @@ impl Store {
         self.0.put_back().await
     }
 
+    /// Finds out whether leases can rest on this store, by writing to it, as its first lease does anyhow: it is done once for a
+    /// store, however many ask.
+    ///
+    /// # Errors
+    /// [`StoreError::is_unfit`] tells what was seen, which is final; others leave it open.
+    pub async fn try_out(&self) -> Result<(), StoreError> {
+        self.0.try_out().await
+    }
+
     /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
     /// dropped where a store can tell that its holder lives. None: somebody else has it.
     ///
@@ -297,6 +306,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn list<'a>(&'a self, prefix: &'a str) -> Pending<'a, Vec<Key>>;
 
     fn lease<'a>(&'a self, name: &'a Key, time: Duration) -> Pending<'a, Option<Box<dyn Hold>>>;
+
+    /// For [`Store::try_out`]. Here: they can.
+    fn try_out(&self) -> Pending<'_, ()> {
+        Box::pin(future::ready(Ok(())))
+    }
 
     /// Each key below `prefix` with something that changes whenever its object is written. Here: its version, which is read with it.
     fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {

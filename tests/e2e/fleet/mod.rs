@@ -61,6 +61,36 @@ fn with_a_bucket_whose_conditions_lie_nothing_is_ordered_and_it_is_told_why() {
     try_tls(door.tls(), &Arc::new(roots), "b.test", &[]).unwrap();
 }
 
+#[test]
+fn a_bucket_whose_conditions_lie_is_called_so_at_the_start_though_nothing_is_ordered() {
+    let store = Shared::start(Kind::Lying);
+    let door = Door::up(&format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        http = false
+        storage = {{ {store}, local_copy = "copy" }}
+        [sites]
+        {site}
+        "#,
+        store = store.said(),
+        site = site("a.localhost"),
+    ));
+    let why = "of several writes at once, of which one may win, it accepted";
+    eventually("a word about the store", || {
+        let said = door.said();
+        let line = said.lines().find(|line| line.contains(why))?;
+        assert!(line.contains("nothing is ordered"), "{line}");
+        Some(())
+    });
+    let (code, seen, _told) = door.home().run(&["status"]);
+    assert_eq!(code, 0);
+    assert!(seen.contains(why), "{seen}");
+    let (code, seen, _told) = door.home().run(&["doctor", "-c", "proxy.toml"]);
+    assert_eq!(code, 1, "{seen}");
+    assert!(seen.contains(why), "{seen}");
+    assert!(!store.names().contains(".probe"), "{}", store.names());
+}
+
 struct Fleet {
     ca: Pebble,
     store: Shared,

@@ -39,10 +39,21 @@ pub(in crate::cli::doctor) async fn shared(depot: &Depot) -> Written {
     };
     let tried = tokio::time::timeout(PATIENCE, probe(&store)).await;
     match tried {
-        Ok(Ok(true)) => Written::Well,
+        Ok(Ok(true)) => kept(&store).await,
         Ok(Ok(false)) => Written::Refused("what was written is not what is read".to_owned()),
         Ok(Err(error)) => Written::Refused(causes::one_line(&error)),
         Err(_late) => Written::Refused(format!("it does not answer within {PATIENCE:?}")),
+    }
+}
+
+/// Whether leases can rest on it, as a start finds out too.
+async fn kept(store: &Store) -> Written {
+    match tokio::time::timeout(PATIENCE, store.try_out()).await {
+        Ok(Ok(())) => Written::Well,
+        Ok(Err(error)) => Written::Refused(causes::one_line(&error)),
+        Err(_late) => Written::Refused(format!(
+            "whether it keeps its word to several writers is not known within {PATIENCE:?}"
+        )),
     }
 }
 

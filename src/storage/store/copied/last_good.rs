@@ -96,6 +96,10 @@ impl Backend for LastGood {
         self.0.lease(name, time)
     }
 
+    fn try_out(&self) -> Pending<'_, ()> {
+        self.0.try_out()
+    }
+
     fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
         self.0.shown(prefix)
     }

@@ -154,6 +154,10 @@ impl Backend for Copied {
         })
     }
 
+    fn try_out(&self) -> Pending<'_, ()> {
+        Box::pin(async move { self.0.noted(self.0.shared.0.try_out().await) })
+    }
+
     fn shown<'a>(&'a self, prefix: &'a str) -> Pending<'a, BTreeMap<Key, Box<str>>> {
         self.0.shared.0.shown(prefix)
     }

@@ -170,7 +170,8 @@ impl S3 {
         Ok(self.bucket().swap(&path(name), Some(&json), was).await?)
     }
 
-    async fn be_probed(&self) -> Result<(), S3Error> {
+    /// Once; whoever comes meanwhile waits for the same.
+    pub(super) async fn be_probed(&self) -> Result<(), S3Error> {
         let probing = || probed(self.bucket());
         match self.leases().judged.get_or_try_init(probing).await? {
             None => Ok(()),

@@ -1,5 +1,5 @@
 //! Objects and leases in a bucket of S3 or a store that speaks as it does, for a fleet. Every write is a comparison with what was read;
-//! what rests on that is told in `lease.rs`, and is asked of the store before the first lease.
+//! what rests on that is told in `lease.rs`, and is asked of the store at the start, at the latest before the first lease.
 
 mod bucket;
 mod envelope;
@@ -257,6 +257,10 @@ impl Backend for S3 {
             let held = self.take(name, time).await?;
             Ok(held.map(|held| -> Box<dyn Hold> { Box::new(held) }))
         })
+    }
+
+    fn try_out(&self) -> Pending<'_, ()> {
+        Box::pin(async move { Ok(self.be_probed().await?) })
     }
 }
 
