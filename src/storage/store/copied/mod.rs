@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use folder::Copies;
+pub(super) use identity::FOUNDING;
 use identity::{Identity, Same};
 use last_good::LastGood;
 use reach::Reach;
@@ -53,11 +54,11 @@ struct Inner {
 
 impl Copied {
     /// `folder` belongs to this host and this store alone.
-    pub(super) fn new(shared: Store, folder: Store, merging: Merging) -> Self {
+    pub(super) fn new(shared: Store, folder: Store, merging: Merging, founding: Duration) -> Self {
         Self(Arc::new(Inner {
             shared,
             copies: Copies::new(folder, merging),
-            identity: Identity::default(),
+            identity: Identity::new(founding),
             merging,
             reach: Reach::default(),
         }))
@@ -68,7 +69,10 @@ impl Inner {
     /// Notes whether the store answered, and hands the answer on.
     fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         match &answer {
-            Err(error) if error.concerns_all() => self.reach.failed(),
+            Err(error) if error.concerns_all() => {
+                self.reach.failed();
+                self.identity.is_out_of_reach();
+            }
             Ok(_) | Err(_) => self.reach.answered(),
         }
         answer
@@ -150,6 +154,12 @@ impl Backend for Copied {
                     Err(error) => Err(error),
                 },
                 Same::NotYet => Ok(None),
+                Same::Nobodys if self.0.identity.does_order() => {
+                    drop(hold);
+                    self.wait_for_those_who_know().await?;
+                    self.lease(name, time).await
+                }
+                Same::Nobodys => Ok(Some(hold)),
             }
         })
     }
@@ -187,6 +197,10 @@ impl Backend for Copied {
 
     fn put_back(&self) -> Pending<'_, ()> {
         Box::pin(self.put_back())
+    }
+
+    fn orders_nothing(&self) {
+        self.0.identity.orders_nothing();
     }
 }
 

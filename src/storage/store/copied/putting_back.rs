@@ -122,6 +122,7 @@ enum Put {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use super::*;
     use crate::storage::store::Merging;
@@ -130,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_that_lacks_open_files_is_read_again_and_one_that_is_broken_is_not() {
         let [shared, copy] = [(); 2].map(|()| Memory::new().0);
-        let copied = Copied::new(shared, copy, Merging::NOTHING);
+        let copied = Copied::new(shared, copy, Merging::NOTHING, Duration::ZERO);
         let key = Key::new("certs/a/current").unwrap();
         for (code, expected) in [
             (Errno::MFILE, true),

@@ -197,6 +197,52 @@ async fn a_new_host_puts_nothing_into_a_store_that_it_does_not_know() {
     assert_eq!(names(&truth, "").await, ["identity"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_at_an_emptied_store_waits_for_those_who_know_it() {
+    let (_truth, memory) = Memory::new();
+    memory.share();
+    let [known, newcomer] = [(); 2].map(|()| Host::new(&memory));
+    assert!(known.leases().await);
+    known.put("certs/a", b"1").await;
+    memory.empty();
+    let (found, ()) = tokio::join!(
+        async {
+            assert!(newcomer.leases().await);
+            content(&newcomer.store, "certs/a").await
+        },
+        async {
+            // The one that knows it looks every few seconds.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let mark = Default::default();
+            known.store.changed("certs/", &mark).await.unwrap();
+        },
+    );
+    assert_eq!(found.unwrap(), b"1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_whom_nobody_helps_wait_once_and_only_to_order() {
+    let (truth, memory) = Memory::new();
+    memory.share();
+    let [one, other, restoring] = [(); 3].map(|()| Host::new(&memory));
+    let begun = Instant::now();
+    restoring.store.orders_nothing();
+    assert!(restoring.leases().await);
+    one.put("local-ca/authority.json", b"1").await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(content(&truth, "identity").await, None);
+    let founding = tokio::join!(one.leases(), async {
+        let lease = other.store.lease(&key("other"), LASTS).await;
+        lease.unwrap().is_some()
+    });
+    assert_eq!(founding, (true, true));
+    let waited = begun.elapsed();
+    assert!(waited >= Duration::from_secs(30), "{waited:?}");
+    assert!(waited < Duration::from_secs(40), "{waited:?}");
+    assert!(one.leases().await && other.leases().await);
+    assert_eq!(begun.elapsed(), waited);
+}
+
 #[tokio::test]
 async fn a_store_that_came_back_old_gets_what_must_not_go_back_on_demand() {
     let (truth, memory) = Memory::new();
