@@ -155,10 +155,10 @@ impl Copied {
         if founds && inner.shared.is_shared() && !inner.identity.may_found() {
             return Ok(Same::Nobodys);
         }
-        let _lease = if is_other || found.is_none() {
+        let _lease = if is_other || founds {
             let lease = inner.shared.0.lease(&lease_name()?, PUTTING_BACK).await?;
             if lease.is_none() {
-                return Ok(Same::NotYet);
+                return Ok(if founds { Same::Nobodys } else { Same::NotYet });
             }
             lease
         } else {
@@ -206,7 +206,7 @@ impl Inner {
     }
 }
 
-fn identity_key() -> Result<Key, StoreError> {
+pub(super) fn identity_key() -> Result<Key, StoreError> {
     Key::new(IDENTITY).map_err(|_never| StoreError::Conflict)
 }
 

@@ -2,6 +2,7 @@
 //! folder serves while it is down, and fills it again after it was emptied.
 
 mod folder;
+mod forgetting;
 mod identity;
 mod last_good;
 mod putting_back;
@@ -28,13 +29,28 @@ pub struct Merging {
     pub concerns: fn(&Key) -> bool,
     /// What shall be, of what we have and what was found. Merging twice, or in another order, makes no difference.
     pub merge: fn(key: &Key, ours: &[u8], found: &[u8]) -> Vec<u8>,
+    /// Objects that a copy forgets once they were removed from the store.
+    pub passes: fn(&Key) -> bool,
+    /// Objects that show whether the store is an old one.
+    pub dates: fn(&Key) -> bool,
+    /// Whether what was found of such an object is from before what we have.
+    pub is_older: fn(ours: &[u8], found: &[u8]) -> bool,
+    /// The key of what tells whether this one is retired, if anything does.
+    pub ruler: fn(&Key) -> Option<Key>,
+    /// Whether what is told there retires the key for good.
+    pub retires: fn(told: &[u8], key: &Key) -> bool,
 }
 
 impl Merging {
-    /// What is found is never changed.
+    /// What is found is never changed, and nothing is forgotten.
     pub const NOTHING: Self = Self {
         concerns: |_key| false,
         merge: |_key, _ours, found| found.to_vec(),
+        passes: |_key| false,
+        dates: |_key| false,
+        is_older: |_ours, _found| false,
+        ruler: |_key| None,
+        retires: |_told, _key| false,
     };
 }
 
@@ -175,7 +191,16 @@ impl Backend for Copied {
                 tracing::debug!(%error, "it is not known whether the storage is the same");
             }
             let changed = self.0.shared.0.changed(prefix, since).await;
-            self.0.noted(changed)
+            let (keys, mark) = self.0.noted(changed)?;
+            let passes = self.0.merging.passes;
+            // By whoever follows everything.
+            if prefix.is_empty()
+                && (keys.iter().any(passes) || *since == Mark::default())
+                && let Err(error) = self.forget_removed().await
+            {
+                tracing::debug!(%error, "what was removed from the storage stays in the local copy for now");
+            }
+            Ok((keys, mark))
         })
     }
 

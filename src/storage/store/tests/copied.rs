@@ -21,6 +21,14 @@ pub(super) const LASTS: Duration = Duration::from_secs(60);
 pub(super) const GREATEST: Merging = Merging {
     concerns: |key| key.as_str() == "acme/ledger",
     merge: |_key: &Key, ours: &[u8], found: &[u8]| ours.max(found).to_vec(),
+    dates: |key| key.as_str() == "acme/ledger",
+    is_older: |ours: &[u8], found: &[u8]| ours > found,
+    passes: |key| key.as_str().starts_with("certs/"),
+    ruler: |bundle| {
+        let is_bundle = bundle.as_str().starts_with("certs/a/v");
+        is_bundle.then(|| key("certs/a/current"))
+    },
+    retires: |told: &[u8], key| key.as_str().as_bytes().last() < told.last(),
 };
 
 /// One host of a fleet on a memory.
