@@ -70,6 +70,7 @@ pub async fn look(
 /// # Errors
 /// When the store fails; what was written until then is good.
 pub async fn carry_out(stores: Stores<'_>, judged: &Judged) -> Result<Outcome, StoreError> {
+    stores.shared.orders_nothing();
     let mut busy = BTreeSet::new();
     let mut held: Option<(&str, Lease)> = None;
     for decision in &judged.decisions {

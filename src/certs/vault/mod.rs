@@ -39,6 +39,12 @@ pub(super) fn pointed_at(bytes: &[u8]) -> Option<u64> {
     Some(pointer.generation).filter(|generation| *generation <= GENERATION_MAX)
 }
 
+/// Whether a bundle of this generation is removed once the pointer is what it is.
+pub(super) fn is_retired(generation: u64, pointer: &[u8]) -> bool {
+    let pointed = pointed_at(pointer);
+    pointed.is_some_and(|pointed| generation.saturating_add(GENERATIONS_KEPT) <= pointed)
+}
+
 /// What was found of a name's bundles.
 #[derive(Debug, Default)]
 pub struct Found {

@@ -79,13 +79,20 @@ impl Store {
             shared,
             Self::files(folder, clock),
             merging,
+            copied::FOUNDING,
         ))
     }
 
     /// The same with a copy in any store.
     #[cfg(test)]
     pub(crate) fn copied_to(shared: Self, copy: Self, merging: Merging) -> Self {
-        Self::on(copied::Copied::new(shared, copy, merging))
+        Self::on(copied::Copied::new(shared, copy, merging, copied::FOUNDING))
+    }
+
+    /// The same, which waits for nobody who may know an empty store.
+    #[cfg(test)]
+    pub(crate) fn copied_at_once(shared: Self, copy: Self, merging: Merging) -> Self {
+        Self::on(copied::Copied::new(shared, copy, merging, Duration::ZERO))
     }
 
     /// A store kept by `backend`.
@@ -210,8 +217,16 @@ impl Store {
         self.0.try_out().await
     }
 
+    /// From now on leases of this process are for work that asks nothing of a CA, as restoring a backup: on an empty store they wait for
+    /// nobody.
+    pub fn orders_nothing(&self) {
+        self.0.orders_nothing();
+    }
+
     /// The right to do the work called `name`, which ends unless it is renewed within `time`, or goes on until it is
     /// dropped where a store can tell that its holder lives. None: somebody else has it.
+    ///
+    /// Of a shared store that is empty and that this host does not know, it is waited for half a minute that hosts that do know it fill it.
     ///
     /// # Errors
     /// When the store as a whole cannot be used.
@@ -340,6 +355,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn at_hand(&self) -> Option<Store> {
         None
     }
+
+    /// Here: it makes no difference.
+    fn orders_nothing(&self) {}
 
     /// Here: nothing.
     fn put_back(&self) -> Pending<'_, ()> {

@@ -81,6 +81,7 @@ async fn adopter(scene: &Scene, arguments: &ImportArguments) -> Adopter {
         Policy::LeaveForeignKeys
     };
     let vault = scene.vault.clone();
+    vault.store().orders_nothing();
     let wishes = wishes(scene).await;
     Adopter::new(vault, Clock::system(), wishes, over_the_network(), policy)
 }

@@ -1,9 +1,11 @@
 //! Whether a store is the one that we know. It bears a mark that is written once: one without it was emptied, one with another was
 //! replaced, and both get back what this host has before anybody works on them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Copied, Inner};
@@ -12,11 +14,21 @@ use crate::storage::store::{Key, Object, StoreError, When};
 /// How long putting back may take until somebody else may do it as well, which is harmless.
 const PUTTING_BACK: Duration = Duration::from_secs(120);
 
+/// How long a host that knows nothing waits at an empty store for hosts that know it: they look at it more often than this.
+pub(in crate::storage::store) const FOUNDING: Duration = Duration::from_secs(30);
+/// Between two looks at whether they came.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The mark as this process knows it; none: not read from the copy yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Identity {
     known: Mutex<Option<Vec<u8>>>,
     turn: tokio::sync::Mutex<()>,
+    /// [`FOUNDING`], where several hosts share the store.
+    founding: Duration,
+    /// Since when this host looks at an empty store that it does not know.
+    empty_since: Mutex<Option<Instant>>,
+    orders_nothing: AtomicBool,
 }
 
 /// What came of looking.
@@ -27,6 +39,8 @@ pub(super) enum Same {
     Again,
     /// Somebody else is putting back.
     NotYet,
+    /// It is nobody's, and we know nothing: hosts that know it may still come.
+    Nobodys,
 }
 
 /// What the copy says of the store that it is of.
@@ -62,7 +76,52 @@ impl Kept {
 }
 
 impl Identity {
-    fn known(&self) -> Option<Vec<u8>> {
+    pub(super) fn new(founding: Duration) -> Self {
+        Self {
+            known: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            founding,
+            empty_since: Mutex::default(),
+            orders_nothing: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn orders_nothing(&self) {
+        self.orders_nothing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn does_order(&self) -> bool {
+        !self.orders_nothing.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody came in all the time that there was.
+    fn may_found(&self) -> bool {
+        if self.founding.is_zero() {
+            return true;
+        }
+        let mut since = self.lock_empty_since();
+        let begun = since.get_or_insert_with(|| {
+            tracing::info!(
+                "the storage is empty and this host knows nothing of it: for {} s nothing is ordered, so that hosts that know it can fill it",
+                self.founding.as_secs()
+            );
+            Instant::now()
+        });
+        begun.elapsed() >= self.founding
+    }
+
+    /// Nobody could come: the time begins anew.
+    pub(super) fn is_out_of_reach(&self) {
+        *self.lock_empty_since() = None;
+    }
+
+    fn lock_empty_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.empty_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn known(&self) -> Option<Vec<u8>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
@@ -92,11 +151,20 @@ impl Copied {
         let is_known = found.is_some() && found.as_ref() == kept.mark();
         // Whoever knew no store has nothing that this one could lack.
         let is_other = !is_known && matches!(kept, Kept::Mark(_) | Kept::Unreadable);
-        if is_other {
+        let founds = found.is_none() && !is_other;
+        if founds && inner.shared.is_shared() && !inner.identity.may_found() {
+            return Ok(Same::Nobodys);
+        }
+        let _lease = if is_other || founds {
             let lease = inner.shared.0.lease(&lease_name()?, PUTTING_BACK).await?;
-            let Some(_lease) = lease else {
-                return Ok(Same::NotYet);
-            };
+            if lease.is_none() {
+                return Ok(if founds { Same::Nobodys } else { Same::NotYet });
+            }
+            lease
+        } else {
+            None
+        };
+        if is_other {
             tracing::warn!(
                 "the storage was emptied or replaced: what the local copy has is put back before anything is ordered"
             );
@@ -112,6 +180,14 @@ impl Copied {
         }
         inner.identity.know(&mark);
         Ok(if is_other { Same::Again } else { Same::Yes })
+    }
+
+    /// Until a store that is nobody's was filled by somebody, or was founded by us.
+    pub(super) async fn wait_for_those_who_know(&self) -> Result<(), StoreError> {
+        while self.recognise().await? == Same::Nobodys {
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 }
 
@@ -130,7 +206,7 @@ impl Inner {
     }
 }
 
-fn identity_key() -> Result<Key, StoreError> {
+pub(super) fn identity_key() -> Result<Key, StoreError> {
     Key::new(IDENTITY).map_err(|_never| StoreError::Conflict)
 }
 

@@ -119,6 +119,10 @@ impl Backend for LastGood {
     fn at_hand(&self) -> Option<Store> {
         self.0.at_hand()
     }
+
+    fn orders_nothing(&self) {
+        self.0.orders_nothing();
+    }
 }
 
 impl fmt::Debug for LastGood {

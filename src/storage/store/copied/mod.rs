@@ -2,6 +2,7 @@
 //! folder serves while it is down, and fills it again after it was emptied.
 
 mod folder;
+mod forgetting;
 mod identity;
 mod last_good;
 mod putting_back;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use folder::Copies;
+pub(super) use identity::FOUNDING;
 use identity::{Identity, Same};
 use last_good::LastGood;
 use reach::Reach;
@@ -27,13 +29,28 @@ pub struct Merging {
     pub concerns: fn(&Key) -> bool,
     /// What shall be, of what we have and what was found. Merging twice, or in another order, makes no difference.
     pub merge: fn(key: &Key, ours: &[u8], found: &[u8]) -> Vec<u8>,
+    /// Objects that a copy forgets once they were removed from the store.
+    pub passes: fn(&Key) -> bool,
+    /// Objects that show whether the store is an old one.
+    pub dates: fn(&Key) -> bool,
+    /// Whether what was found of such an object is from before what we have.
+    pub is_older: fn(ours: &[u8], found: &[u8]) -> bool,
+    /// The key of what tells whether this one is retired, if anything does.
+    pub ruler: fn(&Key) -> Option<Key>,
+    /// Whether what is told there retires the key for good.
+    pub retires: fn(told: &[u8], key: &Key) -> bool,
 }
 
 impl Merging {
-    /// What is found is never changed.
+    /// What is found is never changed, and nothing is forgotten.
     pub const NOTHING: Self = Self {
         concerns: |_key| false,
         merge: |_key, _ours, found| found.to_vec(),
+        passes: |_key| false,
+        dates: |_key| false,
+        is_older: |_ours, _found| false,
+        ruler: |_key| None,
+        retires: |_told, _key| false,
     };
 }
 
@@ -53,11 +70,11 @@ struct Inner {
 
 impl Copied {
     /// `folder` belongs to this host and this store alone.
-    pub(super) fn new(shared: Store, folder: Store, merging: Merging) -> Self {
+    pub(super) fn new(shared: Store, folder: Store, merging: Merging, founding: Duration) -> Self {
         Self(Arc::new(Inner {
             shared,
             copies: Copies::new(folder, merging),
-            identity: Identity::default(),
+            identity: Identity::new(founding),
             merging,
             reach: Reach::default(),
         }))
@@ -68,7 +85,10 @@ impl Inner {
     /// Notes whether the store answered, and hands the answer on.
     fn noted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         match &answer {
-            Err(error) if error.concerns_all() => self.reach.failed(),
+            Err(error) if error.concerns_all() => {
+                self.reach.failed();
+                self.identity.is_out_of_reach();
+            }
             Ok(_) | Err(_) => self.reach.answered(),
         }
         answer
@@ -150,6 +170,12 @@ impl Backend for Copied {
                     Err(error) => Err(error),
                 },
                 Same::NotYet => Ok(None),
+                Same::Nobodys if self.0.identity.does_order() => {
+                    drop(hold);
+                    self.wait_for_those_who_know().await?;
+                    self.lease(name, time).await
+                }
+                Same::Nobodys => Ok(Some(hold)),
             }
         })
     }
@@ -169,7 +195,16 @@ impl Backend for Copied {
                 tracing::debug!(%error, "it is not known whether the storage is the same");
             }
             let changed = self.0.shared.0.changed(prefix, since).await;
-            self.0.noted(changed)
+            let (keys, mark) = self.0.noted(changed)?;
+            let passes = self.0.merging.passes;
+            // By whoever follows everything.
+            if prefix.is_empty()
+                && (keys.iter().any(passes) || *since == Mark::default())
+                && let Err(error) = self.forget_removed().await
+            {
+                tracing::debug!(%error, "what was removed from the storage stays in the local copy for now");
+            }
+            Ok((keys, mark))
         })
     }
 
@@ -191,6 +226,10 @@ impl Backend for Copied {
 
     fn put_back(&self) -> Pending<'_, ()> {
         Box::pin(self.put_back())
+    }
+
+    fn orders_nothing(&self) {
+        self.0.identity.orders_nothing();
     }
 }
 

@@ -1,4 +1,5 @@
-//! Puts what this host has into a store that lacks it. What is found there stays, or is merged where it must not go back.
+//! Puts what this host has into a store that lacks it, but nothing that was retired since. What is found there stays, or is
+//! merged where it must not go back.
 
 use std::collections::BTreeSet;
 
@@ -79,6 +80,10 @@ impl Copied {
         let Some(ours) = self.0.copies.folder().get(key).await? else {
             return Ok(Put::Needless);
         };
+        if self.is_retired(key).await? {
+            self.0.copies.forget(key).await;
+            return Ok(Put::Needless);
+        }
         let (shared, merging) = (&self.0.shared.0, &self.0.merging);
         for _try in 0..TRIES_MAX {
             let (bytes, when) = match shared.get(key).await? {
@@ -122,6 +127,7 @@ enum Put {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use super::*;
     use crate::storage::store::Merging;
@@ -130,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_that_lacks_open_files_is_read_again_and_one_that_is_broken_is_not() {
         let [shared, copy] = [(); 2].map(|()| Memory::new().0);
-        let copied = Copied::new(shared, copy, Merging::NOTHING);
+        let copied = Copied::new(shared, copy, Merging::NOTHING, Duration::ZERO);
         let key = Key::new("certs/a/current").unwrap();
         for (code, expected) in [
             (Errno::MFILE, true),

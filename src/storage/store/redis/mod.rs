@@ -5,6 +5,7 @@ mod error;
 mod held;
 mod hints;
 mod history;
+mod lasting;
 mod place;
 mod scripts;
 
@@ -28,6 +29,7 @@ use self::connection::Connection;
 use self::held::Held;
 use self::hints::Hints;
 use self::history::{History, News};
+use self::lasting::Lasting;
 use self::scripts::{CONFLICT, DONE, FENCED, IS_BELOW, IS_FOLDER, UNREADABLE};
 use super::{Backend, Claim, Hold, Key, Mark, Object, Pending, StoreError, Version, When};
 use crate::storage::files::Error;
@@ -46,6 +48,7 @@ pub struct Redis(Arc<Shared>);
 struct Shared {
     connection: Connection,
     hints: Hints,
+    lasting: Lasting,
     place: Place,
     /// The greatest fence of each lease that this process was given.
     fences: Mutex<HashMap<Key, u64>>,
@@ -68,6 +71,7 @@ impl Redis {
         Ok(Self(Arc::new(Shared {
             connection: Connection::of(asked),
             hints: Hints::of(listening, name(&place.prefix, CHANNEL), place.clone()),
+            lasting: Lasting::default(),
             place,
             fences: Mutex::default(),
             endings: Mutex::default(),
@@ -129,14 +133,16 @@ impl Redis {
 
     /// Differs after a restart, which may have brought back what was, or another server in its place. Empty where we may not ask.
     async fn server(&self) -> Result<String, StoreError> {
-        let told: String = match self.query(redis::cmd("INFO").arg("server")).await {
-            Ok(told) => told,
-            Err(error) if error.code() == Some("NOPERM") => return Ok(String::new()),
-            Err(error) => return Err(self.failed(error)),
-        };
-        let mut lines = told.lines();
-        let id = lines.find_map(|line| line.strip_prefix("run_id:"));
-        Ok(id.unwrap_or_default().to_owned())
+        match self.told("server").await {
+            Ok(told) => Ok(lasting::field(&told, "run_id").to_owned()),
+            Err(error) if error.code() == Some("NOPERM") => Ok(String::new()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// What Redis tells of itself.
+    async fn told(&self, section: &str) -> RedisResult<String> {
+        self.query(redis::cmd("INFO").arg(section)).await
     }
 
     fn name_of(&self, kind: &str, object: &str) -> String {
@@ -265,6 +271,7 @@ impl Backend for Redis {
             let mut asked = self.write(&scripts::PUT, key, when, claim);
             asked.arg(&*version.0).arg(bytes);
             outcome(&self.ask::<String>(&asked).await?, key)?;
+            self.wait_for_a_replica().await;
             Ok(version)
         })
     }
@@ -337,6 +344,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let known = History::read(since);
             let server = self.server().await?;
+            self.look_whether_it_lasts().await;
             let mut asked = scripts::CHANGED.prepare_invoke();
             asked
                 .key(self.index())

@@ -21,6 +21,14 @@ pub(super) const LASTS: Duration = Duration::from_secs(60);
 pub(super) const GREATEST: Merging = Merging {
     concerns: |key| key.as_str() == "acme/ledger",
     merge: |_key: &Key, ours: &[u8], found: &[u8]| ours.max(found).to_vec(),
+    dates: |key| key.as_str() == "acme/ledger",
+    is_older: |ours: &[u8], found: &[u8]| ours > found,
+    passes: |key| key.as_str().starts_with("certs/"),
+    ruler: |bundle| {
+        let is_bundle = bundle.as_str().starts_with("certs/a/v");
+        is_bundle.then(|| key("certs/a/current"))
+    },
+    retires: |told: &[u8], key| key.as_str().as_bytes().last() < told.last(),
 };
 
 /// One host of a fleet on a memory.
@@ -195,6 +203,52 @@ async fn a_new_host_puts_nothing_into_a_store_that_it_does_not_know() {
         .unwrap();
     assert!(host.leases().await);
     assert_eq!(names(&truth, "").await, ["identity"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_at_an_emptied_store_waits_for_those_who_know_it() {
+    let (_truth, memory) = Memory::new();
+    memory.share();
+    let [known, newcomer] = [(); 2].map(|()| Host::new(&memory));
+    assert!(known.leases().await);
+    known.put("certs/a", b"1").await;
+    memory.empty();
+    let (found, ()) = tokio::join!(
+        async {
+            assert!(newcomer.leases().await);
+            content(&newcomer.store, "certs/a").await
+        },
+        async {
+            // The one that knows it looks every few seconds.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let mark = Default::default();
+            known.store.changed("certs/", &mark).await.unwrap();
+        },
+    );
+    assert_eq!(found.unwrap(), b"1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_whom_nobody_helps_wait_once_and_only_to_order() {
+    let (truth, memory) = Memory::new();
+    memory.share();
+    let [one, other, restoring] = [(); 3].map(|()| Host::new(&memory));
+    let begun = Instant::now();
+    restoring.store.orders_nothing();
+    assert!(restoring.leases().await);
+    one.put("local-ca/authority.json", b"1").await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(content(&truth, "identity").await, None);
+    let founding = tokio::join!(one.leases(), async {
+        let lease = other.store.lease(&key("other"), LASTS).await;
+        lease.unwrap().is_some()
+    });
+    assert_eq!(founding, (true, true));
+    let waited = begun.elapsed();
+    assert!(waited >= Duration::from_secs(30), "{waited:?}");
+    assert!(waited < Duration::from_secs(40), "{waited:?}");
+    assert!(one.leases().await && other.leases().await);
+    assert_eq!(begun.elapsed(), waited);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod copied;
 mod faults;
 mod files;
 mod following;
+mod forgetting;
 mod full_disk;
 mod killed;
 mod leases;

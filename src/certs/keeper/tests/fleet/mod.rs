@@ -156,7 +156,10 @@ impl Fleet {
                 let path = folder.path().to_owned();
                 (Store::files(path, clock.clone()), None)
             }
-            Ground::Served(connect) => (copied(connect()), None),
+            Ground::Served(connect) => {
+                let store = Store::copied_at_once(connect(), host.0.clone(), MERGING);
+                (store, None)
+            }
         };
         let number = {
             let mut started = self.started.lock().unwrap();

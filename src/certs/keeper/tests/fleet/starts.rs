@@ -5,8 +5,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{Fleet, Ground, Host, Replica};
-use crate::storage::store::Store;
 use crate::storage::store::tests::s3::server::MOTO;
+use crate::storage::store::{Key, Store};
 
 const REPLICAS: usize = 20;
 /// The promise: within this time of its write all serve a new certificate.
@@ -81,6 +81,12 @@ pub(super) fn swift(fleet: &Fleet) {
 async fn two_that_start_at_once_again_and_again_cost_one_issuance() {
     let fleet = Fleet::in_memory();
     let hosts = [(); 2].map(|()| Host::new());
+    // Of a new store, whoever does not live for half a minute orders nothing.
+    let first = fleet.boot(&hosts[0], fleet.clock.clone(), false);
+    let name = Key::new("founding").unwrap();
+    let founding = first.store.lease(&name, SPREAD).await;
+    assert!(founding.unwrap().is_some());
+    first.kill().await;
     let mut random = fastrand::Rng::with_seed(3);
     for _start in 0..100 {
         let [one, other] = &hosts;

@@ -1,5 +1,6 @@
 //! The store in a real Redis.
 
+mod lasting;
 mod secured;
 mod server;
 

@@ -204,7 +204,7 @@ fn certify(folder: &Path) -> String {
 }
 
 /// Nobody else has it at this moment.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::super::super::Store;
@@ -57,6 +58,12 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(!answer.starts_with('-'), "{words}: {answer}");
+    }
+
+    /// It is there and answers nobody, until it ends.
+    pub(super) fn freeze(&self) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::STOP).unwrap();
     }
 
     /// Everything is forgotten.
