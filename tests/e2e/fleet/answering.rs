@@ -2,7 +2,7 @@
 
 use super::Fleet;
 use super::stores::Kind;
-use super::{SPREADING, shown, within};
+use super::{FOUNDING, SPREADING, shown, within};
 use crate::support::door::Door;
 use crate::support::eventually;
 use crate::support::ordering::site;
@@ -19,9 +19,13 @@ fn a_replica_answers_by_tls_alpn_01_what_another_ordered() {
     let asked = by_tls("serve-only", &fleet.ca.tls().to_string());
     let ordering = by_tls("issue", "127.0.0.1:0");
     let roots = fleet.ca.issued_roots();
-    let leaf = eventually("a certificate", || shown(ordering.tls(), &roots));
+    let mut leaf = None;
+    within(FOUNDING, "a certificate", || {
+        leaf = shown(ordering.tls(), &roots);
+        leaf.is_some()
+    });
     within(SPREADING, "the certificate where the CA asked", || {
-        shown(asked.tls(), &roots).as_ref() == Some(&leaf)
+        shown(asked.tls(), &roots) == leaf
     });
     assert_eq!((fleet.orders(), fleet.ca.issued()), (1, 1));
     assert!(ordering.said().contains("certificate issued"));
