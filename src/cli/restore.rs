@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -80,7 +79,7 @@ fn restore(arguments: &RestoreArguments) -> Result<Exit, Exit> {
         Exit::Failed
     })?;
     let scene = Scene::open(arguments.config.as_deref()).map_err(|_told| Exit::Configuration)?;
-    check_owner(scene.depot.folder())?;
+    scene.check_owner()?;
     if !arguments.json {
         let (what, at) = (listed(&contents), minute(contents.made_at.into()));
         let storage = &scene.depot;
@@ -129,22 +128,6 @@ fn file(path: &Path) -> Result<Vec<u8>, Exit> {
         )));
     }
     Ok(bytes)
-}
-
-/// What another user restores the door could not read; what root writes becomes the owner's.
-fn check_owner(folder: &Path) -> Result<(), Exit> {
-    let Ok(found) = folder.metadata() else {
-        return Ok(());
-    };
-    let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
-    if own == owner || own == 0 {
-        return Ok(());
-    }
-    let folder = folder.display();
-    say::err(&format!(
-        "error[owner]: {folder} belongs to the user {owner}, whose onedoor could not read what this one restores: run this as that user, with `sudo -u '#{owner}'`\n"
-    ));
-    Err(Exit::Permission)
 }
 
 async fn judged(stores: Stores<'_>, contents: &Contents) -> Result<Tale, StoreError> {

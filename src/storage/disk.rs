@@ -3,15 +3,19 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, statat};
 
 use super::files::{Creation, Error, FILE_BYTES_MAX};
 
 pub(super) const FOLDER_MODE: u32 = 0o700;
 pub(super) const FILE_MODE: u32 = 0o600;
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// The content of the file at `path`; none if nothing is there.
 ///
@@ -115,25 +119,35 @@ pub(super) fn create_folders(folder: &Path) -> Result<(), Error> {
 /// Its parent must be there, and it must not.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(FOLDER_MODE).create(folder)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = rustix::fs::open(folder, flags, Mode::empty())?;
+    let made = rustix::fs::open(folder, FOLDER_FLAGS, Mode::empty())?;
     give(&made, folder);
     Ok(())
 }
 
-/// Gives what root has just made at `path` to the owner of the folder that it is in: a verb that root runs must not lock out the user
-/// whose storage it is.
+/// Gives what root has just made at `path` to the owner of the folder that it is in, if that is for its owner alone, as those of a storage
+/// are: a verb that root runs must not lock out the user whose storage it is.
 pub(super) fn give(made: impl AsFd, path: &Path) {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let owner = path.parent().map(fs::metadata);
-    if let Some(Ok(owner)) = owner
-        && owner.uid() != 0
-    {
+    if let Some((owner, group)) = owner(&made, path) {
         // A file system that knows no owners has none who could be locked out.
-        let _given = fchown(made, Some(owner.uid()), Some(owner.gid()));
+        let _given = fchown(made, Some(owner), Some(group));
     }
+}
+
+/// User and group, if they are another's. That other may put links in the way at any time: what counts is that the thing lies in a folder
+/// of theirs, and by its only name.
+fn owner(made: impl AsFd, path: &Path) -> Option<(u32, u32)> {
+    let (parent, name) = (path.parent()?, path.file_name()?);
+    let folder = rustix::fs::open(parent, FOLDER_FLAGS, Mode::empty()).ok()?;
+    let (around, own) = (fstat(&folder).ok()?, fstat(made).ok()?);
+    let found = statat(&folder, Path::new(name), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let is_there = (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino);
+    let is_folder = FileType::from_raw_mode(own.st_mode) == FileType::Directory;
+    let is_private = around.st_mode & 0o077 == 0;
+    let is_theirs = is_there && (is_folder || own.st_nlink == 1) && is_private;
+    (is_theirs && around.st_uid != 0).then_some((around.st_uid, around.st_gid))
 }
 
 /// Of several processes that write one path exactly one succeeds.

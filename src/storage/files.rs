@@ -244,6 +244,8 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let storage = Storage::at(temporary.path().to_owned());
         storage.write("of-root", b"").unwrap();
+        let private = fs::Permissions::from_mode(FOLDER_MODE);
+        fs::set_permissions(temporary.path(), private).unwrap();
         chown(temporary.path(), Some(OWNER), Some(OWNER)).expect("run the tests as root");
         storage.write("a/b/c", b"").unwrap();
         storage.write_once("d", b"").unwrap();
@@ -253,6 +255,13 @@ mod tests {
             assert_eq!((found.uid(), found.gid()), (OWNER, OWNER), "{made}");
         }
         assert_eq!(fs::metadata(storage.path("of-root")).unwrap().uid(), 0);
+        // Somebody else's folder that is open to all is no storage.
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(temporary.path(), open).unwrap();
+        storage.write("onedoor/key", b"").unwrap();
+        for made in ["onedoor", "onedoor/key"] {
+            assert_eq!(fs::metadata(storage.path(made)).unwrap().uid(), 0, "{made}");
+        }
     }
 
     #[test]

@@ -337,6 +337,11 @@ fn what_root_does_leaves_the_storage_to_its_owner() {
     let storage = home.path().join("storage");
     fs::create_dir(&storage).unwrap();
     chown(&storage, Some(OWNER), Some(OWNER)).expect("run the tests as root");
+    let (code, _out, err) = home.run(&["certs", "import", "pairs"]);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("chmod 700 "), "{err}");
+    assert_eq!(fs::read_dir(&storage).unwrap().count(), 0);
+    fs::set_permissions(&storage, fs::Permissions::from_mode(0o700)).unwrap();
     for folder in [home.path(), home.control()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }

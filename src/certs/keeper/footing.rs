@@ -179,7 +179,8 @@ impl Extent {
             | VaultError::Key(_)
             | VaultError::Unservable(_)
             | VaultError::Unwritable(_)
-            | VaultError::Damaged(..) => Self::Part,
+            | VaultError::Damaged(..)
+            | VaultError::WentBack => Self::Part,
         }
     }
 }

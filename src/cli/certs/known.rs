@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use super::entry::{Entry, Failing, Kept, Source, State};
 use super::judge;
 use super::leaf::Leaf;
-use super::{heard, runtime};
 use crate::app::local_ca::{Local, Missing};
 use crate::app::prepare::{Planned, plan};
 use crate::app::storing::Depot;
@@ -20,14 +19,11 @@ use crate::certs::pem::Contents;
 use crate::certs::plan::Described;
 use crate::certs::resolver::{Resolver, Source as Wish};
 use crate::certs::vault::{CertId, Vault, VaultError};
-use crate::cli::{Exit, say};
+use crate::cli::say;
 use crate::clock::Clock;
 use crate::config::acme::names::Ordered;
 use crate::config::{self, Config, Loaded};
 use crate::hostname::{HostName, HostPattern};
-
-/// A part of the storage that is small wherever it is, to see whether it can be reached.
-const CAS: &str = "acme/";
 
 /// A place to look at.
 #[derive(Debug)]
@@ -77,32 +73,6 @@ impl Scene {
             vault: Vault::new(store),
             depot,
             now: wall_clock(),
-        })
-    }
-
-    /// For verbs that only look. While a shared storage cannot be reached, that is told, and what this host saw last is looked at.
-    pub(in crate::cli) fn or_as_seen(self) -> Result<Self, Exit> {
-        let store = self.vault.store();
-        if !store.is_copied() {
-            return Ok(self);
-        }
-        let asked = runtime()?.block_on(heard(async {
-            let error = store.list(CAS).await.err()?;
-            let copy = store.at_hand();
-            let seen = copy.list("").await.unwrap_or_default();
-            Some((error, (!seen.is_empty()).then_some(copy)))
-        }));
-        let Some((error, copy)) = asked else {
-            return Ok(self);
-        };
-        let Some(copy) = copy else {
-            say::error("storage", &error);
-            return Err(Exit::Failed);
-        };
-        say::warning("storage", &error, "what follows is what this host saw last");
-        Ok(Self {
-            vault: Vault::new(copy),
-            ..self
         })
     }
 

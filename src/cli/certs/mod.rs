@@ -12,6 +12,7 @@ mod leaf;
 mod list;
 mod new_ca;
 mod prune;
+mod reach;
 mod renew;
 mod show;
 
@@ -239,7 +240,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
         })
 }
 
-/// Waits for work on the storage; what goes wrong is told, and that nothing is heard of it.
+/// Waits for work on the storage; what goes wrong is told, and that it takes long.
 pub(super) fn block_on<T, E: std::error::Error + 'static>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Exit> {
@@ -256,7 +257,7 @@ async fn heard<T>(work: impl Future<Output = T>) -> T {
     if let Ok(done) = timeout(SILENCE, &mut work).await {
         return done;
     }
-    say::err("waiting for the storage to answer\n");
+    say::err("still waiting for the storage\n");
     work.await
 }
 

@@ -36,6 +36,9 @@ pub(super) fn run(arguments: &NewCaArguments) -> Exit {
         say::err("nothing was changed: `--yes` makes it without asking\n");
         return Exit::Failed;
     }
+    if let Err(exit) = scene.check_owner() {
+        return exit;
+    }
     match super::block_on(safe.replace(&wish, scene.now)) {
         Ok(replaced) => {
             say::out(&told(&replaced, arguments));

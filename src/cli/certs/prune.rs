@@ -56,6 +56,9 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
         say::err("nothing was removed: `--yes` removes without asking\n");
         return Exit::Failed;
     }
+    if let Err(exit) = scene.check_owner() {
+        return exit;
+    }
     let removed = match super::block_on(remove(&scene, &unwanted)) {
         Ok(removed) => removed,
         Err(exit) => return exit,

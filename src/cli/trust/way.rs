@@ -57,10 +57,7 @@ pub(super) fn reached(path: &Path, missing: Missing) -> Result<Option<OwnedFd>, 
     }
     if missing == Missing::Make {
         let mut builder = std::fs::DirBuilder::new();
-        let made = builder
-            .recursive(true)
-            .mode(FOLDER_MODE.bits())
-            .create(path);
+        let made = builder.recursive(true).mode(0o700).create(path);
         made.map_err(failed)?;
     }
     match open(path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty()) {

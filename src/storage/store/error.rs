@@ -42,6 +42,22 @@ impl StoreError {
         }
     }
 
+    /// Whether it is for now out of reach, or silent, and not for what the configuration says of it.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Redis(error) => error.is_outage(),
+            Self::S3(error) => error.is_outage(),
+            Self::Conflict
+            | Self::Fenced
+            | Self::Damaged { .. }
+            | Self::TooLarge(_)
+            | Self::Busy(_)
+            | Self::TooMany(_)
+            | Self::Unusable(_) => false,
+        }
+    }
+
     /// Whether leases cannot rest on the store: what was seen of it, as [`Store::try_out`] finds it too.
     ///
     /// [`Store::try_out`]: super::Store::try_out

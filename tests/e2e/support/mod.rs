@@ -51,7 +51,11 @@ pub(crate) fn within<T>(patience: Duration, what: &str, mut ask: impl FnMut() ->
 /// How often a time is measured that a busy machine may have lengthened.
 const MEASUREMENTS: usize = 5;
 
-/// Panics unless something takes less than `limit` at least once in a few times: what else the machine does only adds to a time.
+/// However busy the machine is.
+const PROMPT_MAX: u32 = 20;
+
+/// Panics unless something takes less than `limit` at least once in a few times, and never very much more: what else the machine does
+/// only adds to a time.
 #[track_caller]
 pub(crate) fn takes_less(limit: Duration, what: &str, mut measure: impl FnMut() -> Duration) {
     let mut times = Vec::new();
@@ -60,6 +64,7 @@ pub(crate) fn takes_less(limit: Duration, what: &str, mut measure: impl FnMut() 
         if time < limit {
             return;
         }
+        assert!(time < limit * PROMPT_MAX, "{what} took {time:?}");
         times.push(time);
     }
     panic!("{what} took longer than {limit:?}: {times:?}");

@@ -35,6 +35,11 @@ pub(super) fn run(arguments: &ImportArguments) -> Exit {
         nothing(&arguments.path, &findings);
         return Exit::Failed;
     }
+    if !arguments.dry_run
+        && let Err(exit) = scene.check_owner()
+    {
+        return exit;
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::putting_back::is_passing;
 use super::{Copied, Inner};
 use crate::storage::store::{Key, Object, StoreError, When};
 
@@ -59,7 +60,7 @@ impl Kept {
         match found {
             Ok(Some(mark)) => Self::Mark(mark.bytes),
             Ok(None) => Self::Nothing,
-            Err(StoreError::Damaged { .. }) => Self::Unreadable,
+            Err(StoreError::Damaged { source, .. }) if !is_passing(&source) => Self::Unreadable,
             Err(error) => {
                 tracing::debug!(%error, "the local copy of the storage cannot be read");
                 Self::OutOfReach

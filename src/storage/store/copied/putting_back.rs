@@ -60,7 +60,7 @@ impl Copied {
     /// Then all is tried again before anybody works on the store. What only saves work is not waited for while the store answers.
     async fn may_go_well_later(&self, key: &Key, error: &StoreError) -> bool {
         match error {
-            StoreError::Damaged { source, .. } => is_exhaustion(source),
+            StoreError::Damaged { source, .. } => is_passing(source),
             StoreError::TooLarge(_)
             | StoreError::Unusable(Error::NotAFolder(_) | Error::NotAFile(_)) => false,
             StoreError::Conflict
@@ -107,8 +107,11 @@ impl Copied {
     }
 }
 
-/// The copy could not be read for lack of what others may give back: open files, memory.
-fn is_exhaustion(error: &Error) -> bool {
+/// The copy could not be read for lack of what others may give back: rights, open files, memory.
+pub(super) fn is_passing(error: &Error) -> bool {
+    if matches!(error, Error::Denied(_)) {
+        return true;
+    }
     let Error::Failed { source, .. } = error else {
         return false;
     };

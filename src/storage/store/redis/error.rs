@@ -43,6 +43,12 @@ impl RedisError {
     }
 }
 
+impl RedisError {
+    pub(in crate::storage::store) fn is_outage(&self) -> bool {
+        self.fault == Fault::Unreachable
+    }
+}
+
 impl Fault {
     fn of(error: &redis::RedisError) -> Self {
         if error.to_string().contains("certificate") {

@@ -90,6 +90,10 @@ impl S3Error {
         }
     }
 
+    pub(in crate::storage::store) fn is_outage(&self) -> bool {
+        matches!(self.fault, Fault::Unreachable)
+    }
+
     /// Whether it is about leases alone; all else can be had of the store.
     pub(in crate::storage::store) fn is_lie(&self) -> bool {
         self.lie().is_some()
