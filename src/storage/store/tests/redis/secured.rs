@@ -92,7 +92,9 @@ async fn over_tls_a_user_is_known_by_the_password_and_only_then() {
     assert_eq!(content(&nameless, "a").await.as_deref(), Some(&b"x"[..]));
     for (user, password) in [("onedoor", "secreT"), ("", "secret"), ("nobody", "secret")] {
         let error = put(at(secured.place(user, password)), b"y").await;
-        let error = error.unwrap_err().to_string();
+        let error = error.unwrap_err();
+        assert!(!error.is_outage());
+        let error = error.to_string();
         assert!(
             error.contains("rediss://localhost turns us away"),
             "{error}"
@@ -106,6 +108,7 @@ async fn over_tls_a_user_is_known_by_the_password_and_only_then() {
     let short = unnamed.list("").await.unwrap_err();
     let longest = put(unnamed, b"y").await.unwrap_err();
     for error in [long, short, longest] {
+        assert!(!error.is_outage());
         let error = error.to_string();
         assert!(error.contains("turns us away: put user and"), "{error}");
     }
