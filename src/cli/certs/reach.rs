@@ -42,8 +42,7 @@ impl Scene {
             return Ok(());
         };
         let (owner, own) = (found.uid(), rustix::process::geteuid().as_raw());
-        // What root makes in a folder of its owner alone becomes that owner's.
-        if owner == own || (own == 0 && found.mode() & OTHERS == 0) {
+        if can_read(owner, own, found.mode()) {
             return Ok(());
         }
         let folder = folder.display();
@@ -51,5 +50,25 @@ impl Scene {
             "error[owner]: {folder} belongs to the user {owner}, whose onedoor could not read what this one writes: run this as that user, with `sudo -u '#{owner}'`, or as root after `chmod 700 {folder}`\n"
         ));
         Err(Exit::Permission)
+    }
+}
+
+/// Whether the owner of a storage with this mode can read what `own` writes there. Root reads everything, so a folder of root's that was
+/// opened to a group is as good as an own one; what root makes in a folder of its owner alone becomes that owner's.
+const fn can_read(owner: u32, own: u32, mode: u32) -> bool {
+    owner == own || owner == 0 || (own == 0 && mode & OTHERS == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::can_read;
+
+    #[test]
+    fn only_what_the_owner_of_a_storage_could_not_read_is_refused() {
+        assert!(can_read(1000, 1000, 0o755));
+        assert!(can_read(0, 1000, 0o2775), "a volume that a group may use");
+        assert!(can_read(1000, 0, 0o700), "root gives it away");
+        assert!(!can_read(1000, 0, 0o755));
+        assert!(!can_read(1000, 1001, 0o770));
     }
 }
