@@ -32,7 +32,7 @@ pub(super) fn unpack(bytes: &[u8], base: String, budget: &mut u64) -> Option<Tre
     *budget = reader.limit();
     match end {
         _ if *budget == 0 => tree.remark(format!(
-            "{place} is not read to its end: with it there are more than {IMPORT_BYTES_MAX} octets to look through; name it alone"
+            "{place} is not read to its end: with it there are more than {IMPORT_BYTES_MAX} octets to look through; name it alone, or unpack it first"
         )),
         End::Whole => {}
         End::Damaged => tree.remark(format!("{place} is damaged: read as far as it goes")),

@@ -28,6 +28,8 @@ fn after_a_kill_the_guests_serve_again() {
         eventually("the guest's site", || ask(address, &roots, name).ok());
     }
     let gap = begun.elapsed();
+    // A second is what it takes on a machine that does nothing else: `crowd` holds it to that.
+    assert!(gap.as_millis() < 5000, "{gap:?}");
     println!("served again {gap:?} after the holder was killed");
     let holder = eventually("a holder", || guests[0].1.try_health())["pid"].clone();
     assert!(guests.iter().any(|(_name, guest)| holder == guest.pid()));
